@@ -18,14 +18,27 @@ class _Dataset(msgspec.Struct, gc=False):
     digest: str | None = None
 
 
+class _Metric(msgspec.Struct, gc=False):
+    dataset_digest: str = ""
+    dataset_name: str = ""
+
+
 class _Training(msgspec.Struct, gc=False):
     creator: str | None = None
     dataset: _Dataset | None = None
+    metrics: tuple[_Metric, ...] = ()
+
+
+class _Parent(msgspec.Struct, gc=False):
+    model: str
+    relation: str
+    digest: str = ""
 
 
 class _Document(msgspec.Struct, gc=False):
     artifact: _Digest | None = None
     training: _Training = msgspec.field(default_factory=_Training)
+    parents: tuple[_Parent, ...] = ()
 
 
 class _Bump(msgspec.Struct, gc=False):

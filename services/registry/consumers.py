@@ -18,6 +18,7 @@ from services.registry.domain.serving.after_review import NoteAfterReview
 from services.registry.domain.validation.gate_verdicts import NoteArtifact, NoteGates
 from services.registry.domain.withdrawal.retirement import RetireVersion
 from services.registry.inbound import MODEL_TRAINED, TRAINING_TOPIC
+from services.registry.lineage import queries as lineage
 from services.registry.look_ups import written_streams
 from services.registry.parts import Parts
 from services.registry.trained_message import TrainedMessage, read
@@ -48,7 +49,7 @@ def subscriptions(app: App) -> list[Subscription]:
             "approval",
             {
                 noted.GATES_EVALUATED: partial(note_decision, NoteGates),
-                noted.PROMOTION_GRANTED: partial(note_decision, GrantPromotion),
+                noted.PROMOTION_GRANTED: partial(grant_promotion, app),
                 noted.PROMOTION_DENIED: partial(note_decision, DenyPromotion),
                 noted.POLICY_PUBLISHED: note_policy,
                 noted.OVERRIDE_REVIEWED: partial(note_after_review, app),
@@ -132,8 +133,17 @@ async def note_after_review(app: App, m: Received) -> list[Submission]:
     """Note that an override was reviewed. One that was not justified ends the version's grant."""
     note = make_note(m)
     model_id = note.data["model_id"]
-    command = NoteAfterReview(model_id, note, await queries.doubts(app.pool, model_id))
+    command = NoteAfterReview(model_id, note, await lineage.doubts(app.pool, model_id))
     return [Submission(command, (stream_of(model_id),), m.cause(), m.actor)]
+
+
+async def grant_promotion(app: App, m: Received) -> list[Submission]:
+    """Grant a promotion, unless a version that it was made from was recalled since the request."""
+    note = make_note(m)
+    granted: noted.PromotionGranted = noted.read(note)
+    recalled = await lineage.recalled_ancestors(app.pool, granted.model_id, granted.number)
+    command = GrantPromotion(granted.model_id, note, recalled)
+    return [Submission(command, (stream_of(granted.model_id),), m.cause(), m.actor)]
 
 
 async def note_artifact(m: Received) -> list[Submission]:
@@ -159,7 +169,7 @@ async def retire_version(app: App, m: Received) -> list[Submission]:
     document = queries.document(row["stored"]) if row else Metadata()
     return [
         Submission(
-            RetireVersion(proposal.model_id, note, await queries.doubts(app.pool, proposal.model_id)),
+            RetireVersion(proposal.model_id, note, await lineage.doubts(app.pool, proposal.model_id)),
             written_streams((stream_of(proposal.model_id),), document),
             m.cause(),
             m.actor,

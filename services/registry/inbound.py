@@ -12,7 +12,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from regista.wire import limits
 from regista.wire.names import STORED_PART
-from services.registry.domain.model.metadata import Kind, Relation, Tier
+from services.registry.domain.model.metadata import By, Kind, Relation, Tier
 from services.registry.mandatory_schema import conditions
 
 MODEL_TRAINED = "regista.ModelTrained.v1"
@@ -50,6 +50,7 @@ Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 Tags = Annotated[
     dict[Annotated[str, Field(min_length=1, max_length=100)], Label], Field(max_length=limits.TAGS)
 ]
+Features = Annotated[list[Label], Field(max_length=limits.FEATURES)]
 Document = Annotated[dict[str, Any], AfterValidator(exact)]
 
 
@@ -105,7 +106,7 @@ class Training(Shape):
     config: Document | None = None
     code: Code | None = None
     dataset: Dataset | None = None
-    features: Annotated[list[Label], Field(max_length=limits.FEATURES)] | None = None
+    features: Features | None = None
     framework: Framework | None = None
     environment: Document | None = None
     metrics: Annotated[list[Metric], Field(max_length=limits.METRICS)] = []
@@ -131,16 +132,29 @@ class Output(Shape):
 
 
 class Signature(Shape):
+    """`inputs_by`, `outputs_by`: how callers address the inputs and the outputs; without it, either way.
+
+    `columns`: by the name of an input that is an array, the names along its last dimension.
+    """
+
     inputs: Annotated[list[Input], Field(max_length=limits.FEATURES)] = []
     outputs: Annotated[list[Output], Field(max_length=limits.OUTPUTS)] = []
+    inputs_by: By | None = None
+    outputs_by: By | None = None
+    columns: Annotated[dict[Name, Features], Field(max_length=limits.OUTPUTS)] | None = None
 
 
 class Parent(Shape):
-    """A version that this one was made from, by its model's name and its number."""
+    """A version that this one was made from, by its model's name and its number.
 
-    model: Name
-    number: Annotated[int, Field(ge=1)]
+    For one that is not in this registry: its URL with the revision (`hf://bert-base@5c3fe2`), and the digest
+    of its bytes instead of a number.
+    """
+
+    model: Annotated[str, Field(min_length=1, max_length=500)]
     relation: Relation
+    number: Annotated[int, Field(ge=1)] | None = None
+    digest: Digest | None = None
 
 
 class Problem(Shape):
@@ -164,12 +178,18 @@ class VersionClaim(Shape):
 
 
 class VersionFacts(Shape):
-    """The metadata of a version. A draft may lack any of it."""
+    """The metadata of a version. A draft may lack any of it.
+
+    `base`: what the version is compared with: a number, a semantic version, an environment or an alias.
+    """
 
     draft: bool = False
     version: VersionClaim | None = None
     base: (
-        Annotated[int, Field(ge=1)] | Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$", max_length=30)] | None
+        Annotated[int, Field(ge=1)]
+        | Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$", max_length=30)]
+        | Annotated[str, Field(pattern=r"^@?[A-Za-z][A-Za-z0-9_-]*$", max_length=61)]
+        | None
     ) = None
     artifact: Artifact | None = None
     training: Training | None = None

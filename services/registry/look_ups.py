@@ -10,12 +10,13 @@ from functools import partial
 import asyncpg
 
 from services.registry import queries
-from services.registry.domain.model.metadata import Metadata, Training
+from services.registry.domain.model.metadata import Metadata, Training, is_outside
 from services.registry.domain.model.state import stream_of
 from services.registry.domain.naming.name import check_name, is_model_id
 from services.registry.domain.naming.name import stream_of as name_stream
 from services.registry.domain.naming.selection import STREAM as SELECTION
 from services.registry.domain.registration.commands import AddMetadata, RegisterVersion
+from services.registry.domain.versioning.bump import DEFAULT, BumpPolicy
 from services.registry.trained_message import RegistrationMessage, VersionMessage
 from shared.deciding.access import ANY_ROLE, namespace_of
 from shared.deciding.decider import NotFound
@@ -92,8 +93,9 @@ class Models:
 class LookUps:
     """Makes submissions from messages and looks up what they name."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: asyncpg.Pool, bump_policy: BumpPolicy = DEFAULT) -> None:
         self._pool = pool
+        self._bump_policy = bump_policy
         self.models = Models(pool)
         self._people: Batcher[str, str] = Batcher(partial(directory.subjects_called, pool))
 
@@ -106,7 +108,7 @@ class LookUps:
 
     async def check_parents(self, message: VersionMessage, may_read: MayRead) -> None:
         """Raise NotFound for a parent that the caller may not read, whether it exists or not."""
-        for name in sorted({parent.model for parent in message.parents or ()}):
+        for name in sorted({p.model for p in message.parents or () if not is_outside(p.model)}):
             await self.check_model(name, may_read)
             if not is_model_id(name) and not may_read(namespace_of(name)):
                 raise unknown_model(name)
@@ -143,6 +145,7 @@ class LookUps:
             stated=frozenset(name for name in DESCRIPTION if getattr(message, name) is not None),
             strict=message.strict,
             unknown_creator=await self._is_unknown(metadata.training.creator),
+            policy=self._bump_policy,
         )
         own = (stream_of(model_id),) if model else (stream_of(model_id), name_stream(name))
         namespace = model.namespace if model else namespace_of(name)
@@ -175,6 +178,7 @@ class LookUps:
             claim=message.claim,
             base=await self._base(model, message.base),
             by=actor.subject,
+            policy=self._bump_policy,
         )
         parents = metadata if metadata.parents else draft
         own = (stream_of(model.model_id),)
@@ -213,7 +217,7 @@ class LookUps:
         An unknown name gets no id, and is refused with all other problems.
         """
         names = {parent.model for parent in message.parents or ()}
-        found = {name: await self.models.find(name) for name in names}
+        found = {name: await self.models.find(name) for name in names if not is_outside(name)}
         return message.metadata({name: model.model_id for name, model in found.items() if model})
 
     async def _is_unknown(self, creator: str | None) -> bool:
@@ -221,7 +225,8 @@ class LookUps:
         return bool(creator) and await self._people.get(creator or "") is None
 
     async def _base(self, model: ModelRef | None, base: int | str | None) -> int | str | None:
-        if model is None or not isinstance(base, str):
+        """Return the number of a semantic version. The command finds an environment or alias in its state."""
+        if model is None or not isinstance(base, str) or not base[0].isdecimal():
             return base
         number: int | None = await self._pool.fetchval(queries.FIND_NUMBER, model.model_id, base)
         return number or base
@@ -243,4 +248,8 @@ def _names_of_unknown_parents(metadata: Metadata) -> tuple[str, ...]:
 
     The command waits for another that registers one now.
     """
-    return tuple(dict.fromkeys(name_stream(p.model) for p in metadata.parents if not p.model_id))
+    return tuple(
+        dict.fromkeys(
+            name_stream(p.model) for p in metadata.parents if not p.model_id and not is_outside(p.model)
+        )
+    )

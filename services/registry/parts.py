@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import asyncpg
 
 from services.registry import queries
+from services.registry.domain.versioning.bump import DEFAULT, BumpPolicy
 from services.registry.look_ups import LookUps
 from services.registry.serving import queries as serving_queries
 from shared.http.batcher import Batcher, RowBatcher
@@ -14,14 +15,16 @@ from shared.http.batcher import Batcher, RowBatcher
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """`look_ups` turns names into ids. Each batcher answers concurrent reads by one query.
+    """`look_ups` turns names into ids. `bump_policy` states which changes count.
 
-    `resolver` finds versions by (model, alias); `models` finds models by id; `versions` by (model id,
-    number); `numbers` finds version numbers by (model id, semantic version or @alias); `aliases` finds rows
-    by (model id, alias) and `rollouts` by (model id, environment).
+    Each batcher answers concurrent reads by one query. `resolver` finds versions by (model, alias); `models`
+    finds models by id; `versions` by (model id, number); `numbers` finds version numbers by (model id,
+    semantic version or @alias); `aliases` finds rows by (model id, alias) and `rollouts` by (model id,
+    environment).
     """
 
     look_ups: LookUps
+    bump_policy: BumpPolicy
     resolver: Batcher[tuple[str, str], queries.Resolved]
     models: Batcher[str, asyncpg.Record]
     versions: Batcher[tuple[str, int], asyncpg.Record]
@@ -30,10 +33,11 @@ class Parts:
     rollouts: RowBatcher
 
 
-def make_parts(pool: asyncpg.Pool) -> Parts:
+def make_parts(pool: asyncpg.Pool, bump_policy: BumpPolicy = DEFAULT) -> Parts:
     """Return the parts of a process that reads from `pool`."""
     return Parts(
-        look_ups=LookUps(pool),
+        look_ups=LookUps(pool, bump_policy),
+        bump_policy=bump_policy,
         resolver=Batcher(lambda wanted: queries.resolve(pool, wanted)),
         models=Batcher(lambda wanted: queries.models(pool, wanted)),
         versions=Batcher(lambda wanted: queries.versions(pool, wanted)),

@@ -15,10 +15,10 @@ from services.registry.domain.serving.environment import (
     EnvironmentEvent,
     EnvironmentRetired,
 )
+from services.registry.lineage import projections as lineage
 from services.registry.serving import projections as serving
 from services.registry.serving.projections import patch_version
 from services.registry.tables import (
-    CHILDREN,
     EVALUATIONS,
     MODELS,
     NAMES,
@@ -26,7 +26,7 @@ from services.registry.tables import (
     VERSIONS,
 )
 from shared.deciding.access import namespace_of
-from shared.deciding.changes import Change, Drop, Patch, Put
+from shared.deciding.changes import Change, Patch, Put
 from shared.deciding.events import Noted, Recorded
 
 
@@ -58,8 +58,10 @@ def project(r: Recorded) -> Iterable[Change]:
             | e.GrantWithdrawn()
         ):
             return serving.promotion(r, event)
-        case e.ChildLinked() | e.ChildUnlinked():
-            return (_child(r, event),)
+        case e.ChildLinked():
+            return (lineage.linked(_model_id(r), event),)
+        case e.ChildUnlinked():
+            return ()
         case _:
             return _version(r, event)
 
@@ -97,7 +99,7 @@ def _registered(r: Recorded, event: e.VersionRegistered | BriefVersion) -> Itera
         "notes": event.notes or None,
         "revision": r.revision,
     }
-    return (Put(VERSIONS, row),)
+    return (Put(VERSIONS, row), *lineage.described(_model_id(r), event))
 
 
 _OfVersion = (
@@ -120,7 +122,8 @@ _OfVersion = (
 def _version(r: Recorded, event: _OfVersion) -> Iterable[Change]:
     match event:
         case e.MetadataAdded():
-            return (patch_version(r, event.number, **_described_by(r, event)),)
+            patch = patch_version(r, event.number, **_described_by(r, event))
+            return (patch, *lineage.described(_model_id(r), event))
         case e.VersionValidated():
             return (patch_version(r, event.number, stage="Validated"),)
         case e.VersionRejected():
@@ -148,19 +151,10 @@ def _version(r: Recorded, event: _OfVersion) -> Iterable[Change]:
         case e.RetireRefused():
             return (patch_version(r, event.number),)
         case e.EvaluationRecorded():
-            return (_evaluation(r, event), patch_version(r, event.number))
+            data = lineage.evaluated(_model_id(r), event)
+            return (_evaluation(r, event), data, patch_version(r, event.number))
         case _:
             assert_never(event)
-
-
-def _child(r: Recorded, event: e.ChildLinked | e.ChildUnlinked) -> Put | Drop:
-    key = {
-        "model_id": _model_id(r),
-        "number": event.number,
-        "child_model_id": event.child_model_id,
-        "child_number": event.child_number,
-    }
-    return Put(CHILDREN, key) if isinstance(event, e.ChildLinked) else Drop(CHILDREN, key)
 
 
 def _evaluation(r: Recorded, event: e.EvaluationRecorded) -> Put:

@@ -8,7 +8,14 @@ from typing import Any
 
 from services.registry.domain.model import events as e
 from services.registry.domain.model.events import Champion, Entry, Evaluation, Skipped
-from services.registry.domain.model.metadata import Artifact, Parent, Problem, Signature, Training
+from services.registry.domain.model.metadata import (
+    Artifact,
+    Parent,
+    Problem,
+    Signature,
+    Training,
+    callers_signature,
+)
 from services.registry.domain.serving import environment
 from services.registry.domain.versioning.bump import Bump
 from shared.deciding.events import Recorded
@@ -480,7 +487,7 @@ def _version(recorded: Recorded, event: e.VersionRegistered | e.MetadataAdded) -
         recorded.actor.subject,
         event.metadata.artifact,
         training,
-        event.metadata.signature,
+        callers_signature(event.metadata),
         event.metadata.parents,
         event.bump,
         event.champion,

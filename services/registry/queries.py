@@ -13,6 +13,7 @@ import asyncpg
 from services.registry import tables
 from services.registry.domain.model.events import MetadataAdded, VersionRegistered
 from services.registry.domain.model.metadata import Metadata
+from services.registry.lineage.queries import RECALLED_ANCESTORS
 from services.registry.projections import project
 from services.registry.stored_events import EVENTS
 from shared.deciding.changes import Put
@@ -43,10 +44,11 @@ LEFT JOIN aliases a ON a.model_id = wanted.model_id AND wanted.reference LIKE '@
 """
 
 # Many aliases in one statement: every load of a model resolves one.
-RESOLVE = """
+RESOLVE = f"""
 SELECT wanted.model AS wanted_model, wanted.alias AS wanted_alias, m.namespace, m.model_id, m.name AS model,
     v.number, v.semver, v.stage,
        v.artifact_digest, v.artifact_state, v.recalled, v.retired IS NOT NULL AS retired,
+       {RECALLED_ANCESTORS},
        greatest(coalesce(r.revision, a.revision), v.revision) AS revision
 FROM unnest($1::text[], $2::text[]) AS wanted(model, alias)
 LEFT JOIN names n ON n.name = wanted.model
@@ -99,26 +101,6 @@ _ROLLOUTS_OF_VERSION = """coalesce((
     FROM rollouts r CROSS JOIN LATERAL jsonb_array_elements(r.entries) AS x
     WHERE r.model_id = v.model_id AND (x->>'number')::int = v.number), '[]') AS rollouts"""
 
-# One branch of TRAINED_ON: each column has an index in the order of the page.
-_TRAINED_ON = """
-(SELECT v.model_id, v.number FROM versions v JOIN models m USING (model_id)
- WHERE v.{column} = $1 AND (v.model_id, v.number) > ($2, $3)
-   AND log.covers($4::text[], m.name)
- ORDER BY v.model_id, v.number LIMIT $5)
-"""
-
-# A page of the versions that were trained on a data set (by its name or its digest), and where they serve.
-TRAINED_ON = f"""
-SELECT v.model_id, m.name AS model, v.number, v.semver, v.stage, v.dataset_name, v.dataset_digest,
-    v.registered_at, v.recalled,
-       v.retired IS NOT NULL AS retired, {_ROLLOUTS_OF_VERSION}
-FROM (
-  {_TRAINED_ON.format(column="dataset_name")} UNION {_TRAINED_ON.format(column="dataset_digest")}
-  ORDER BY model_id, number LIMIT $5
-) AS found JOIN versions v USING (model_id, number) JOIN models m USING (model_id)
-ORDER BY v.model_id, v.number
-"""
-
 # The versions of one step of withdrawal, and where they serve: those that were trained on a data set …
 _WITHDRAWN = f"""
 SELECT v.model_id, m.name AS model, m.namespace, v.number, v.semver, v.stage, v.recalled,
@@ -141,7 +123,7 @@ CROSS JOIN LATERAL (
 
 # Many versions with everything around them, in one round trip.
 VERSIONS = f"""
-SELECT v.*, m.name AS model, m.kind, event.stored, {_ROLLOUTS_OF_VERSION},
+SELECT v.*, m.name AS model, m.kind, event.stored, {_ROLLOUTS_OF_VERSION}, {RECALLED_ANCESTORS},
        coalesce((SELECT jsonb_agg(jsonb_build_object('name', e.name, 'value', e.value, 'dataset_digest',
            e.dataset_digest,
                  'dataset_name', e.dataset_name, 'definition', e.definition, 'higher_is_better',
@@ -186,35 +168,6 @@ SELECT alias, number, semver, protected, set_at, set_by, revision FROM aliases W
 """
 ALIAS = ALIASES + " AND alias = $2"
 ALIASES += " ORDER BY alias"
-# The promoted versions of a model that share a data set with a recalled version, or were made from one, at
-# most ten generations back; and why. The reason is stored and published, so it names only versions that every
-# reader of the model may see: those in its namespace.
-_SHOWN = """CASE WHEN log.covers(ARRAY[own.namespace], m.name) THEN m.name || ' ' || r.number
-        ELSE 'a version of another namespace' END"""
-DOUBTS = f"""
-WITH RECURSIVE ancestors(number, model_id, ancestor, depth) AS (
-    SELECT c.child_number, c.model_id, c.number, 1 FROM children c
-    JOIN versions v ON v.model_id = c.child_model_id AND v.number = c.child_number
-    WHERE c.child_model_id = $1 AND v.promoted IS NOT NULL
-  UNION
-    SELECT a.number, c.model_id, c.number, a.depth + 1 FROM ancestors a
-    JOIN children c ON c.child_model_id = a.model_id AND c.child_number = a.ancestor WHERE a.depth < 10
-)
-SELECT DISTINCT ON (number) number, why FROM (
-    SELECT v.number, 'was trained on the same data as ' || {_SHOWN} || ', which is recalled' AS why
-    FROM models own JOIN versions v USING (model_id)
-    JOIN versions r ON r.dataset_digest = v.dataset_digest AND r.recalled IS NOT NULL
-    JOIN models m ON m.model_id = r.model_id
-    WHERE own.model_id = $1 AND v.promoted IS NOT NULL AND v.dataset_digest <> ''
-      AND (r.model_id, r.number) <> (v.model_id, v.number)
-  UNION ALL
-    SELECT a.number, 'was made from ' || {_SHOWN} || ', which is recalled'
-    FROM models own, ancestors a
-    JOIN versions r ON r.model_id = a.model_id AND r.number = a.ancestor AND r.recalled IS NOT NULL
-    JOIN models m ON m.model_id = r.model_id
-    WHERE own.model_id = $1
-) AS doubt ORDER BY number, why
-"""
 
 # A page of refusals, the newest first. A refused registration may have made no model, so the namespace is
 # taken from the name. $5 is the id of a model, or any name it ever had.
@@ -273,8 +226,14 @@ NOT_SHOWN = frozenset(
 
 def registered_row(recorded: Recorded) -> dict[str, Any]:
     """Return the row of VERSIONS for a version that this event registered: nothing is around it yet."""
-    (row,) = (change.row for change in project(recorded) if isinstance(change, Put))
-    around: dict[str, Any] = {"evaluations": [], "aliases": [], "rollouts": [], "promotions": []}
+    (row,) = (c.row for c in project(recorded) if isinstance(c, Put) and c.table is tables.VERSIONS)
+    around: dict[str, Any] = {
+        "evaluations": [],
+        "aliases": [],
+        "rollouts": [],
+        "promotions": [],
+        "recalled_ancestors": [],
+    }
     columns: dict[str, Any] = {column.name: None for column in tables.VERSIONS.columns}
     return {**columns, **around, **row, "model": recorded.event.model, "kind": recorded.event.kind}
 
@@ -294,12 +253,6 @@ def list_versions_sql(filters: Mapping[str, str | None]) -> tuple[str, list[str]
     given = {column: value for column, value in filters.items() if value is not None}
     conditions = " ".join(f"AND v.{column} = ${n}" for n, column in enumerate(given, 4))
     return _LIST_VERSIONS.format(filters=conditions), list(given.values())
-
-
-async def doubts(pool: asyncpg.Pool, model_id: str) -> dict[int, str]:
-    """Return why promoted versions are doubtful: they share data or parents with a recalled one."""
-    rows = await pool.fetch(DOUBTS, model_id)
-    return {row["number"]: row["why"] for row in rows}
 
 
 async def models(pool: asyncpg.Pool, wanted: Sequence[str]) -> Mapping[str, asyncpg.Record]:
@@ -337,6 +290,7 @@ async def resolve(
                 "artifact_digest": row["artifact_digest"],
                 "artifact_state": row["artifact_state"],
                 "recalled": row["recalled"],
+                "recalled_ancestors": row["recalled_ancestors"],
                 "retired": row["retired"],
             }
         )

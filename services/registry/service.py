@@ -13,6 +13,7 @@ from services.registry.domain.model.events import PromotionRequested, VersionRec
 from services.registry.parts import Parts, make_parts
 from services.registry.projections import project
 from services.registry.publish import publish
+from services.registry.settings import RegistrySettings
 from services.registry.stored_events import EVENTS
 from services.registry.tables import TABLES
 from shared.deciding.service import Service
@@ -35,7 +36,7 @@ SERVICE = Service(
 async def _start(app: App) -> Parts:
     await names.finish_erasures(app.pool)
     await declare_first(app)
-    return make_parts(app.pool)
+    return make_parts(app.pool, RegistrySettings.extending(app.settings).bump_policy)
 
 
 def process(app: App) -> Process:

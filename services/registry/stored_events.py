@@ -12,12 +12,16 @@ from shared.deciding.events import EventTypes
 
 
 def _with(**fields: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """Return an upcaster that adds fields which the older form did not have."""
+    """Return an upcaster that adds fields which the older form did not have.
+
+    Without any, the new fields are of parts of the event, and their defaults mean what the older form meant.
+    """
     return lambda data: data | fields
 
 
 UPCASTERS = {
     ("ModelRegistered", 1): _with(selected_by=""),
+    ("MetadataAdded", 1): _with(),
     ("PromotionRequested", 1): _with(serve=False),
     ("PromotionRequested", 2): _with(production=True),
     ("VersionPromoted", 1): _with(production=True),

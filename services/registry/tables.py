@@ -109,9 +109,37 @@ CHILDREN = Table(
     Column("number", Integer, primary_key=True),
     Column("child_model_id", Text, primary_key=True),
     Column("child_number", Integer, primary_key=True),
+    Column("relation", Text, nullable=False),
+    Column("digest", Text, nullable=False),
     Index("children_by_child", "child_model_id", "child_number"),
 )
-"""The live versions that were made from a version."""
+"""The versions that were made from a version, retired ones, too.
+
+A parent that is not in this registry has its URL as `model_id`, number 0, and the digest of its bytes.
+"""
+
+EVALUATION_DATA = Table(
+    "evaluation_data",
+    _registry,
+    Column("model_id", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("dataset_digest", Text, primary_key=True),
+    Column("dataset_name", Text, primary_key=True),
+    Index("evaluation_data_by_digest", "dataset_digest", "model_id", "number"),
+    Index("evaluation_data_by_name", "dataset_name", "model_id", "number"),
+)
+"""The data sets that versions were evaluated on, at training and later."""
+
+SERVED = Table(
+    "served",
+    _registry,
+    Column("model_id", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("environment", Text, primary_key=True),
+    Column("since", TIME, nullable=False),
+    Column("until", TIME),
+)
+"""Where versions get requests, or got them last; `until` is NULL while they do."""
 
 EVALUATIONS = Table(
     "evaluations",
@@ -228,6 +256,8 @@ TABLES = (
     MODELS,
     VERSIONS,
     CHILDREN,
+    EVALUATION_DATA,
+    SERVED,
     EVALUATIONS,
     ALIASES,
     ENVIRONMENTS,

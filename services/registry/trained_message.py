@@ -16,7 +16,7 @@ from msgspec import Meta, Struct
 from regista.wire import limits
 from regista.wire.names import STORED_PART
 from services.registry.domain.model import metadata as domain
-from services.registry.domain.model.metadata import Kind, Metadata, Relation, Tier
+from services.registry.domain.model.metadata import By, Kind, Metadata, Relation, Tier
 from services.registry.domain.versioning.bump import LEVELS, Claim
 from services.registry.inbound import EXACT, ModelTrained, exact
 from shared.deciding.decider import Unprocessable
@@ -34,7 +34,9 @@ Tags = Annotated[
 Number = Annotated[int, Meta(ge=1)]
 Features = Annotated[tuple[Label, ...], Meta(max_length=limits.FEATURES)]
 Time = Annotated[datetime, Meta(tz=True)]
-Semver = Annotated[str, Meta(pattern=r"\A\d+\.\d+\.\d+\Z", max_length=30)]
+BaseText = Annotated[
+    str, Meta(pattern=r"\A([0-9]+\.[0-9]+\.[0-9]+|@?[A-Za-z][A-Za-z0-9_-]*)\Z", max_length=61)
+]
 ClaimText = Annotated[
     str,
     Meta(pattern=r"\A(major|minor|patch|(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8}))\Z"),
@@ -120,12 +122,16 @@ class Output(_Message):
 class Signature(_Message):
     inputs: Annotated[tuple[Input, ...], Meta(max_length=limits.FEATURES)] = ()
     outputs: Annotated[tuple[Output, ...], Meta(max_length=limits.OUTPUTS)] = ()
+    inputs_by: By | None = None
+    outputs_by: By | None = None
+    columns: Annotated[dict[Name, Features], Meta(max_length=limits.OUTPUTS)] | None = None
 
 
 class ParentMessage(_Message):
-    model: Name
-    number: Number
+    model: Annotated[str, Meta(min_length=1, max_length=500)]
     relation: Relation
+    number: Number | None = None
+    digest: Digest | None = None
 
 
 class ClaimMessage(_Message):
@@ -138,7 +144,7 @@ class VersionMessage(_Message, kw_only=True):
 
     draft: bool = False
     version: ClaimMessage | None = None
-    base: Number | Semver | None = None
+    base: Number | BaseText | None = None
     artifact: Artifact | None = None
     training: Training | None = None
     signature: Signature | None = None
@@ -161,7 +167,7 @@ class VersionMessage(_Message, kw_only=True):
             _converted(self.training, domain.Training) if self.training else domain.Training(),
             _converted(self.signature, domain.Signature) if self.signature else None,
             tuple(
-                domain.Parent(p.model, p.number, p.relation, model_ids.get(p.model, ""))
+                domain.Parent(p.model, p.number or 0, p.relation, model_ids.get(p.model, ""), p.digest or "")
                 for p in self.parents or ()
             ),
         )

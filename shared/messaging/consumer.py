@@ -18,19 +18,18 @@ from prometheus_client import Counter
 
 from shared.deciding.decider import Misrouted, RuleBroken
 from shared.deciding.submission import Submission
-from shared.foundation.outages import KAFKA, POSTGRES
 from shared.foundation.postgres import CONNECTION_ERRORS, Unavailable
 from shared.foundation.postgres_errors import raise_if_cancelled
 from shared.foundation.readiness import Readiness, error_summary
 from shared.foundation.telemetry import tracer
 from shared.identity.access_view import AccessView
-from shared.log.eventlog import LogStopped
 from shared.log.transact import Transactor, WriterDied
 from shared.messaging.acknowledging import acknowledge, partition_of
 from shared.messaging.answers import answer_signer
 from shared.messaging.dead_letters import DeadLetters
 from shared.messaging.kafka import Handler, Malformed, Prepare, Received, Record, Subscription
 from shared.messaging.kafka_errors import KAFKA_ERRORS
+from shared.messaging.outage_reports import report_outage
 from shared.messaging.verification import Ignored, Refused, verified
 
 log = logging.getLogger(__name__)
@@ -101,7 +100,7 @@ class Consumer:
                 raise
             except (*TRANSIENT, StillMisrouted) as error:
                 raise_if_cancelled()
-                _report(error)
+                report_outage(error)
                 self._readiness.wait(
                     self.name, f"waits and tries again: {error_summary(error)}", logged=False
                 )
@@ -341,12 +340,3 @@ class Consumer:
             labels = self.subscription.topic, self.subscription.group_id, result
             counter = self._counters[result] = MESSAGES.labels(*labels)
         counter.inc(by)
-
-
-def _report(error: Exception) -> None:
-    if isinstance(error, KAFKA_ERRORS):
-        KAFKA.report(error)
-    elif isinstance(error, (Unavailable, *CONNECTION_ERRORS)) and not isinstance(error, LogStopped):
-        POSTGRES.report(error)
-    elif not isinstance(error, LogStopped):  # which readiness reports
-        log.warning("a batch waits: %s", error_summary(error))

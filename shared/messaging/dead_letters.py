@@ -194,9 +194,8 @@ class DeadLetters:
         topic, partition, offset = _parsed(dead_letter_id)
         if topic not in {dlq_of(t) for t in self.topics}:
             return None
-        at = TopicPartition(topic, partition)
-        records = await self._in_time(self._read(topic, lambda record: record, at, offset, 1))
-        return next((r for r in records if r.offset == offset and not marker(r)), None)
+        reading = self._read(topic, lambda record: record, TopicPartition(topic, partition), offset, 1)
+        return next((r for r in await self._in_time(reading) if r.offset == offset and not marker(r)), None)
 
     async def show(self, dead_letter_id: str) -> DeadLetterDetail | None:
         """Return a dead letter with headers and value, or None when there is no such dead letter."""

@@ -35,6 +35,10 @@ class RegistaError(Exception):
         self.args = (f"{self.code}: {self.detail}",)
 
 
+class RecalledAncestor(UserWarning):
+    """A loaded version was made from a recalled one, at any distance. It is loaded all the same."""
+
+
 class NotConfigured(RegistaError):
     """A setting is missing or wrong on this machine."""
 

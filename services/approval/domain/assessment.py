@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from regista.wire.policies import Subject
@@ -101,7 +101,8 @@ def situation(model_id: str, number: int, streams: Streams) -> Situation:
 def assess_promotion(s: Situation, promotion: Promotion) -> Assessment:
     """Return the assessment of a promotion, by the policies for its environment."""
     stage = PRODUCTION if promotion.production else NON_PRODUCTION
-    return _assess(s, stage, promotion.environment, promotion.environment)
+    here = promotion.environment
+    return _assess(s, stage, here, here, promotion.recalled_ancestors)
 
 
 def assess_validated(s: Situation) -> Assessment:
@@ -109,9 +110,15 @@ def assess_validated(s: Situation) -> Assessment:
     return _assess(s, VALIDATED, gate.DEFAULT_ENVIRONMENT)
 
 
-def _assess(s: Situation, stage: str, compared_in: str, environment: str = "") -> Assessment:
+def _assess(
+    s: Situation,
+    stage: str,
+    compared_in: str,
+    environment: str = "",
+    recalled_ancestors: tuple[str, ...] = (),
+) -> Assessment:
     """Assess the gates of a stage. `compared_in`: the environment with whose champion they compare."""
-    e = gate.evidence_of(s.gate, s.model, compared_in)
+    e = replace(gate.evidence_of(s.gate, s.model, compared_in), recalled_ancestors=recalled_ancestors)
     subject = Subject(namespace_of(e.model), e.kind, e.tier, e.tags, environment)
     applied = policy.select(s.policies, subject, stage)
     if applied is None or applied.policy is None:

@@ -15,6 +15,7 @@ _VALIDATED = (Gate("metadata_complete", {}), Gate("artifact_verified", {}), _NO_
 def _production(approvers: int) -> tuple[Gate, ...]:
     return (
         Gate("artifact_verified", {}),
+        Gate("lineage_sound", {}),
         _NO_WORSE,
         _CALLERS,
         Gate("manual", {"approvers": approvers, "roles": ["approver"], "expires_in": "7d"}),
@@ -24,8 +25,9 @@ def _production(approvers: int) -> tuple[Gate, ...]:
 BUILTIN: Mapping[str, Policy] = {
     "default": Policy(
         {VALIDATED: _VALIDATED, PRODUCTION: _production(2)},
-        description="Complete, verified, not worse than the champion on the same data; two people agree "
-        "before Production, and accept by name what cannot be compared and what breaks callers.",
+        description="Complete, verified, made from nothing recalled, not worse than the champion on the same "
+        "data; two people agree before Production, and accept by name what cannot be compared and what "
+        "breaks callers.",
         priority=-100,
     ),
     "low-risk": Policy(

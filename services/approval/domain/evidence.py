@@ -21,7 +21,8 @@ class Evidence:
     """Everything that an automated gate may look at.
 
     `makers`: the people who made the version; their evaluations and approvals of it do not count.
-    `evaluations`: oldest first, here and in the champion.
+    `evaluations`: oldest first, here and in the champion. `recalled_ancestors`: the recalled versions that
+    this one was made from, at any distance, as they were when its promotion was requested.
     """
 
     model_id: str
@@ -40,6 +41,7 @@ class Evidence:
     signature: Signature | None = None
     evaluations: tuple[Evaluation, ...] = ()
     champion: Champion | None = None
+    recalled_ancestors: tuple[str, ...] = ()
 
 
 def newest(evaluations: Iterable[Evaluation]) -> tuple[Evaluation, ...]:

@@ -47,7 +47,8 @@ class Promotion:
     """One request to promote a version.
 
     The grant repeats `digest`, which registry computed over the request. `serve`: the grant gives the version
-    all requests where no version serves. `production`: whether the environment is one.
+    all requests where no version serves. `production`: whether the environment is one. `recalled_ancestors`
+    are those at the request; registry refuses a grant when there are others by then.
     """
 
     id: str
@@ -58,6 +59,7 @@ class Promotion:
     serve: bool = False
     production: bool = True
     requester: str = ""
+    recalled_ancestors: tuple[str, ...] = ()
 
 
 def model_facts(facts: ModelFacts, event: noted.ModelEvent | noted.VersionRegistered) -> ModelFacts:
@@ -122,6 +124,7 @@ def promotion_of(event: noted.PromotionRequested) -> Promotion:
         requester=event.requester or "",
         serve=event.serve,
         production=event.production,
+        recalled_ancestors=event.evidence.recalled_ancestors,
     )
 
 

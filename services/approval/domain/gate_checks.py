@@ -82,6 +82,11 @@ class SchemaCompatible:
 
 
 @dataclass(frozen=True, slots=True)
+class LineageSound:
+    """No version that this one was made from, at any distance, is recalled. No parameters."""
+
+
+@dataclass(frozen=True, slots=True)
 class IndependentEvaluation:
     """Someone who did not make the version has evaluated it. `metric`: without it, any metric."""
 
@@ -232,6 +237,17 @@ def schema_compatible(p: SchemaCompatible, e: Evidence) -> Finding:
     if not broken:
         return Finding(True, f"{callers} can call it unchanged", inputs)
     return Finding(tick, f"{callers} would break: {broken}{then}", inputs, tick)
+
+
+def lineage_sound(_p: LineageSound, e: Evidence) -> Finding:
+    recalled = "; ".join(e.recalled_ancestors)
+    return Finding(
+        not e.recalled_ancestors,
+        f"the version {recalled}; train it again from a sound version, or have the recall reversed"
+        if recalled
+        else "no version that it was made from is recalled",
+        e.recalled_ancestors,
+    )
 
 
 def independent_evaluation(p: IndependentEvaluation, e: Evidence) -> Finding:

@@ -71,6 +71,7 @@ KINDS: Mapping[str, Kind] = {
     "metric_threshold": Kind(checks.MetricThreshold, checks.metric_threshold),
     "no_regression": Kind(checks.NoRegression, checks.no_regression),
     "schema_compatible": Kind(checks.SchemaCompatible, checks.schema_compatible),
+    "lineage_sound": Kind(checks.LineageSound, checks.lineage_sound),
     "independent_evaluation": Kind(checks.IndependentEvaluation, checks.independent_evaluation),
     "manual": Kind(Manual, None),
 }

@@ -71,6 +71,9 @@ class SignatureField:
 class Signature:
     inputs: tuple[SignatureField, ...] = ()
     outputs: tuple[SignatureField, ...] = ()
+    inputs_by: str | None = None
+    outputs_by: str | None = None
+    columns: dict[str, tuple[str, ...]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +185,13 @@ class VersionReinstated:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestEvidence:
+    """`recalled_ancestors`: the recalled versions that the version was made from, in words."""
+
+    recalled_ancestors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PromotionRequested:
     model_id: str
     number: int
@@ -194,6 +204,7 @@ class PromotionRequested:
     serve: bool = False
     production: bool = True
     reason: str = ""
+    evidence: RequestEvidence = RequestEvidence()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 -- What reports over all models look up. The service fills both tables with the rest of the index.
 -- Promotions, denials and overrides (`kind`), each with its model.
+DROP TABLE IF EXISTS audit.decisions, audit.acts;
 CREATE TABLE audit.decisions (
     generation  integer     NOT NULL,
     kind        text        NOT NULL,

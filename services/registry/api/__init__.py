@@ -7,6 +7,7 @@ from services.registry.api import (
     aliases,
     decisions,
     environments,
+    lineage,
     models,
     publications,
     rollouts,
@@ -17,6 +18,7 @@ from services.registry.api import (
 ROUTES = (
     *models.ROUTES,
     *versions.ROUTES,
+    *lineage.ROUTES,
     *decisions.ROUTES,
     *withdrawals.ROUTES,
     *rollouts.ROUTES,

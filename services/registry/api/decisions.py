@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from services.registry.api.calls import model_of, number_of, submit
+from services.registry.api.lineage import refuse_promotions_below
 from services.registry.api.versions import answer_version
 from services.registry.domain.withdrawal.legal_hold import PlaceLegalHold, ReleaseLegalHold
 from services.registry.domain.withdrawal.rejection import RecallVersion, RejectVersion
@@ -24,9 +25,15 @@ async def reject_version(call: Call[RequiredReason]) -> Reply:
 
 
 async def recall_version(call: Call[RequiredReason]) -> Reply:
-    """Recall the version; propose that where its policy wants a second person."""
+    """Recall the version; propose that where its policy wants a second person.
+
+    The open promotions of what was made from a recalled version are refused.
+    """
     person = call.access_state.kind == "person"
-    return await _decide(call, partial(RecallVersion, by=call.actor.subject, person=person), "engineer")
+    reply = await _decide(call, partial(RecallVersion, by=call.actor.subject, person=person), "engineer")
+    model = await model_of(call)
+    await refuse_promotions_below(call, model.model_id, await number_of(call, model))
+    return reply
 
 
 async def reinstate_version(call: Call[RequiredReason]) -> Reply:

@@ -8,13 +8,13 @@ from typing import Any
 import msgspec
 
 from regista.wire.routing import pick
-from services.registry import queries
 from services.registry.api.calls import model_of, parts, submit
 from services.registry.api.environments import not_serving
 from services.registry.domain.serving.environment import ENVIRONMENTS
 from services.registry.domain.serving.rollback import DryRun, RollBack
 from services.registry.domain.serving.rollout import ChangeRollout, Share
 from services.registry.domain.serving.stop import StopRollout
+from services.registry.lineage import queries as lineage
 from services.registry.look_ups import ModelRef
 from services.registry.serving import queries as serving_queries
 from services.registry.shapes.rollouts import (
@@ -73,7 +73,7 @@ async def roll_back(call: Call[Rollback]) -> Reply:
         body.even_if_incompatible,
         call.if_match,
         body.from_number,
-        doubts=await queries.doubts(call.app.pool, model.model_id),
+        doubts=await lineage.doubts(call.app.pool, model.model_id),
         dry_run=body.dry_run,
     )
     try:

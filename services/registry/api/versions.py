@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from services.registry import queries
@@ -18,6 +19,7 @@ from services.registry.domain.serving.environment import ENVIRONMENTS
 from services.registry.domain.validation.evaluations import RecordEvaluation
 from services.registry.domain.versioning.diff import differences
 from services.registry.inbound import VersionFacts
+from services.registry.lineage import queries as lineage
 from services.registry.look_ups import ModelRef
 from services.registry.shapes.common import LARGEST
 from services.registry.shapes.versions import (
@@ -27,8 +29,6 @@ from services.registry.shapes.versions import (
     PromotionAnswer,
     PromotionRequest,
     Registration,
-    TrainedOnQuery,
-    TrainedVersions,
     VersionAnswer,
     VersionQuery,
     Versions,
@@ -66,8 +66,11 @@ async def register_version(call: Call[RegistrationMessage]) -> Reply:
     outcome = await routed(call.app.transactor, build)
     raise_refusal(outcome)
     for recorded in outcome.events:
-        if recorded.type == "VersionRegistered":
+        if recorded.type == "VersionRegistered" and not recorded.event.metadata.parents:
             return _registered(recorded)
+        if recorded.type == "VersionRegistered":
+            found = await look_ups(call).models.get(recorded.stream.removeprefix("model-"))
+            return replace(await answer_version(call, found, recorded.event.number), status=201)
     model, command = await look_ups(call).models.get(name), (await build()).command
     identities = [command.identity, earlier_identity(command.metadata)]
     number = await call.app.pool.fetchval(queries.SAME_VERSION, model.model_id, identities)
@@ -89,15 +92,6 @@ async def list_versions(call: Call[None, VersionQuery]) -> dict[str, Any]:
     rows = await call.app.list_rows(statement, model.model_id, before, q.page_size, *values)
     token = q.next_token(rows, "number")
     return {"items": [dict(row) for row in rows], "next_page_token": token}
-
-
-async def list_trained_on(call: Call[None, TrainedOnQuery]) -> dict[str, Any]:
-    """List versions of all models that the caller may read."""
-    call.require_any_role()
-    q = call.query
-    after = q.after(str, int) or ("", 0)
-    rows = await call.app.list_rows(queries.TRAINED_ON, q.trained_on, *after, call.readable(), q.page_size)
-    return {"items": [dict(row) for row in rows], "next_page_token": q.next_token(rows, "model_id", "number")}
 
 
 async def read_version(call: Call) -> Reply:
@@ -124,12 +118,15 @@ async def complete_version(call: Call[VersionMessage]) -> Reply:
 
 
 async def diff_versions(call: Call[None, DiffQuery]) -> dict[str, Any]:
-    """Return what changed from one version to another. Metrics on other data are "not comparable"."""
+    """Return what changed from one version to another.
+
+    Metrics on other data are "not comparable"; configuration values that do not count are marked as noise.
+    """
     model = await model_of(call)
     (old, before), (new, after) = [
         await _document(call, model, reference) for reference in (call.query.from_, call.query.to)
     ]
-    changes = differences(before, after, noise=())
+    changes = differences(before, after, parts(call).bump_policy.noise)
     return {"model_id": model.model_id, "old": old, "new": new, "changes": changes}
 
 
@@ -173,6 +170,7 @@ async def request_promotion(call: Call[PromotionRequest]) -> Reply:
             serve=body.serve,
             selected_by=selector,
             names_of_selector=named.all,
+            recalled_ancestors=await lineage.recalled_ancestors(call.app.pool, model.model_id, number),
         )
         permission = Permission("engineer", model.namespace)
         written = (stream_of(model.model_id),)
@@ -248,15 +246,6 @@ ROUTES = (
         "The versions of a model, newest first",
         query=VersionQuery,
         response=Versions,
-        tags=["versions"],
-    ),
-    Route(
-        "GET",
-        "/v1/versions",
-        list_trained_on,
-        "What was trained on a data set, and where it serves",
-        query=TrainedOnQuery,
-        response=TrainedVersions,
         tags=["versions"],
     ),
     Route("GET", _ONE, read_version, "One version", response=VersionAnswer, tags=["versions"]),

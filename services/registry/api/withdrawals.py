@@ -10,6 +10,7 @@ import msgspec
 
 from regista.wire.digests import digest
 from services.registry import queries
+from services.registry.api.lineage import refuse_promotions_below
 from services.registry.domain.model.state import stream_of
 from services.registry.domain.withdrawal.rejection import RecallVersion
 from services.registry.domain.withdrawal.reversal import ReinstateVersion
@@ -96,6 +97,7 @@ async def _carry_out(
         answers = await call.app.transactor.submit_all(submissions)
         for row, answer in zip(changed, answers, strict=True):
             shown[row["model_id"], row["number"]] |= _outcome(answer)
+            await refuse_promotions_below(call, row["model_id"], row["number"])
     return Reply(
         {
             "withdrawal_id": withdrawal_id,

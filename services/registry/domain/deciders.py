@@ -5,7 +5,7 @@ naming        names of models; owner, tags, risk tier, description; the policies
 registration  a trained model becomes a version, or a draft, or a refusal
 versioning    the semantic version: what differs, which level that proves
 validation    gate verdicts and artifact reports; evaluations
-promotion     the request for Production, the grant, the evidence
+promotion     the request for Production, the grant, the refusal, the evidence
 serving       who serves where: environments, rollouts, rollback, stop, aliases, after-reviews
 withdrawal    the end of a version: rejection, recall, reinstatement, legal hold, retirement
 noted         what the registry reads of other services' events
@@ -19,7 +19,7 @@ from services.registry.domain.model.fold import MODEL
 from services.registry.domain.naming import description, selection
 from services.registry.domain.naming.name import NAME
 from services.registry.domain.naming.selection import SELECTION
-from services.registry.domain.promotion import promotion
+from services.registry.domain.promotion import promotion, refusal
 from services.registry.domain.registration import registration
 from services.registry.domain.serving import after_review, alias, environment, rollback, rollout, stop
 from services.registry.domain.serving.environment import ENVIRONMENT
@@ -36,6 +36,7 @@ DECIDERS: dict[type, Decider[Any, Any, Any] | Joint[Any]] = {
     **gate_verdicts.DECIDERS,
     **evaluations.DECIDERS,
     **promotion.DECIDERS,
+    **refusal.DECIDERS,
     **rollout.DECIDERS,
     **rollback.DECIDERS,
     **stop.DECIDERS,

@@ -12,6 +12,7 @@ from services.registry.domain.serving.environment import (
     EnvironmentEvent,
     EnvironmentRetired,
 )
+from services.registry.lineage import projections as lineage
 from services.registry.tables import ALIASES, ENVIRONMENTS, PROMOTIONS, ROLLOUTS, VERSIONS
 from shared.deciding.changes import Change, Drop, Patch, Put
 from shared.deciding.events import Recorded
@@ -63,10 +64,11 @@ def rolled_out(r: Recorded, event: e.RolloutChanged | e.RolledBack) -> Iterable[
             "revision": r.revision,
         },
     )
+    served = lineage.served(r, event)
     if back is None:
-        return (row,)
+        return (row, *served)
     stage = {"stage": "Production"} if back.production else {}
-    return row, patch_version(r, back.to_number, **stage)
+    return (row, *served, patch_version(r, back.to_number, **stage))
 
 
 def environment(r: Recorded, event: EnvironmentEvent) -> Put | Patch:

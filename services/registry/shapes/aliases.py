@@ -32,7 +32,8 @@ class Aliases(Body):
 class Resolved(Body):
     """The version behind an alias, or the champion of an environment.
 
-    `recalled`: why it must not be loaded, whatever the state of its bytes.
+    `recalled`: why it must not be loaded, whatever the state of its bytes. `recalled_ancestors`: the recalled
+    versions that it was made from, in words.
     """
 
     model_id: str
@@ -44,4 +45,5 @@ class Resolved(Body):
     artifact_digest: str
     artifact_state: str | None
     recalled: str | None
+    recalled_ancestors: list[str]
     retired: bool

@@ -27,12 +27,6 @@ class VersionQuery(PageQuery):
     correlation_id: str | None = Field(default=None, max_length=200)
 
 
-class TrainedOnQuery(PageQuery):
-    """`trained_on`: the name or the digest of a data set."""
-
-    trained_on: str = Field(min_length=1, max_length=500)
-
-
 VersionReference = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 """A number, a semantic version or @ with an alias or environment."""
 
@@ -82,10 +76,13 @@ class PromotionAnswer(Body):
 
 
 class ParentAnswer(Shape):
+    """A parent. One that is not in this registry has a URL as `model`, number 0, and a digest."""
+
     model: str
     model_id: str
     number: int
     relation: Relation
+    digest: str
 
 
 class ChangeAnswer(Shape):
@@ -104,8 +101,8 @@ class ChangeAnswer(Shape):
 class BumpAnswer(Shape):
     """Why the version has its number: `rule` applies to the differences from `base`; `note` explains a claim.
 
-    `changes` are the most important differences; `omitted` counts the others. The diff of both versions shows
-    all.
+    `changes` are the most important differences; `ignored` are the paths of configuration values that changed
+    and are noise; `omitted` counts the others. The diff of both versions shows all.
     """
 
     level: Level | None
@@ -117,6 +114,7 @@ class BumpAnswer(Shape):
     proven: Level | None
     changes: list[ChangeAnswer]
     omitted: int
+    ignored: list[str]
 
 
 class GatesAnswer(Shape):
@@ -176,7 +174,8 @@ class VersionAnswer(Shape):
     """One version.
 
     `semver` is empty for a draft, which lacks `missing`; `reasons`: why it was rejected. `notes`: what its
-    sender should know, such as a part of the model's description that was not taken. `revision` is its ETag.
+    sender should know, such as a part of the model's description that was not taken. `recalled_ancestors`:
+    the recalled versions that it was made from, at any distance, in words. `revision` is its ETag.
     """
 
     model_id: str
@@ -205,6 +204,7 @@ class VersionAnswer(Shape):
     promoted: dict[str, Any] | None
     held: str | None
     recalled: str | None
+    recalled_ancestors: list[str]
     recall_proposed: RecallProposal | None
     withdrawal_id: str | None
     retired: dict[str, Any] | None
@@ -243,27 +243,6 @@ class VersionLine(Shape):
 
 class Versions(Shape):
     items: list[VersionLine]
-    next_page_token: str
-
-
-class TrainedVersion(Shape):
-    """A version that was trained on the given data set, and where it serves now."""
-
-    model_id: str
-    model: str
-    number: int
-    semver: str | None
-    stage: Stage
-    dataset_name: str | None
-    dataset_digest: str | None
-    registered_at: str
-    recalled: str | None
-    retired: bool
-    rollouts: list[VersionRolloutAnswer]
-
-
-class TrainedVersions(Shape):
-    items: list[TrainedVersion]
     next_page_token: str
 
 

@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from services.registry import queries
+from services.registry.lineage import queries as lineage
 from services.registry.look_ups import ModelRef, Models
 from services.registry.service import SERVICE
 from services.registry.shapes.common import LARGEST
@@ -38,6 +39,17 @@ INSERT INTO registry.versions (model_id, number, semver, stage, identity, docume
                                registered_at, registered_by, correlation_id, message_id, revision)
 SELECT 'short', n, '1.0.' || n, 'Staging', 'i' || n, n, 'people', 'sha256:people', now(), 'ci', 'c', '',
     n FROM generate_series(1, 20) AS n
+"""
+# Each version of the short model was made from the one before, and evaluated on one data set; so was each
+# version of the long model, on one of its own.
+CHAIN = """
+INSERT INTO registry.children (model_id, number, child_model_id, child_number, relation, digest)
+SELECT $1, n, $1, n + 1, 'base_model', '' FROM generate_series($2::int, $3::int - 1) AS n
+"""
+EVALUATED = """
+INSERT INTO registry.evaluation_data (model_id, number, dataset_digest, dataset_name)
+SELECT $1, n, $4 || CASE WHEN $1 = 'short' THEN '' ELSE n::text END, 'holdout'
+FROM generate_series($2::int, $3::int) AS n
 """
 MODELS = """
 INSERT INTO registry.models (model_id, name, namespace, kind, owner, tier, description, tags, registered_at,
@@ -72,9 +84,15 @@ QUESTIONS: dict[str, tuple[str, tuple[Any, ...], int]] = {
         ("long", LARGEST, 50),
         50,
     ),
-    "trained on, by digest": (queries.TRAINED_ON, ("sha256:people", "", 0, None, 50), 20),
-    "trained on, by name": (queries.TRAINED_ON, ("people", "", 0, ["team"], 50), 20),
-    "trained on, by what nothing was trained on": (queries.TRAINED_ON, ("none", "", 0, None, 50), 0),
+    "trained on, by digest": (lineage.TRAINED_ON, ("sha256:people", "", 0, None, 50), 20),
+    "trained on, by name": (lineage.TRAINED_ON, ("people", "", 0, ["team"], 50), 20),
+    "trained on, by what nothing was trained on": (lineage.TRAINED_ON, ("none", "", 0, None, 50), 0),
+    "evaluated on, by digest": (lineage.TRAINED_ON, ("sha256:holdout", "", 0, None, 50), 20),
+    "ancestors": (lineage.ANCESTORS, (["short"], [9], None, 100), 8),
+    "descendants": (lineage.DESCENDANTS, (["short"], [12], ["team"], 100), 8),
+    "recalled ancestors": (lineage.RECALLED_ANCESTORS_OF, ("short", 9), 1),
+    "open promotions below": (lineage.OPEN_BELOW, ("short", 12), 0),
+    "doubts": (lineage.DOUBTS, ("short",), 0),
     "the number of a semantic version": (
         queries.FIND_NUMBERS,
         (["long", "long"], ["1.0.5", "@champion"]),
@@ -112,8 +130,13 @@ async def test_questions_read_as_many_pages_of_a_long_model_as_of_a_short_one(po
     await pool.execute(MODELS, ["long", "short"])
     await pool.execute(FILL_SMALL)
     await pool.execute(FILL, 1, SMALL)
+    for model, first, last in (("short", 1, 20), ("long", 1, SMALL)):
+        await pool.execute(CHAIN, model, first, last)
+        await pool.execute(EVALUATED, model, first, last, "sha256:holdout")
     before = await measured(pool, database.owner_url)
     await pool.execute(FILL, SMALL + 1, LARGE)
+    await pool.execute(CHAIN, "long", SMALL, LARGE)
+    await pool.execute(EVALUATED, "long", SMALL + 1, LARGE, "sha256:holdout")
     after = await measured(pool, database.owner_url)
     expected = {name: rows for name, (_, _, rows) in QUESTIONS.items()}
     assert {name: rows for name, (rows, _) in before.items()} == expected

@@ -184,6 +184,27 @@ def test_a_schema_is_compatible_when_old_callers_notice_nothing():
     )
 
 
+def test_another_spelling_and_a_named_order_are_compatible_and_a_swap_is_not():
+    fields = (SignatureField("a", "float32[?, 4]"), SignatureField("b", "object"))
+    spelled = (SignatureField("a", "float[N,4]"), SignatureField("b", "string"))
+    old = Signature(fields, inputs_by="name")
+    for new, passed in (
+        (Signature(spelled, inputs_by="name"), True),
+        (Signature(spelled[::-1], inputs_by="name"), True),
+        (Signature(spelled[::-1]), False),
+    ):
+        e = replace(EVIDENCE, signature=new, champion=Champion(1, "1.0.0", signature=old))
+        assert check(Gate("schema_compatible", {}), e).passed is passed
+
+
+def test_a_version_made_from_a_recalled_one_is_blocked_and_the_ancestor_is_named():
+    assert passes(Gate("lineage_sound", {}), EVIDENCE)
+    e = replace(EVIDENCE, recalled_ancestors=("was made from team.base 2, which is recalled",))
+    result = check(Gate("lineage_sound", {}), e)
+    assert not result.passed
+    assert "made from team.base 2, which is recalled; train it again" in result.detail
+
+
 def test_a_breaking_change_is_named_and_passes_for_a_major_version_only_if_the_policy_allows_it():
     new = Signature((SignatureField("x", "int8"),), (SignatureField("label", "int64", labels=("b", "a")),))
     e = replace(EVIDENCE, signature=new, champion=Champion(1, "1.0.0", signature=OLD), bump="major")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from services.approval.domain.builtin_policies import BUILTIN
 from services.approval.domain.gate_events import GatesEvaluated, PromotionDenied, PromotionGranted
 from services.approval.domain.gate_kinds import Gate
 from services.approval.domain.policy import Policy
@@ -44,6 +45,21 @@ def test_failing_gates_deny_with_every_reason(world):
     assert not evaluated.passed
     assert [r.split(":")[0] for r in denied.reasons] == ["metric_threshold", "independent_evaluation"]
     assert world.review().status == ""
+
+
+def test_the_builtin_policy_blocks_what_was_made_from_a_recalled_version(world):
+    recalled = "was made from team.base 1, which is recalled"
+    world.publish("default", BUILTIN["default"], builtin=True)
+    world.registered()
+    world.artifact()
+    world.note("VersionValidated")
+    world.request(evidence={"recalled_ancestors": [recalled], "number": 1})
+    evaluated, denied = world.assess()[-2:]
+    assert evaluated.evidence.recalled_ancestors == (recalled,)
+    assert len(denied.reasons) == 1
+    assert denied.reasons[0].startswith(f"lineage_sound: the version {recalled}; train it again")
+    world.request("q", evidence={"number": 1})
+    assert isinstance(world.assess()[-1], ReviewOpened)
 
 
 def test_no_policy_for_production_denies(world):

@@ -20,6 +20,7 @@ from services.registry.domain.model.metadata import (
 )
 from services.registry.domain.versioning.bump import (
     LEVELS,
+    MOST_CHANGES,
     Base,
     BumpPolicy,
     Claim,
@@ -52,6 +53,11 @@ def a_metric(
         (retrained(environment={"python": "3.12"}), "patch", "environment.changed"),
         (
             retrained(config={"depth": 3, "out_dir": "/elsewhere", "random_seed": 5}),
+            "patch",
+            "model.retrained",
+        ),
+        (
+            retrained(config={"depth": 3, "out_dir": "/runs/1", "trainer": {"run_id": "x"}}),
             "patch",
             "model.retrained",
         ),
@@ -101,6 +107,51 @@ def test_what_callers_notice_is_major_and_what_they_may_use_is_minor(inputs, out
     assert proven("model", OLD, new).level == level
 
 
+def of_columns(*columns: str, type_: str = "tensor(float)", stated: bool = False) -> Metadata:
+    """Trained on these columns, which are sent as one array."""
+    named = {"x": columns} if stated else None
+    signature = replace(SIGNATURE, inputs=(Input("x", type_),), columns=named)
+    return replace(retrained(features=columns), signature=signature)
+
+
+@pytest.mark.parametrize("type_", ["float32[?,2]", "float[N, 2]", "tensor(float)", "double[-1,-1]"])
+@pytest.mark.parametrize("stated", [True, False])
+def test_swapped_columns_of_an_array_are_major(type_, stated):
+    old, new = (of_columns(*names, type_=type_, stated=stated) for names in (("a", "b"), ("b", "a")))
+    proof = proven("model", old, new)
+    assert (proof.level, proof.rule) == ("major", "signature.columns_changed")
+    assert proven("model", old, old).level == "patch"
+
+
+def test_features_that_are_no_columns_of_the_array_do_not_name_them():
+    image = (replace(of_columns(*names, type_="uint8[?,224,224,3]")) for names in (("a", "b"), ("b", "a")))
+    assert proven("model", *image).level == "minor"
+    text = (replace(of_columns(*names, type_="string")) for names in (("a", "b"), ("b", "a")))
+    assert proven("model", *text).level == "minor"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("float32[?, 4]", "float32[?,4]"),
+        ("float[?,4]", "float32[-1,4]"),
+        ("bool", "bool_"),
+        ("object", "string"),
+        ("tensor(double)", "float64"),
+        ("float32[1,4]", "float32[N,4]"),
+        ("float32[?,4]", "float64[?,4]"),
+        ("int64", "float64"),
+        ("datetime64[ns]", "datetime64[us]"),
+        ("int64", "Int64"),
+    ],
+)
+def test_an_input_that_takes_all_that_it_took_is_not_major(old, new):
+    one, two = (
+        replace(retrained(), signature=replace(SIGNATURE, inputs=(Input("x", t),))) for t in (old, new)
+    )
+    assert proven("model", one, two).level in {"patch", "minor"}
+
+
 @pytest.mark.parametrize("kind", ["embedding", "preprocessing"])
 def test_a_retrained_embedding_or_tokenizer_is_major(kind):
     proof = proven(kind, OLD, retrained())
@@ -136,6 +187,12 @@ def test_metrics_on_other_data_are_not_comparable():
         (1e6, 1.02e6, "minor"),
         (1e6, 1.0199e6, "patch"),
         (0.0, 0.0001, "minor"),
+        (0.8, 0.816, "minor"),
+        (0.65, 0.663, "minor"),
+        (0.7, 0.714, "minor"),
+        (0.35, 0.343, "minor"),
+        (1e-11, 1.0199e-11, "patch"),
+        (1e-11, 1.02e-11, "minor"),
     ],
 )
 def test_the_primary_metric_counts_from_two_percent_of_its_old_value(before, after, level):
@@ -146,6 +203,57 @@ def test_the_primary_metric_counts_from_two_percent_of_its_old_value(before, aft
 def test_the_threshold_is_the_policys():
     new = retrained(metrics=a_metric(0.901))
     assert proven("model", OLD, new, BumpPolicy(metric_threshold=0.001)).level == "minor"
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"drop_path": 0.2},
+        {"log_transform": True},
+        {"n_seed": 5},
+        {"vocab_file": "v2.txt"},
+        {"pretrained_path": "/weights/b"},
+        {"device": {"precision": "bf16"}},
+        {"seed": {"of": {"split": 3}}},
+        {"SEED": 3},
+        {"logging": {"steps": 3}},
+        {"warmup_dir_steps": 3},
+        {"base_url": "https://b"},
+    ],
+    ids=lambda config: next(iter(config)),
+)
+def test_only_a_listed_key_is_noise_as_it_is_written_and_not_what_is_below_it(config):
+    before = {"depth": 3, "out_dir": "/runs/1"}
+    proof = proven("model", OLD, retrained(config=before | config))
+    assert (proof.level, proof.rule, proof.ignored) == ("minor", "config.added", ())
+
+
+def test_what_was_ignored_is_listed_beside_the_changes_that_count():
+    new = retrained(config={"depth": 4, "out_dir": "/runs/2", "trainer": {"seed": 5}})
+    _, bump = decide_number(
+        "model", Base(1, Version(1, 0, 0), OLD), new, Claim(), Taken(1, {1: 0}, {"1.0": 0})
+    )
+    assert bump.ignored == ("training.config.out_dir", "training.config.trainer.seed")
+    assert [c.path for c in bump.changes if c.part == "config"] == ["training.config.depth"]
+
+
+def test_ignored_values_beyond_the_limit_of_an_event_are_counted():
+    config = {f"part{n}": {"seed": n} for n in range(MOST_CHANGES + 7)} | OLD.training.config
+    _, bump = decide_number(
+        "model",
+        Base(1, Version(1, 0, 0), OLD),
+        retrained(config=config),
+        Claim(),
+        Taken(1, {1: 0}, {"1.0": 0}),
+    )
+    assert (bump.level, len(bump.ignored), bump.omitted) == ("patch", MOST_CHANGES, 7)
+
+
+def test_the_noise_keys_are_the_policys_by_key_or_by_whole_path():
+    new = retrained(config={"depth": 9, "out_dir": "/runs/1", "trainer": {"steps": 5}, "steps": 1})
+    proof = proven("model", OLD, new, BumpPolicy(noise=("depth", "trainer.steps")))
+    assert [c.path for c in proof.ignored] == ["training.config.depth", "training.config.trainer.steps"]
+    assert [c.path for c in proof.changes if c.part == "config"] == ["training.config.steps"]
 
 
 def test_code_named_by_digest_here_and_by_revision_there_counts_as_changed():

@@ -7,10 +7,16 @@ import pytest
 from services.registry.domain import noted
 from services.registry.domain.model.events import Evaluation
 from services.registry.domain.naming.description import DescribeModel
-from services.registry.domain.promotion.promotion import DenyPromotion, RequestPromotion
+from services.registry.domain.promotion.promotion import (
+    DenyPromotion,
+    GrantPromotion,
+    RequestPromotion,
+)
+from services.registry.domain.promotion.refusal import RefusePromotion
 from services.registry.domain.validation.evaluations import RecordEvaluation
 from services.registry.domain.withdrawal.rejection import RecallVersion, RejectVersion
 from shared.deciding.decider import RuleBroken, Stale
+from shared.deciding.events import Noted
 from tests.unit.registry.given import MODEL_ID, SIGNATURE, Story, a_digest, a_note, metadata, names
 
 EVALUATION = Evaluation("auc", 0.91, a_digest("test"), "test", independent=True, by="lab")
@@ -186,3 +192,55 @@ def test_a_request_about_a_version_that_changed_is_stale():
     story.validate()
     with pytest.raises(Stale):
         story.when(RequestPromotion(MODEL_ID, 1, "production", "p1", "eva", story.version(1).revision - 1))
+
+
+RECALLED = ("was made from team.base 1, which is recalled",)
+
+
+def test_recalled_ancestors_are_part_of_the_evidence():
+    story = Story()
+    story.validate()
+    (sound,) = story.request_promotion(1, "p1")
+    assert "recalled_ancestors" not in sound.evidence
+    refused, unsound = story.request_promotion(1, "p2", recalled_ancestors=RECALLED)
+    assert (refused.promotion_id, unsound.evidence["recalled_ancestors"]) == ("p1", list(RECALLED))
+    assert story.request_promotion(1, "p3", recalled_ancestors=RECALLED) == []
+
+
+def test_a_grant_after_an_ancestor_was_recalled_is_refused_with_the_ancestor():
+    story = Story()
+    story.validate()
+    story.request_promotion(1, "p1")
+    note = a_grant_of(story, "p1")
+    _, refused = story.when(GrantPromotion(MODEL_ID, note, RECALLED))
+    assert refused.reasons == (f"since the request: the version {RECALLED[0]}: request it again",)
+
+
+@pytest.mark.parametrize("now", [RECALLED, (), None])
+def test_a_grant_stands_when_no_further_ancestor_was_recalled(now):
+    story = Story()
+    story.validate()
+    story.request_promotion(1, "p1", recalled_ancestors=RECALLED)
+    events = story.when(GrantPromotion(MODEL_ID, a_grant_of(story, "p1"), now))
+    assert "VersionPromoted" in names(events)
+
+
+def test_an_open_promotion_is_refused_once():
+    story = Story()
+    story.validate()
+    story.request_promotion(1, "p1")
+    (refused,) = story.when(RefusePromotion(MODEL_ID, "p1", RECALLED))
+    assert (refused.promotion_id, refused.reasons) == ("p1", RECALLED)
+    assert story.when(RefusePromotion(MODEL_ID, "p1", RECALLED)) == []
+
+
+def a_grant_of(story: Story, promotion_id: str) -> Noted:
+    data = {
+        "promotion_id": promotion_id,
+        "model_id": MODEL_ID,
+        "number": 1,
+        "environment": "production",
+        "digest": story.model.promotions[promotion_id].digest,
+        "approvers": ["ann", "bob"],
+    }
+    return a_note("approval", f"review-{promotion_id}", 3, noted.PROMOTION_GRANTED, data)

@@ -25,6 +25,7 @@ from tests.unit.registry.given import MODEL_ID, STREAM, Claim, Story, a_digest, 
 from tests.unit.registry.serving import retire
 
 OTHER_ID = "00000000-0000-5000-8000-000000000002"
+URL = "hf://google/bert-base@5c3fe2"
 
 
 def registering(document: Metadata | None = None, **more) -> RegisterVersion:
@@ -86,6 +87,12 @@ def test_a_refusal_of_a_known_model_stands_in_its_stream_and_takes_no_number():
         ),
         (metadata(2, metrics=(Metric("a", 1.0, "d"), Metric("a", 2.0, "d"))), "training.metrics"),
         (replace(metadata(2), parents=(Parent("team.base", 1, "base_model"),)), "parents.0.model"),
+        (replace(metadata(2), parents=(Parent("team.base", 0, "base_model"),)), "parents.0.number"),
+        (replace(metadata(2), parents=(Parent(URL, 0, "base_model"),)), "parents.0.digest"),
+        (
+            replace(metadata(2), parents=(Parent(URL, 3, "base_model", digest=a_digest(1)),)),
+            "parents.0.number",
+        ),
     ],
 )
 def test_what_contradicts_itself_is_refused(document, field):
@@ -220,6 +227,15 @@ def test_a_version_may_be_made_from_an_older_one_of_its_own_model():
     document = replace(metadata(2), parents=(Parent("team.churn", 1, "base_model", MODEL_ID),))
     assert names(story.when(registering(document))) == ["VersionRegistered", "ChildLinked"]
     assert story.model.children[1] == 1
+
+
+def test_a_parent_elsewhere_is_a_named_reference_and_has_no_stream():
+    story = Story()
+    outside = Parent(URL, 0, "base_model", digest=a_digest("weights"))
+    events = story.when(registering(replace(metadata(), parents=(outside,)), new_model=True, kind="adapter"))
+    assert names(events) == ["NameClaimed", "ModelRegistered", "VersionRegistered"]
+    assert events[-1].metadata.parents == (outside,)
+    assert names(story.when(retire(1))) == ["Noted", "VersionRetired"]
 
 
 def test_a_parent_whose_stream_was_not_named_is_routed_again():

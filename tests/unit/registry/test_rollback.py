@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from services.registry.domain.model.metadata import Input
+from services.registry.domain.model.metadata import By, Input, Metadata
 from services.registry.domain.serving.rollback import DryRun, RollBack
 from services.registry.domain.withdrawal.rejection import RecallVersion
 from shared.deciding.decider import NotFound, RuleBroken, Stale
@@ -83,6 +83,46 @@ def test_it_skips_a_signature_that_does_not_serve_todays_callers():
     assert "signature" in broken.value.facts["skipped"][0]
     rolled = story.when(roll_back(even_if_incompatible=True))[0]
     assert (rolled.to_number, [c.path for c in rolled.overruled]) == (1, ["inputs.x"])
+
+
+def taking(artifact: object, *inputs: Input, by: By | None = None) -> Metadata:
+    return replace(metadata(artifact), signature=replace(SIGNATURE, inputs=inputs, inputs_by=by))
+
+
+def served_after(first: Metadata, second: Metadata) -> Story:
+    story = Story()
+    story.promote(first)
+    story.promote(second)
+    story.when(change(champion(2)))
+    return story
+
+
+@pytest.mark.parametrize(
+    ("now", "before"),
+    [
+        ("float32[?, 4]", "float32[?,4]"),
+        ("float[-1,4]", "float32[?,4]"),
+        ("float32[1,4]", "float32[N,4]"),
+        ("bool_", "bool"),
+        ("string", "object"),
+        ("datetime64[us]", "datetime64[ns]"),
+        ("tensor(int64)", "double"),
+    ],
+)
+def test_another_spelling_and_a_wider_type_are_no_reason_to_refuse_a_rollback(now, before):
+    story = served_after(taking(1, Input("x", before)), taking(2, Input("x", now)))
+    rolled = story.when(roll_back())[0]
+    assert (rolled.to_number, rolled.overruled) == (1, ())
+
+
+def test_a_rollback_to_inputs_in_another_order_is_refused_and_names_the_way():
+    a, b = Input("radius", "float32"), Input("texture", "float32")
+    story = served_after(taking(1, a, b), taking(2, b, a))
+    for command in (roll_back(), roll_back(to_number=1)):
+        with pytest.raises(RuleBroken, match="--even-if-incompatible"):
+            story.when(command)
+    by_name = served_after(taking(1, a, b, by="name"), taking(2, b, a, by="name"))
+    assert by_name.when(roll_back())[0].to_number == 1
 
 
 def test_a_rollback_while_several_serve_gives_the_champion_all_requests():

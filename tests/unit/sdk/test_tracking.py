@@ -17,7 +17,7 @@ import regista
 from regista.errors import Invalid
 from regista.publishing.data_digest import data_digest
 from regista.publishing.publication import document
-from regista.publishing.schema import schema_of
+from regista.publishing.schema import addressed_by, dtype_of, schema_of
 from regista.publishing.tracking import code_identity
 
 MATRIX = arrays.arrays(np.float64, (3, 4), elements=st.floats(-1e6, 1e6))
@@ -106,6 +106,25 @@ def test_the_schema_of_arrays_and_frames() -> None:
         schema_of(x, name="input", features=["a", "b", "c"])
 
 
+def test_callers_send_frames_and_dicts_by_name_and_arrays_by_position() -> None:
+    x = np.zeros((5, 2), dtype="float32")
+    assert addressed_by(Frame(a=x[:, 0])) == addressed_by({"ids": x}) == "name"
+    assert addressed_by(x) == addressed_by([x, x]) == "position"
+    assert schema_of({"ids": x, "mask": x[:, 0]}, name="input") == [
+        {"name": "ids", "type": "float32[?,2]"},
+        {"name": "mask", "type": "float32"},
+    ]
+    assert [field["name"] for field in schema_of((x, x), name="input")] == ["input_0", "input_1"]
+
+
+def test_the_type_of_a_column_that_may_lack_values_states_it() -> None:
+    class Column:
+        dtype = "Int64"
+
+    assert dtype_of(Column()) == "int64?"
+    assert dtype_of(np.zeros(1)) == "float64"
+
+
 def test_a_run_becomes_the_training_section_with_nothing_it_does_not_know() -> None:
     x, y = np.zeros((5, 2)), np.zeros(5, dtype="int64")
     with regista.track(config={"C": 1.0}, seed=7) as run:
@@ -130,6 +149,8 @@ def test_a_run_becomes_the_training_section_with_nothing_it_does_not_know() -> N
     assert run.signature == {
         "inputs": [{"name": "age", "type": "float64"}, {"name": "sum", "type": "float64"}],
         "outputs": [{"name": "output", "type": "int64", "labels": ["0", "1"]}],
+        "inputs_by": "position",
+        "outputs_by": "position",
     }
     assert "dataset" not in regista.track().training()
 

@@ -31,11 +31,28 @@ class VersionCalls(Requests):
         return await self._all("registry", f"{at(model)}/versions", limit, **filters)
 
     async def trained_on(self, dataset: str, limit: int | None = None) -> list[Json]:
-        """Return the versions of all readable models that were trained on a data set, and where each serves.
+        """Return the versions of all readable models that a data set went into, and where each serves.
 
-        `dataset` is the name or the digest of the data set.
+        `dataset` is its name or digest. `use` is `training`, `evaluation`, or `parent` for a version that was
+        made from one trained on the data, `generation` steps before.
         """
-        return await self._all("registry", "/versions", limit, trained_on=dataset)
+        found: dict[tuple[str, int], Json] = {}
+        async for item in self.pages("registry", "/versions", trained_on=dataset):
+            key = (item["model_id"], item["number"])
+            if key not in found and limit is not None and len(found) >= limit:
+                break
+            if key not in found or item["generation"] < found[key]["generation"]:
+                found[key] = item
+        return list(found.values())
+
+    async def lineage(self, reference: str) -> Json:
+        """Return what a version was made from (`ancestors`) and what was made from it (`descendants`).
+
+        `reference` is also the URL of a parent that is not in the registry, as the versions named it.
+        """
+        if "://" in reference:
+            return dict(await self._get("registry", "/lineage", parent=reference))
+        return dict(await self._get("registry", f"{_path(reference)}/lineage"))
 
     async def version(self, reference: str) -> Json:
         """Return one version with its `revision`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -41,7 +42,10 @@ regista publish churn model.onnx --draft
     help="Claim a version or a bump; a claim smaller than the proven change is raised.",
 )
 @click.option("--exact", is_flag=True, help="Refuse the version instead of raising the claim.")
-@click.option("--base", help="The version it was made from (number or semantic version).")
+@click.option(
+    "--base",
+    help="The version to compare with: a number, a semantic version, an environment or an alias.",
+)
 @click.option("--owner")
 @click.option("--tier", type=TIERS)
 @click.option("--tag", "tags", multiple=True, metavar="NAME=VALUE")
@@ -107,7 +111,7 @@ def publish(
         return
     stage = version.get("stage") or got.stage
     what = f"{model} {got.semver or '(no version yet)'}, number {got.number}, {stage}"
-    session.one({}, f"registered {what}" if got.new else f"already registered: {what}")
+    session.one({}, f"registered {what}{_why(got.version)}" if got.new else f"already registered: {what}")
     _say_notes(got.version)
 
 
@@ -115,6 +119,15 @@ def _say_notes(version: dict[str, Any]) -> None:
     """Print what the sender should know about the registration."""
     for note in version.get("notes") or ():
         say(f"note: {note}", err=True, fg="yellow")
+
+
+def _why(version: Mapping[str, Any]) -> str:
+    """Return why the version has its number, and what did not count."""
+    bump = version.get("bump") or {}
+    lines = [f"{bump['level']} ({bump['rule']}) against {bump['base_semver']}"] if bump.get("level") else []
+    lines += [f"note: {bump['note']}"] if bump.get("note") else []
+    lines += [f"ignored as noise: {', '.join(bump['ignored'])}"] if bump.get("ignored") else []
+    return "".join(f"\n  {line}" for line in lines)
 
 
 def _base(value: str | None) -> int | str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -13,6 +14,7 @@ from regista.cli.terminal.output import say, to_the_second
 from regista.cli.terminal.people import naming
 from regista.cli.terminal.session import Session, command
 from regista.cli.terminal.values import pairs, read_json
+from regista.errors import RecalledAncestor
 from regista.files import copy_folder
 
 
@@ -73,6 +75,7 @@ def _remarks(version: Mapping[str, Any]) -> str:
         for field, what in (("held", "held"), ("recalled", "recalled"))
         if version.get(field)
     ]
+    remarks += list(version.get("recalled_ancestors") or ())
     remarks += ["a recall is proposed"] if version.get("recall_proposed") else []
     remarks += ["retired"] if version.get("retired") else []
     return "; ".join(remarks)
@@ -86,7 +89,10 @@ def _remarks(version: Mapping[str, Any]) -> str:
 @click.argument("dataset")
 @click.option("--limit", type=click.IntRange(1), default=200, show_default=True)
 def trained_on(session: Session, dataset: str, limit: int) -> None:
-    """List the versions trained on a data set (its name or digest), of all models, and where they serve."""
+    """List what a data set (its name or digest) went into, of all models, and where it serves and served.
+
+    This includes versions that were only evaluated on it, and all that was made from those trained on it.
+    """
     with session.client() as client:
         found = client.trained_on(dataset, limit)
     columns = [
@@ -94,11 +100,63 @@ def trained_on(session: Session, dataset: str, limit: int) -> None:
         ("number", "number"),
         ("version", "semver"),
         ("stage", "stage"),
+        ("use", _use),
         ("serves", _serves),
+        ("served", _served),
         ("data set", lambda v: f"{v.get('dataset_name') or ''} {str(v.get('dataset_digest') or '')[:19]}"),
         ("remarks", _remarks),
     ]
-    session.items(found, columns, f"no version that you may read was trained on {dataset}", limit)
+    session.items(found, columns, f"no version that you may read was made with {dataset}", limit)
+
+
+def _use(version: Mapping[str, Any]) -> str:
+    generation = version.get("generation") or 0
+    return f"made from one, {generation} back" if version.get("use") == "parent" else str(version.get("use"))
+
+
+def _served(version: Mapping[str, Any]) -> str:
+    return ", ".join(
+        f"{s['environment']} until {to_the_second(s['until'])}"
+        for s in version.get("served") or ()
+        if s["until"]
+    )
+
+
+@command(
+    group=versions,
+    examples="regista versions lineage churn@3\nregista versions lineage hf://google/bert-base@5c3fe2",
+)
+@click.argument("reference", metavar="MODEL@VERSION|URL")
+def lineage(session: Session, reference: str) -> None:
+    """Show what a version was made from and what was made from it, at any distance, and where each serves.
+
+    A URL names a parent that is not in this registry, as the versions named it.
+    """
+    with session.client() as client:
+        found = client.lineage(reference)
+    if session.json:
+        session.out(found)
+        return
+    nodes = [{"steps": -n["generation"]} | n for n in reversed(found["ancestors"])]
+    nodes += [{"steps": n["generation"]} | n for n in found["descendants"]]
+    columns = [
+        ("steps", lambda v: f"{v['steps']:+d}"),
+        ("model", "model"),
+        ("number", lambda v: v["number"] or ""),
+        ("version", "semver"),
+        ("relation", "relation"),
+        ("stage", "stage"),
+        ("serves", _serves),
+        ("served", _served),
+        ("remarks", _remarks),
+    ]
+    session.items(
+        nodes, columns, f"{reference} was made from nothing registered, and nothing was made from it"
+    )
+    if session.for_people and found["hidden"]:
+        say(f"{found['hidden']} more are in namespaces where you have no role")
+    if session.for_people and found["truncated"]:
+        say("there are more than are shown: look at the lineage of a version further down")
 
 
 def _serves(version: Mapping[str, Any]) -> str:
@@ -155,8 +213,15 @@ def download(session: Session, reference: str, target: Path | None, offline: boo
     """Download the files of a version, and verify every one against what was registered."""
     if target is not None and target.exists():
         raise click.UsageError(f"{target} exists: name a new folder")
-    with session.client(lasting=True) as client, session.progress("downloading") as progress:
+    with (
+        session.client(lasting=True) as client,
+        session.progress("downloading") as progress,
+        warnings.catch_warnings(record=True) as caught,
+    ):
+        warnings.simplefilter("always", RecalledAncestor)
         loaded = client.load(reference, progress=progress, offline=offline)
+    for warning in caught:
+        say(f"warning: {warning.message}", err=True)
     if target is not None:
         copy_folder(loaded.path, target)
     where = str(target or loaded.path)

@@ -34,7 +34,7 @@ from regista.files import Progress, signing_key
 from regista.loading.cache import Cache
 from regista.loading.confirmed import Confirmed
 from regista.loading.finding import Finder
-from regista.loading.loaded import Loaded
+from regista.loading.loaded import Loaded, warn_of_ancestors
 from regista.loading.usage import CLOSE_SECONDS, MODEL_USED, Usage, Used
 from regista.loading.usage import TOPIC as USAGE_TOPIC
 from regista.publishing import publication
@@ -240,11 +240,13 @@ class AsyncClient(
         published the call waits until the artifact service has verified its bytes. `environment` is where the
         use is counted. While the registry does not answer, a version that was loaded before is taken from the
         cache, and a warning states when the registry last confirmed it; with `offline=False` it is not.
-        `offline=True` sends no request, nor a report of use. Raises NotFound, RuleBroken (recalled, retired,
+        `offline=True` sends no request, nor a report of use. A version that was made from a recalled one is
+        loaded with the warning RecalledAncestor. Raises NotFound, RuleBroken (recalled, retired,
         a draft, not released), Damaged, TimedOut and Unavailable.
         """
         found = await self._finder.find(self, reference, offline=offline)
         path = found.path or await self._cache.fetch(found.manifest, progress)
+        warn_of_ancestors(reference, found.version)
         version, digest = found.version, found.manifest.digest
         if found.copy is None:
             await self._finder.record(reference, version, digest)

@@ -133,6 +133,7 @@ class Client:
 
     versions = _blocking(AsyncClient.versions)
     trained_on = _blocking(AsyncClient.trained_on)
+    lineage = _blocking(AsyncClient.lineage)
     version = _blocking(AsyncClient.version)
     complete = _blocking(AsyncClient.complete)
     diff = _blocking(AsyncClient.diff)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from regista.errors import Invalid, NotConfigured
+from regista.errors import Invalid, NotConfigured, RecalledAncestor
 from regista.onnx_files import NotOnnx, weight_files
 from regista.own_imports import own
 
@@ -95,3 +96,9 @@ class Loaded:
 
     def _names(self) -> list[str]:
         return sorted(p.relative_to(self.path).as_posix() for p in self.path.rglob("*") if p.is_file())
+
+
+def warn_of_ancestors(reference: str, version: Mapping[str, Any]) -> None:
+    """Warn of each recalled version that a version was made from."""
+    for why in version.get("recalled_ancestors") or ():
+        warnings.warn(f"{reference} {why}", RecalledAncestor, stacklevel=3)

@@ -22,7 +22,7 @@ from regista.own_imports import canonical, modules_of_training, own_distribution
 from regista.publishing.data_digest import columns_of, dataset_digest
 from regista.publishing.json_values import metric_value, object_of
 from regista.publishing.notebook import cells_run, code_of_present_cell
-from regista.publishing.schema import schema_of
+from regista.publishing.schema import addressed_by, schema_of
 from regista.wire.digests import FileEntry, digest
 
 FRAMEWORKS = ("torch", "tensorflow", "jax", "xgboost", "lightgbm", "catboost", "sklearn")
@@ -131,9 +131,11 @@ class Run:
         features: Sequence[str] | None = None,
         labels: Sequence[Any] | None = None,
     ) -> Self:
-        """Record the schema of inputs and outputs, from example data frames or arrays.
+        """Record the schema of inputs and outputs, from examples of what callers send and get.
 
-        `features` names the columns of an input array; `labels` are the classes of the first output.
+        Callers send a data frame or a dict of arrays by name, an array or a list of arrays by position; for
+        these a change of order is a MAJOR version. `features` names the columns of an input array; `labels`
+        are the classes of the first output.
         """
         given = schema_of(outputs, name="output")
         if labels is not None:
@@ -141,6 +143,8 @@ class Run:
         self.signature = {
             "inputs": schema_of(inputs, name="input", features=features or self.features),
             "outputs": given,
+            "inputs_by": addressed_by(inputs),
+            "outputs_by": addressed_by(outputs),
         }
         return self
 

@@ -1,15 +1,19 @@
 """Compatibility of model signatures (inputs and outputs): whether callers of one version can call another.
 
-A version must accept what the other accepted and return what it returned. Optional inputs may be added, and
-inputs may widen. Every change of the outputs is breaking, because readers of labels or scores would not
-notice it.
+A version must accept every value that the other accepted, and give only values that the other could give.
+So types of inputs may widen, types of outputs may narrow, and optional inputs may be added. Callers give
+inputs by name or by position; a signature states which. Where it does not, callers may do either, and both
+names and order must stay. The rules with examples: docs/versions.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+from regista.wire.type_spellings import parsed
+from regista.wire.value_types import accepts, rounds
 
 
 class Field(Protocol):
@@ -32,12 +36,22 @@ class Output(Field, Protocol):
 
 
 class Signature(Protocol):
-    """An object with inputs and outputs; names are unique among the inputs and among the outputs."""
+    """An object with inputs and outputs; names are unique among the inputs and among the outputs.
+
+    `inputs_by`: how callers give the inputs; `outputs_by`: how they read the outputs. None: either way.
+    `columns`: by the name of an input that is an array, the names along its last dimension.
+    """
 
     @property
     def inputs(self) -> Sequence[Input]: ...
     @property
     def outputs(self) -> Sequence[Output]: ...
+    @property
+    def inputs_by(self) -> str | None: ...
+    @property
+    def outputs_by(self) -> str | None: ...
+    @property
+    def columns(self) -> Mapping[str, Sequence[str]] | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,47 +79,6 @@ class Difference:
         )
 
 
-ALIASES = {
-    "byte": "int8",
-    "short": "int16",
-    "int": "int32",
-    "integer": "int32",
-    "long": "int64",
-    "half": "float16",
-    "float": "float32",
-    "double": "float64",
-    "str": "string",
-    "bool": "boolean",
-    "object": "any",
-}
-
-WIDER: dict[str, frozenset[str]] = {
-    "int8": frozenset({"int16", "int32", "int64", "float16", "float32", "float64"}),
-    "int16": frozenset({"int32", "int64", "float32", "float64"}),
-    "int32": frozenset({"int64", "float64"}),
-    "uint8": frozenset(
-        {"uint16", "uint32", "uint64", "int16", "int32", "int64", "float16", "float32", "float64"}
-    ),
-    "uint16": frozenset({"uint32", "uint64", "int32", "int64", "float32", "float64"}),
-    "uint32": frozenset({"uint64", "int64", "float64"}),
-    "float16": frozenset({"float32", "float64"}),
-    "float32": frozenset({"float64"}),
-}
-"""For each type, the types that represent all its values exactly."""
-
-
-def normal(type_: str) -> str:
-    """Return the canonical name of a type."""
-    lower = type_.strip().lower()
-    return ALIASES.get(lower, lower)
-
-
-def accepts(new: str, old: str) -> bool:
-    """Return whether type `new` accepts every value of type `old`."""
-    new, old = normal(new), normal(old)
-    return new in {old, "any"} or new in WIDER.get(old, ())
-
-
 def differences(old: Signature | None, new: Signature | None) -> tuple[Difference, ...]:
     """Return the changes between two signatures, inputs first, and whether each breaks callers of `old`."""
     if old is None or new is None:
@@ -118,7 +91,16 @@ def differences(old: Signature | None, new: Signature | None) -> tuple[Differenc
                 ),
             )
         return (Difference("signature", "removed", detail="the signature is no longer given"),)
-    return (*_ordered(_inputs(old.inputs, new.inputs)), *_ordered(_outputs(old.outputs, new.outputs)))
+    inputs = (
+        *_inputs(old.inputs, new.inputs),
+        *_columns(old.columns or {}, new.columns or {}),
+        *_order("inputs", old.inputs, new.inputs, old.inputs_by, new.inputs_by),
+    )
+    outputs = (
+        *_outputs(old.outputs, new.outputs),
+        *_order("outputs", old.outputs, new.outputs, old.outputs_by, new.outputs_by),
+    )
+    return (*_sorted(inputs), *_sorted(outputs))
 
 
 def incompatibilities(used: Signature | None, offered: Signature | None) -> tuple[Difference, ...]:
@@ -126,8 +108,33 @@ def incompatibilities(used: Signature | None, offered: Signature | None) -> tupl
     return tuple(difference for difference in differences(used, offered) if difference.breaking)
 
 
-def _ordered(found: Iterator[Difference]) -> list[Difference]:
+def _sorted(found: Sequence[Difference]) -> list[Difference]:
     return sorted(found, key=lambda d: (d.path, d.what))
+
+
+def _order(
+    part: str, old: Sequence[Field], new: Sequence[Field], by: str | None, now_by: str | None
+) -> Iterator[Difference]:
+    """Compare how callers address the fields, and the order where they may rely on it."""
+    if by and now_by and by != now_by:
+        detail = f"callers address the {part} by {by}"
+        yield Difference(part, f"{part}_by_{now_by}", by, now_by, detail)
+        return
+    if "name" in {by, now_by} and (by == now_by or _same_order(old, new)):
+        return
+    if not _same_order(old, new):
+        detail = (
+            "callers address them by position"
+            if "position" in {by, now_by}
+            else f"a signature without `{part}_by: name` may be called by position, too"
+        )
+        yield Difference(part, f"{part}_reordered", [f.name for f in old], [f.name for f in new], detail)
+
+
+def _same_order(old: Sequence[Field], new: Sequence[Field]) -> bool:
+    """Return whether each field that both have is at the same position in both."""
+    at = {field.name: n for n, field in enumerate(new)}
+    return all(at.get(field.name, n) == n for n, field in enumerate(old))
 
 
 def _inputs(old: Sequence[Input], new: Sequence[Input]) -> Iterator[Difference]:
@@ -147,19 +154,32 @@ def _inputs(old: Sequence[Input], new: Sequence[Input]) -> Iterator[Difference]:
 
 def _input(old: Input, new: Input) -> Iterator[Difference]:
     path = f"inputs.{old.name}"
-    if normal(old.type) != normal(new.type):
-        wide = accepts(new.type, old.type)
-        yield Difference(
-            f"{path}.type",
-            "input_type_widened" if wide else "input_type_narrowed",
-            old.type,
-            new.type,
-            breaking=not wide,
-        )
+    before, after = parsed(old.type), parsed(new.type)
+    if before != after:
+        wide = accepts(after, before)
+        what, detail = ("input_type_widened" if wide else "input_type_narrowed"), ""
+        if wide and accepts(before, after):
+            what, detail = "input_resolution_changed", "the same instants in another unit"
+        elif wide and rounds(after, before):
+            detail = "integers beyond 2^53 are rounded"
+        yield Difference(f"{path}.type", what, old.type, new.type, detail, breaking=not wide)
     if old.required != new.required:
         what = "input_became_required" if new.required else "input_became_optional"
         yield Difference(f"{path}.required", what, old.required, new.required, breaking=new.required)
     yield from _unit(path, old, new)
+
+
+def _columns(old: Mapping[str, Sequence[str]], new: Mapping[str, Sequence[str]]) -> Iterator[Difference]:
+    """Compare the columns of the arrays whose columns both signatures name."""
+    for name in old.keys() & new.keys():
+        if tuple(old[name]) != tuple(new[name]):
+            yield Difference(
+                f"inputs.{name}.columns",
+                "columns_changed",
+                old[name],
+                new[name],
+                "callers send columns by position",
+            )
 
 
 def _outputs(old: Sequence[Output], new: Sequence[Output]) -> Iterator[Difference]:
@@ -167,16 +187,27 @@ def _outputs(old: Sequence[Output], new: Sequence[Output]) -> Iterator[Differenc
     for name in before.keys() - after.keys():
         yield Difference(f"outputs.{name}", "output_removed", before[name].type)
     for name in after.keys() - before.keys():
-        yield Difference(f"outputs.{name}", "output_added", None, after[name].type)
+        yield Difference(
+            f"outputs.{name}", "output_added", None, after[name].type, "callers do not expect it"
+        )
     for name in before.keys() & after.keys():
-        o, n, path = before[name], after[name], f"outputs.{name}"
-        if normal(o.type) != normal(n.type):
-            yield Difference(f"{path}.type", "output_type_changed", o.type, n.type)
-        if tuple(o.labels or ()) != tuple(n.labels or ()):
-            yield Difference(
-                f"{path}.labels", "labels_changed", o.labels, n.labels, "positions of labels count, too"
-            )
-        yield from _unit(path, o, n)
+        yield from _output(before[name], after[name])
+
+
+def _output(old: Output, new: Output) -> Iterator[Difference]:
+    path = f"outputs.{old.name}"
+    before, after = parsed(old.type), parsed(new.type)
+    if before != after:
+        narrow = accepts(before, after)
+        what = "output_type_narrowed" if narrow else "output_type_changed"
+        if narrow and accepts(after, before):
+            what = "output_resolution_changed"
+        yield Difference(f"{path}.type", what, old.type, new.type, breaking=not narrow)
+    if tuple(old.labels or ()) != tuple(new.labels or ()):
+        yield Difference(
+            f"{path}.labels", "labels_changed", old.labels, new.labels, "positions of labels count, too"
+        )
+    yield from _unit(path, old, new)
 
 
 def _unit(path: str, old: Field, new: Field) -> Iterator[Difference]:

@@ -138,6 +138,8 @@ class MetadataAdded:
     With `semver` it is complete from now on.
     """
 
+    SCHEMA: ClassVar[int] = 2
+
     model: str
     kind: Kind
     tier: Tier

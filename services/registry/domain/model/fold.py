@@ -19,6 +19,8 @@ from services.registry.domain.model.state import (
     OpenPromotion,
     Rollout,
     VersionState,
+    higher,
+    precedence,
     serving_key,
     with_version,
 )
@@ -60,7 +62,7 @@ def evolve(state: ModelState, event: e.ModelEvent | Noted) -> ModelState:
         case e.VersionValidated():
             return replace(
                 with_version(state, event.number, stage="Validated"),
-                newest_validated=max(state.newest_validated, event.number),
+                highest_validated=higher(state, event.number, event.semver, state.highest_validated),
             )
         case e.VersionRejected():
             return with_version(state, event.number, stage="Rejected")
@@ -264,10 +266,10 @@ def _drafted(state: ModelState, event: e.VersionRegistered | e.MetadataAdded) ->
 
 def _numbered(state: ModelState, event: e.VersionRegistered | e.MetadataAdded) -> dict[str, Any]:
     """Return what changes in the model when a version gets its semantic version."""
-    major, minor, patch = map(int, event.semver.split("."))
+    major, minor, patch = precedence(event.semver)
     line = f"{major}.{minor}"
     return {
-        "newest_complete": max(state.newest_complete, event.number),
+        "highest": higher(state, event.number, event.semver, state.highest),
         "highest_major": max(state.highest_major, major),
         "minors": state.minors if state.minors.get(major, -1) >= minor else state.minors.set(major, minor),
         "patches": state.patches if state.patches.get(line, -1) >= patch else state.patches.set(line, patch),

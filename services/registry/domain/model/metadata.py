@@ -7,11 +7,14 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any, Literal
 
+from regista.wire.type_spellings import parsed
+from regista.wire.value_types import NUMBERS
 from shared.deciding.events import encode
 
 Kind = Literal["model", "adapter", "embedding", "preprocessing", "prompt"]
 Tier = Literal["low", "medium", "high"]
 Relation = Literal["base_model", "embedding", "preprocessing"]
+By = Literal["name", "position"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,18 +112,41 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
+    """What callers give and get; `regista.wire.signature` states the meaning of each field."""
+
     inputs: tuple[Input, ...] = ()
     outputs: tuple[Output, ...] = ()
+    inputs_by: By | None = None
+    outputs_by: By | None = None
+    columns: dict[str, tuple[str, ...]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Parent:
-    """A version that this one was made from. `model_id` is empty when no model of that name exists."""
+    """A version that this one was made from. `model_id` is empty when no model of that name exists.
+
+    A parent that is not in this registry has a URL as `model` (`hf://bert-base@5c3fe2`), number 0, and the
+    digest of its bytes.
+    """
 
     model: str
     number: int
     relation: Relation
     model_id: str = ""
+    digest: str = ""
+
+    @property
+    def key(self) -> tuple[str, int, str]:
+        """What makes two parents the same one."""
+        return self.model_id or self.model, self.number, self.digest
+
+    def __str__(self) -> str:
+        return f"{self.model} {self.digest or self.number}"
+
+
+def is_outside(model: str) -> bool:
+    """Return whether a parent's name is that of a model elsewhere: a URL."""
+    return "://" in model
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +199,36 @@ def earlier_identity(metadata: Metadata) -> str:
 
 def _identity(metadata: Metadata, training: Training) -> str:
     artifact = metadata.artifact.digest if metadata.artifact else None
-    parents = [(p.model_id, p.number, p.relation) for p in metadata.parents]
-    return "sha256:" + hashlib.sha256(encode([artifact, training, metadata.signature, parents])).hexdigest()
+    parents = [
+        (p.model, p.digest, p.relation) if is_outside(p.model) else (p.model_id, p.number, p.relation)
+        for p in metadata.parents
+    ]
+    signature = _stated(metadata.signature) if metadata.signature else None
+    return "sha256:" + hashlib.sha256(encode([artifact, training, signature, parents])).hexdigest()
+
+
+def _stated(signature: Signature) -> dict[str, Any]:
+    """Return what the signature states. A field of a later release that is not given changes no identity."""
+    later = {name: getattr(signature, name) for name in ("inputs_by", "outputs_by", "columns")}
+    stated = {name: value for name, value in later.items() if value is not None}
+    return {"inputs": signature.inputs, "outputs": signature.outputs} | stated
+
+
+def callers_signature(metadata: Metadata) -> Signature | None:
+    """Return the signature with the columns of its only input.
+
+    Where the publisher names no columns, `training.features` names those of one array of numbers.
+    """
+    signature, features = metadata.signature, metadata.training.features or ()
+    if signature is None or signature.columns or len(signature.inputs) != 1 or len(features) < 2:
+        return signature
+    (only,) = signature.inputs
+    type_ = parsed(only.type)
+    if only.name in features or type_.element not in NUMBERS or not type_.shape:
+        return signature
+    if type_.shape[-1] not in {None, len(features)}:
+        return signature
+    return replace(signature, columns={only.name: features})
 
 
 def short(identity_: str) -> int:

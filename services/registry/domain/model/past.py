@@ -16,7 +16,7 @@ from services.registry.domain.model.events import (
     MetadataAdded,
     VersionRegistered,
 )
-from services.registry.domain.model.metadata import Metadata
+from services.registry.domain.model.metadata import Metadata, callers_signature
 from services.registry.domain.model.state import ModelState, VersionState, stream_of
 from shared.deciding.decider import Streams
 from shared.deciding.person import folded_name
@@ -131,6 +131,6 @@ def champion(model_id: str, state: ModelState, number: int, streams: Streams) ->
         number,
         state.versions[number].semver,
         artifact_digest(metadata),
-        metadata.signature,
+        callers_signature(metadata),
         tuple(measured[n] for n in shown),
     )

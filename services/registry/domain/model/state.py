@@ -99,7 +99,9 @@ class OpenPromotion:
 class ModelState(msgspec.Struct, frozen=True, gc=False):
     """One model with all its versions. It is a Struct because most events replace a few of its many fields.
 
-    `described` is the revision of the last event about the model itself (its ETag). The keys of these maps
+    `described` is the revision of the last event about the model itself (its ETag). `highest` is the number
+    of the version with the highest semantic version, `highest_validated` the same among those that were ever
+    Validated. The keys of these maps
     are `<environment>/<number>`: `served`: the champion before this version first got requests (0: none).
     `promoted`: the promotion by which the version may be champion there. `waiting`: promoted there, has
     not served by that promotion, and no newer version became champion since. `champions`: was champion there;
@@ -121,8 +123,8 @@ class ModelState(msgspec.Struct, frozen=True, gc=False):
     revision: int = 0
     described: int = 0
     newest: int = 0
-    newest_complete: int = 0
-    newest_validated: int = 0
+    highest: int = 0
+    highest_validated: int = 0
     highest_major: int = -1
     minors: Map[int, int] = msgspec.field(default_factory=Map)
     patches: Map[str, int] = msgspec.field(default_factory=Map)
@@ -158,6 +160,18 @@ INITIAL = ModelState()
 
 def stream_of(model_id: str) -> str:
     return f"model-{model_id}"
+
+
+def precedence(semver: str) -> tuple[int, int, int]:
+    """Return a semantic version in a form that compares by precedence."""
+    major, minor, patch = map(int, semver.split("."))
+    return major, minor, patch
+
+
+def higher(state: ModelState, number: int, semver: str, other: int) -> int:
+    """Return `number`, whose semantic version is `semver`, or `other` if that one's is not lower."""
+    version = state.versions.get(other)
+    return number if version is None or precedence(semver) > precedence(version.semver) else other
 
 
 def serving_key(environment: str, number: int) -> str:

@@ -32,7 +32,7 @@ from services.registry.domain.model.state import (
     stream_of,
     unusable_because,
 )
-from services.registry.domain.promotion.evidence import evidence, evidence_digest
+from services.registry.domain.promotion.evidence import evidence, evidence_digest, is_current, request_of
 from services.registry.domain.serving.departure import departures
 from services.registry.domain.serving.rollout import declared_environment, granted, way_to_champion
 from shared.deciding.decider import Joint, Misrouted, RuleBroken, Streams
@@ -46,7 +46,8 @@ class RequestPromotion:
 
     `promotion_id` is made from the cause; `requester` is the actor's subject. With `serve` the grant gives
     the version all requests, where no version serves. `selected_by`: who chose a description that selects
-    weaker policies, as it was looked up, with all printed names of that person.
+    weaker policies, as it was looked up, with all printed names of that person. `recalled_ancestors` are the
+    recalled versions that it was made from, in words; they are part of the evidence.
     """
 
     model_id: str
@@ -58,14 +59,19 @@ class RequestPromotion:
     serve: bool = False
     selected_by: str = ""
     names_of_selector: tuple[str, ...] = ()
+    recalled_ancestors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class GrantPromotion:
-    """approval granted the promotion."""
+    """approval granted the promotion.
+
+    `recalled_ancestors` are those of now; None leaves out the comparison with those at the request.
+    """
 
     model_id: str
     note: Noted
+    recalled_ancestors: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +89,7 @@ def request(command: RequestPromotion, streams: Streams) -> Events:
     """
     state = streams.state(MODEL, stream_of(command.model_id))
     version = require_usable(state, command.number, command.expected)
-    environment = declared_environment(state, command.environment, streams)
+    production = declared_environment(state, command.environment, streams).production
     _check_promotable(command, version, state)
     if granted(state, command.environment, command.number):
         return {}
@@ -91,7 +97,8 @@ def request(command: RequestPromotion, streams: Streams) -> Events:
     _check_selection(command, state, streams)
     before = _open_requests(state, command.number, command.environment)
     if any(
-        promotion.serve == command.serve and _is_current(command.model_id, promotion, state, streams)
+        promotion.serve == command.serve
+        and is_current(command.model_id, promotion, state, streams, command.recalled_ancestors)
         for promotion in before.values()
     ):
         return {}
@@ -100,11 +107,38 @@ def request(command: RequestPromotion, streams: Streams) -> Events:
         PromotionRefused(state.model, command.number, version.semver, id_, command.environment, why)
         for id_ in before
     ]
+    requested = _requested(command, version, state, streams, production=production)
+    if len(encode(requested)) > MOST_BYTES:
+        raise RuleBroken(
+            "evidence_too_large",
+            f"The evidence (metadata, evaluations, champion) is larger than {MOST_BYTES:,} bytes: register "
+            "a version with less metadata.",
+        )
+    return {stream_of(command.model_id): [*superseded, requested]}
+
+
+def _requested(
+    command: RequestPromotion,
+    version: VersionState,
+    state: ModelState,
+    streams: Streams,
+    *,
+    production: bool,
+) -> PromotionRequested:
+    """Return the request with its evidence."""
     now = past.champion_number(state, command.environment)
     champion = msgspec.to_builtins(past.champion(command.model_id, state, now, streams))
-    shown = evidence(command.model_id, state, command.number, command.environment, streams, champion)
+    shown = evidence(
+        command.model_id,
+        state,
+        command.number,
+        command.environment,
+        streams,
+        champion,
+        command.recalled_ancestors,
+    )
     training = past.document(command.model_id, state, command.number, streams).training
-    requested = PromotionRequested(
+    return PromotionRequested(
         state.model,
         command.number,
         version.semver,
@@ -116,15 +150,8 @@ def request(command: RequestPromotion, streams: Streams) -> Events:
         training.on_behalf_of,
         shown,
         command.serve,
-        environment.production,
+        production,
     )
-    if len(encode(requested)) > MOST_BYTES:
-        raise RuleBroken(
-            "evidence_too_large",
-            f"The evidence (metadata, evaluations, champion) is larger than {MOST_BYTES:,} bytes: register "
-            "a version with less metadata.",
-        )
-    return {stream_of(command.model_id): [*superseded, requested]}
 
 
 def _check_promotable(command: RequestPromotion, version: VersionState, state: ModelState) -> None:
@@ -265,19 +292,14 @@ def _objections(
         reasons.append(f"the version is {version.stage}, no longer Validated")
     if not version.released:
         reasons.append("the artifact is not noted as good: have it verified, then request again")
-    if not _is_current(command.model_id, promotion, state, streams):
+    if not is_current(command.model_id, promotion, state, streams):
         reasons.append(
             "metadata, evaluations, artifact, tier or tags have changed since the request: request it again"
         )
+    before = request_of(command.model_id, promotion, streams).evidence.get("recalled_ancestors", ())
+    if recalled := sorted(set(command.recalled_ancestors or ()) - set(before)):
+        reasons.append(f"since the request: the version {'; '.join(recalled)}: request it again")
     return reasons
-
-
-def _is_current(model_id: str, promotion: OpenPromotion, state: ModelState, streams: Streams) -> bool:
-    """Return whether the evidence is as it was at the request. A new champion alone does not change it."""
-    requested: PromotionRequested = streams.past[stream_of(model_id), promotion.revision]
-    champion = requested.evidence["champion"]
-    now = evidence(model_id, state, promotion.number, promotion.environment, streams, champion)
-    return evidence_digest(now) == promotion.digest
 
 
 def deny(command: DenyPromotion, streams: Streams) -> Events:

@@ -5,19 +5,23 @@ from __future__ import annotations
 from regista.wire.mandatory import problem_of_missing
 from services.registry.domain.model.events import MetadataAdded, VersionRegistered
 from services.registry.domain.model.fold import MODEL
-from services.registry.domain.model.metadata import Metadata, Problem, Training
+from services.registry.domain.model.metadata import (
+    Metadata,
+    Parent,
+    Problem,
+    Training,
+    is_outside,
+)
 from services.registry.domain.model.past import MOST_BYTES
 from services.registry.domain.model.state import ModelState, stream_of, unusable_because
 from services.registry.domain.naming.name import NAME
 from services.registry.domain.naming.name import stream_of as name_stream
+from services.registry.domain.registration.base import choose_base
 from services.registry.domain.registration.commands import Registering, RegisterVersion
 from services.registry.domain.registration.described import selection_problems
 from services.registry.domain.registration.mandatory import contradictions, missing
 from shared.deciding.decider import Misrouted, Streams
 from shared.deciding.events import encode
-
-RECENT = 1_000
-"""The number of newest versions among which a base is searched that the look-up did not find."""
 
 
 def problems_of(
@@ -33,9 +37,13 @@ def problems_of(
         if not command.draft:
             problems += [Problem(name, problem_of_missing(kind)) for name in missing(kind, metadata)]
     problems += selection_problems(command, streams)
-    if command.base is not None and base_number(state, command.base) is None:
+    if not choose_base(state, command.base, command.claim).is_known:
         problems.append(
-            Problem("base", f"{command.base} is no complete version of this model: name one, or leave it out")
+            Problem(
+                "base",
+                f"{command.base} is no complete version of this model: give a number, a semantic version, an "
+                "environment or an alias, or leave it out",
+            )
         )
     return problems + _parent_problems(metadata, streams)
 
@@ -43,6 +51,14 @@ def problems_of(
 def _parent_problems(metadata: Metadata, streams: Streams) -> list[Problem]:
     problems = []
     for n, parent in enumerate(metadata.parents):
+        if is_outside(parent.model):
+            problems += _outside_problems(n, parent)
+            continue
+        if not parent.number:
+            problems.append(
+                Problem(f"parents.{n}.number", "missing: give the number of the parent's version")
+            )
+            continue
         if not parent.model_id:
             if streams.state(NAME, name_stream(parent.model)).model_id:
                 raise name_claimed(parent.model)
@@ -61,6 +77,25 @@ def _parent_problems(metadata: Metadata, streams: Streams) -> list[Problem]:
                     f"{parent.model} version {parent.number} is {why}: name another version",
                 )
             )
+    return problems
+
+
+def _outside_problems(n: int, parent: Parent) -> list[Problem]:
+    problems = []
+    if parent.number:
+        problems.append(
+            Problem(
+                f"parents.{n}.number", "a parent that is not in this registry has no number: leave it out"
+            )
+        )
+    if not parent.digest:
+        problems.append(
+            Problem(
+                f"parents.{n}.digest",
+                f"missing: give the digest of the bytes of {parent.model:.100}, because what a URL names may "
+                "change",
+            )
+        )
     return problems
 
 
@@ -98,19 +133,3 @@ def too_large(event: VersionRegistered | MetadataAdded) -> Problem | None:
         f"the version would take {size:,} bytes, and a version has at most {MOST_BYTES:,}: shorten this "
         "part, or put it into the artifact",
     )
-
-
-def base_number(state: ModelState, declared: int | str | None) -> int | None:
-    """Return the number of the base; None for none.
-
-    It is the declared one, else the newest that was ever Validated, else the newest complete one.
-
-    A semantic version that the look-up did not find was registered a moment ago, so it is searched among the
-    newest versions only.
-    """
-    if isinstance(declared, str):
-        newest = range(state.newest, max(0, state.newest - RECENT), -1)
-        return next((n for n in newest if n in state.versions and state.versions[n].semver == declared), None)
-    number = declared or state.newest_validated or state.newest_complete
-    version = state.versions.get(number)
-    return number if version is not None and version.semver else None

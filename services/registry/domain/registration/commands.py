@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from services.registry.domain.model.metadata import Kind, Metadata, Tier, identity
-from services.registry.domain.versioning.bump import Claim
+from services.registry.domain.versioning.bump import DEFAULT, BumpPolicy, Claim
 
 NO_CLAIM = Claim()
 
@@ -16,10 +16,11 @@ class RegisterVersion:
 
     With `new_model` no model had the name when it was looked up; `model_id` is then made from the cause.
     `kind`, `owner`, `description` and `tags` count only for a new model; `tier` may also be raised. `stated`:
-    which of these the message gives. `strict`: refuse rather than leave something out. `base` is a number, or
-    a semantic version that the look-up did not find. `by` is the actor's subject. The streams of all parents
-    are written, too; for a parent whose model does not exist the command depends on `name-<name>`.
-    `unknown_creator`: no identity has the creator's name.
+    which of these the message gives. `strict`: refuse rather than leave something out. `base` is a number, an
+    environment, an alias, or a semantic version that the look-up did not find. `by` is the actor's subject.
+    `policy` states which changes count. The streams of all parents are written, too; for a parent whose model
+    does not exist the command depends on `name-<name>`. `unknown_creator`: no identity has the creator's
+    name.
     """
 
     model_id: str
@@ -38,6 +39,7 @@ class RegisterVersion:
     stated: frozenset[str] = frozenset()
     strict: bool = False
     unknown_creator: bool = False
+    policy: BumpPolicy = DEFAULT
     identity: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -59,6 +61,7 @@ class AddMetadata:
     claim: Claim = NO_CLAIM
     base: int | str | None = None
     by: str = ""
+    policy: BumpPolicy = DEFAULT
 
 
 Registering = RegisterVersion | AddMetadata

@@ -46,8 +46,6 @@ def contradictions(metadata: Metadata) -> list[Problem]:
         for part, ports in (("inputs", metadata.signature.inputs), ("outputs", metadata.signature.outputs)):
             if len(ports) > 1 and len({p.name for p in ports}) < len(ports):
                 found.append(Problem(f"signature.{part}", "a name is given twice: names are unique"))
-    if len(metadata.parents) > 1 and len({(p.model_id or p.model, p.number) for p in metadata.parents}) < len(
-        metadata.parents
-    ):
+    if len(metadata.parents) > 1 and len({p.key for p in metadata.parents}) < len(metadata.parents):
         found.append(Problem("parents", "a parent is given twice: give it once"))
     return found

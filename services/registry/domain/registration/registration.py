@@ -22,6 +22,7 @@ from services.registry.domain.model.metadata import (
     Problem,
     earlier_identity,
     identity,
+    is_outside,
     merged,
     short,
 )
@@ -35,8 +36,8 @@ from services.registry.domain.model.state import (
 )
 from services.registry.domain.naming.name import NAME, NameClaimed, check_name
 from services.registry.domain.naming.name import stream_of as name_stream
+from services.registry.domain.registration.base import choose_base
 from services.registry.domain.registration.checks import (
-    base_number,
     name_claimed,
     other_makers,
     problems_of,
@@ -54,7 +55,7 @@ def _documents(command: Registering, streams: Streams) -> set[past.Position]:
     """Return where the documents of the base, of the same version or draft, and of the champion are."""
     state = streams.state(MODEL, stream_of(command.model_id))
     own = command.number if isinstance(command, AddMetadata) else _same_number(state, command.metadata)
-    wanted = [base_number(state, command.base) or 0, own]
+    wanted = [choose_base(state, command.base, command.claim).number, own]
     return past.documents_of(command.model_id, state, wanted) | past.champion_at(
         command.model_id, state, past.PRODUCTION
     )
@@ -219,12 +220,14 @@ def _number(
     state: ModelState,
     streams: Streams,
 ) -> tuple[Version, Bump] | ClaimRefused:
-    number = base_number(state, command.base)
+    chosen = choose_base(state, command.base, command.claim)
     base = None
-    if number:
-        semver = _parsed(state.versions[number].semver)
-        base = Base(number, semver, past.document(command.model_id, state, number, streams))
-    return decide_number(kind, base, metadata, command.claim, state.taken)
+    if chosen.number:
+        semver = _parsed(state.versions[chosen.number].semver)
+        base = Base(chosen.number, semver, past.document(command.model_id, state, chosen.number, streams))
+    return decide_number(
+        kind, base, metadata, command.claim, state.taken, command.policy, claim_is_free=chosen.is_free
+    )
 
 
 @lru_cache(maxsize=1_000)
@@ -251,6 +254,8 @@ def _linked(
 ) -> Events:
     """Link the parents to their child in the same commit, so that no parent is retired before its child."""
     for parent in child.metadata.parents:
+        if is_outside(parent.model):
+            continue
         name = streams.state(MODEL, stream_of(parent.model_id)).model or child.model
         link = ChildLinked(name, parent.number, model_id, child.model, child.number, parent.relation)
         events.setdefault(stream_of(parent.model_id), []).append(link)

@@ -11,6 +11,7 @@ from typing import Any
 from services.registry.domain.model import past
 from services.registry.domain.model.events import Entry, RolledBack, Skipped, VersionValidated
 from services.registry.domain.model.fold import MODEL
+from services.registry.domain.model.metadata import callers_signature
 from services.registry.domain.model.state import (
     FURTHEST_BACK,
     Events,
@@ -87,10 +88,11 @@ def rollback_target(
     """
     skipped: list[Skipped] = []
     doubtful = Target(0)
-    used = past.document(model_id, state, number, streams).signature
+    used = callers_signature(past.document(model_id, state, number, streams))
     for before in predecessors(state, environment, number):
         why = _unfit_because(environment, before, state)
-        if not why and incompatibilities(used, past.document(model_id, state, before, streams).signature):
+        offered = callers_signature(past.document(model_id, state, before, streams))
+        if not why and incompatibilities(used, offered):
             why = "its signature does not serve today's callers"
         if not why and before in doubts:
             doubtful = doubtful if doubtful.number else Target(before, tuple(skipped), doubts[before])
@@ -229,7 +231,9 @@ def _overruled(
     """Return how the target's signature breaks callers. Raise RuleBroken unless the caller accepts that."""
     if left in {0, target}:
         return ()
-    used, offered = (past.document(command.model_id, state, n, streams).signature for n in (left, target))
+    used, offered = (
+        callers_signature(past.document(command.model_id, state, n, streams)) for n in (left, target)
+    )
     breaking = incompatibilities(used, offered)
     if breaking and not command.even_if_incompatible:
         named = ", ".join(c.path for c in breaking)
@@ -257,7 +261,7 @@ def _found(command: RollBack, left: int, state: ModelState, streams: Streams) ->
         return Target(number, target.skipped[:n], command.doubts.get(number, ""))
     skipped = tuple(f"version {s.number}: {s.why}" for s in target.skipped)
     why = "; ".join(skipped) or "nothing served before it"
-    incompatible = "repeat with even_if_incompatible, " if fit else ""
+    incompatible = "repeat with even_if_incompatible (`--even-if-incompatible`), " if fit else ""
     raise RuleBroken(
         "no_rollback_target",
         f"Version {left} cannot be rolled back ({why}): {incompatible}{_named_ways(environment, state)}, or "

@@ -17,7 +17,8 @@ from semver import Version
 
 from services.registry.domain.model.metadata import Metadata
 from services.registry.domain.versioning.change import Change, Level, Part
-from services.registry.domain.versioning.diff import NOISE, differences
+from services.registry.domain.versioning.diff import IGNORED, differences
+from services.registry.domain.versioning.noise import NOISE
 from shared.deciding.events import encode
 
 LEVELS: tuple[Level, ...] = get_args(Level)
@@ -32,7 +33,7 @@ LONGEST_VALUE = 256
 class BumpPolicy:
     """`metric_threshold`: the move of the primary metric that proves MINOR, relative to its old value.
 
-    `noise`: see diff.NOISE.
+    `noise`: the configuration keys that do not count, see noise.py.
     """
 
     metric_threshold: float = 0.02
@@ -79,7 +80,8 @@ class Bump:
 
     `level` is the level of the number; `proven` is what the differences prove by `rule`. `base` is the
     version it was compared with (0: none; then there is no level). `changes` are the most important
-    differences; `omitted` counts the others, which a comparison of both versions shows.
+    differences; `ignored` are the paths of configuration values that changed and do not count; `omitted`
+    counts the others of both, which a comparison of the two versions shows.
     """
 
     level: Level | None
@@ -91,15 +93,17 @@ class Bump:
     proven: Level | None = None
     changes: tuple[Change, ...] = ()
     omitted: int = 0
+    ignored: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """The level that the differences prove, by which rule."""
+    """The level that the differences prove, by which rule. `ignored` are those that are noise."""
 
     level: Level
     rule: str
     changes: tuple[Change, ...]
+    ignored: tuple[Change, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,12 +156,14 @@ class Taken:
 
 def proven(kind: str, old: Metadata, new: Metadata, policy: BumpPolicy = DEFAULT) -> Proven:
     """Return the highest level that any difference proves, with the rule that applies."""
-    changes = tuple(_with_level(c, _level(kind, c, policy)) for c in differences(old, new, policy.noise))
+    found = differences(old, new, policy.noise)
+    ignored = tuple(c for c in found if c.detail == IGNORED)
+    changes = tuple(_with_level(c, _level(kind, c, policy)) for c in found if c.detail != IGNORED)
     counting = [c for c in changes if c.level is not None]
     if not counting:
-        return Proven("patch", "metadata.changed", changes)
+        return Proven("patch", "metadata.changed", changes, ignored)
     decisive = max(counting, key=lambda c: LEVELS.index(c.level or "patch"))
-    return Proven(decisive.level or "patch", _rule(kind, decisive), changes)
+    return Proven(decisive.level or "patch", _rule(kind, decisive), changes, ignored)
 
 
 def _with_level(c: Change, level: Level | None) -> Change:
@@ -180,7 +186,7 @@ def _moved_enough(change: Change, threshold: float) -> bool:
     if change.detail != "primary" or change.what not in {"better", "worse"}:
         return False
     before, after = float(change.before), float(change.after)
-    return abs(after - before) >= threshold * abs(before) - 1e-12
+    return abs(after - before) >= threshold * abs(before) * (1 - 1e-9)  # 0.6 to 0.612 is 2 percent
 
 
 def _rule(kind: str, change: Change) -> str:
@@ -196,47 +202,68 @@ def decide_number(
     claim: Claim,
     taken: Taken,
     policy: BumpPolicy = DEFAULT,
+    *,
+    claim_is_free: bool = False,
 ) -> tuple[Version, Bump] | ClaimRefused:
     """Return the number of a new version, and why.
 
-    A claim below the proven level is raised, a claim above it is kept; `note` explains both.
+    A claim below the proven level is raised, a claim above it is kept; `note` explains both. `claim_is_free`:
+    the claimed number is free, though it is below the highest of its line.
     """
     if base is None:
         version = Version.parse(claim.version) if claim.version else FIRST
         return version, Bump(None, "first", claimed=str(claim))
     proof = proven(kind, base.metadata, new, policy)
     changes, omitted = most_important(proof.changes)
-    level, kept, note = proof.level, None, ""
-    if claim.level or claim.version:
-        proven_by = f"which is {proof.level} ({proof.rule}) against {base.semver}"
-        claimed = Version.parse(claim.version) if claim.version else None
-        if _too_small(claim, claimed, base.semver, proof.level):
-            reason = f"{claim} is smaller than the proven change, {proven_by}"
-            if claim.exact:
-                return ClaimRefused(reason + ": claim at least that level, or leave the claim out", changes)
-            note = reason + ": raised"
-        else:
-            level = _level_of(claimed, base.semver) if claimed else claim.level or level
-            kept = claimed
-            if LEVELS.index(level) > LEVELS.index(proof.level):
-                note = f"{claim} is larger than the proven change, {proven_by}: kept as claimed"
-    if kept is not None and kept in taken:
-        if claim.exact:
-            reason = f"{kept} is taken: claim a number that is free, or leave the claim out"
-            return ClaimRefused(reason, changes)
-        kept, note = None, f"{kept} is taken: the next free number of that level"
-    version = kept or taken.next(base.semver, level)
-    return version, Bump(
-        level,
+    ignored = tuple(_shortened(c).path for c in proof.ignored[:MOST_CHANGES])
+    judged = _judged(claim, base.semver, proof, taken, claim_is_free=claim_is_free)
+    if isinstance(judged, str):
+        return ClaimRefused(judged, changes)
+    return judged.number or taken.next(base.semver, judged.level), Bump(
+        judged.level,
         proof.rule,
         base.number,
         str(base.semver),
         str(claim),
-        note,
+        judged.note,
         proof.level,
         changes,
-        omitted,
+        omitted + len(proof.ignored) - len(ignored),
+        ignored,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What becomes of a claim: the level, the claimed number if it is kept, and a note on the claim."""
+
+    level: Level
+    number: Version | None = None
+    note: str = ""
+
+
+def _judged(
+    claim: Claim, base: Version, proof: Proven, taken: Taken, *, claim_is_free: bool
+) -> _Judged | str:
+    """Return what becomes of a claim, or why it is refused."""
+    if not (claim.level or claim.version):
+        return _Judged(proof.level)
+    claimed = Version.parse(claim.version) if claim.version else None
+    is_taken = claimed is not None and claimed in taken and not claim_is_free
+    if is_taken and claim.exact:
+        return f"{claimed} is taken: claim a number that is free, or leave the claim out"
+    proven_by = f"which is {proof.level} ({proof.rule}) against {base}"
+    if _too_small(claim, claimed, base, proof.level):
+        reason = f"{claim} is smaller than the proven change, {proven_by}"
+        if claim.exact:
+            return reason + ": claim at least that level, or leave the claim out"
+        return _Judged(proof.level, note=reason + ": raised")
+    level = _level_of(claimed, base) if claimed else claim.level or proof.level
+    if is_taken:
+        return _Judged(level, note=f"{claimed} is taken: the next free number of that level")
+    is_larger = LEVELS.index(level) > LEVELS.index(proof.level)
+    note = f"{claim} is larger than the proven change, {proven_by}: kept as claimed" if is_larger else ""
+    return _Judged(level, claimed, note)
 
 
 def most_important(changes: Sequence[Change]) -> tuple[tuple[Change, ...], int]:

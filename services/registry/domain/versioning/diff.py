@@ -2,50 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from fnmatch import fnmatchcase
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from services.registry.domain.model.metadata import Code, Framework, Metadata, Metric, Training
+from services.registry.domain.model.metadata import (
+    Code,
+    Framework,
+    Metadata,
+    Metric,
+    Training,
+    callers_signature,
+)
 from services.registry.domain.versioning import signature
 from services.registry.domain.versioning.change import Change, Part
+from services.registry.domain.versioning.noise import NOISE, is_noise
 from shared.deciding.events import encode
 
-NOISE = (
-    "*path",
-    "*_paths",
-    "*_dir",
-    "*dir",
-    "*_file",
-    "*_uri",
-    "*_url",
-    "*seed",
-    "random_state",
-    "run_id",
-    "run_name",
-    "log_*",
-    "logging*",
-    "verbose",
-    "n_jobs",
-    "num_workers",
-    "device",
-)
-"""Configuration keys that do not affect the trained model, on any level of nesting, whatever their case."""
+IGNORED = "noise: it does not count"
+"""The detail of a change of a configuration value that is listed as noise."""
 
 
 def differences(old: Metadata, new: Metadata, noise: Iterable[str] = NOISE) -> tuple[Change, ...]:
-    """Return every difference, signature first. Configuration keys that match `noise` are left out."""
+    """Return every difference, signature first. Those of configuration keys in `noise` are IGNORED."""
     a, b = old.training, new.training
     changes = [
-        *signature.differences(old.signature, new.signature),
+        *signature.differences(callers_signature(old), callers_signature(new)),
         *_code(a.code, b.code),
-        *_values("config", a.config, b.config, tuple(noise)),
+        *_values("config", a.config, b.config, frozenset(noise)),
         *_features(a.features, b.features),
         *_framework(a.framework, b.framework),
         *_parents(old, new),
         *_metrics(a.metrics, b.metrics),
         *_data(a, b),
-        *_values("environment", a.environment, b.environment, ()),
+        *_values("environment", a.environment, b.environment, frozenset()),
     ]
     if a.seed != b.seed:
         changes.append(Change("seed", "training.seed", "changed", a.seed, b.seed))
@@ -72,19 +61,19 @@ def _code(old: Code | None, new: Code | None) -> list[Change]:
 
 
 def _values(
-    part: Part, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None, noise: Sequence[str]
+    part: Part, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None, noise: Collection[str]
 ) -> list[Change]:
     if encode(old) == encode(new):
         return []
     before, after = dict(_leaves(old or {}, ())), dict(_leaves(new or {}, ()))
     changes = []
     for path in sorted(before.keys() | after.keys()):
-        if _is_noise(path, noise) or _same(before.get(path, _ABSENT), after.get(path, _ABSENT)):
+        if _same(before.get(path, _ABSENT), after.get(path, _ABSENT)):
             continue
         what = "added" if path not in before else "removed" if path not in after else "changed"
-        changes.append(
-            Change(part, f"training.{part}." + ".".join(path), what, before.get(path), after.get(path))
-        )
+        detail = IGNORED if is_noise(path, noise) else ""
+        where = f"training.{part}." + ".".join(path)
+        changes.append(Change(part, where, what, before.get(path), after.get(path), detail))
     return changes
 
 
@@ -101,10 +90,6 @@ def _leaves(value: Mapping[str, Any], at: tuple[str, ...]) -> Iterable[tuple[tup
             yield from _leaves(inner, (*at, name))
         else:
             yield (*at, name), inner
-
-
-def _is_noise(path: tuple[str, ...], noise: Sequence[str]) -> bool:
-    return any(fnmatchcase(name.lower(), pattern) for name in path for pattern in noise)
 
 
 def _features(old: tuple[str, ...] | None, new: tuple[str, ...] | None) -> list[Change]:
@@ -130,10 +115,7 @@ def _framework(old: Framework | None, new: Framework | None) -> list[Change]:
 def _parents(old: Metadata, new: Metadata) -> list[Change]:
     if old.parents == new.parents:
         return []
-    before, after = (
-        {(p.relation, p.model_id or p.model, p.number): f"{p.model} {p.number}" for p in m.parents}
-        for m in (old, new)
-    )
+    before, after = ({(p.relation, *p.key): str(p) for p in m.parents} for m in (old, new))
     gone = [
         Change("parents", f"parents.{key[0]}", "removed", before[key], None)
         for key in sorted(before.keys() - after.keys())

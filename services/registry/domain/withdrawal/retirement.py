@@ -63,7 +63,7 @@ def retire(command: RetireVersion, streams: Streams) -> Events:
     if version.stage in {"Draft", "Rejected"}:
         retired = replace(retired, stage=version.stage)
     events: Events = {stream_of(command.model_id): [command.note, retired]}
-    for parent in metadata.parents if version.semver else ():
+    for parent in (p for p in metadata.parents if version.semver and p.model_id):
         if stream_of(parent.model_id) not in streams.states:
             raise Misrouted("parent_missing", f"The stream of the parent {parent.model} is needed, too.")
         name = streams.state(MODEL, stream_of(parent.model_id)).model

@@ -1,0 +1,1 @@
+"""What versions were made from, and on which data: rows, queries, endpoints."""
