@@ -93,9 +93,9 @@ class Caller:
         """Send a command and journal its answer."""
         answer = await self.call(service, method, path, body, etag=etag)
         what = "answered" if answer.good else "refused"
-        told = answer.body if answer.good else {k: (answer.body or {}).get(k) for k in ("code", "detail")}
+        shown = answer.body if answer.good else {k: (answer.body or {}).get(k) for k in ("code", "detail")}
         self.journal.write(
-            what, kind=kind, key=answer.key, path=path, sent=body, answer=told, etag=answer.etag, **facts
+            what, kind=kind, key=answer.key, path=path, sent=body, answer=shown, etag=answer.etag, **facts
         )
         return answer
 

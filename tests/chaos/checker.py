@@ -144,7 +144,7 @@ def _entries(data: Mapping[str, Any]) -> list[tuple[int, int, str]]:
 
 
 def _was_true_already(line: Mapping[str, Any], facts: Facts) -> bool:
-    """Return whether the command could change nothing: its wish was true in the answer's revision."""
+    """Return whether the command could change nothing: what it asked for was true in the answer's revision."""
     stream = facts.models.get(line.get("model", ""), "")
     revision = int(str(line["etag"]).strip('W/"') or 0)
     of_stream = [e for e in facts.events if e.stream == stream and e.service == "registry"]
@@ -186,8 +186,8 @@ def messages_have_an_outcome(facts: Facts) -> Iterator[str]:
         ]
         found = [e.type for e in own] + (["dead letter"] if line["id"] in facts.dead else [])
         if found != [line["expected"]]:
-            place = f"{line['model']} (partition {line['partition']}, offset {line['offset']})"
-            yield f"message {line['id']} of {place}: expected {line['expected']}, found {found}"
+            position = f"{line['model']} (partition {line['partition']}, offset {line['offset']})"
+            yield f"message {line['id']} of {position}: expected {line['expected']}, found {found}"
 
 
 def released_bytes_are_there(facts: Facts) -> Iterator[str]:

@@ -77,7 +77,7 @@ class Load:
         return {"digest": digest, "files": files, "location": answer.body["location"]}
 
     async def _pipeline(self, model: str) -> None:
-        """Publish on Kafka: good messages, incomplete ones, and now and then one that nobody can read."""
+        """Publish on Kafka: good messages, incomplete ones, and now and then one that no one can read."""
         for number in itertools.count(1):
             if self.stop.is_set():
                 return

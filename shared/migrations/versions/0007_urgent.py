@@ -2,8 +2,8 @@
 
 from shared.migrations import run_sql_beside
 
-revision = "0009"
-down_revision = "0008"
+revision = "0007"
+down_revision = "0006"
 
 
 def upgrade() -> None:
