@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 
 import click
 
+from regista.cli.terminal import versions_shown as columns_of
 from regista.cli.terminal.options import GOALS, IF_REVISION, TIMEOUT
 from regista.cli.terminal.output import say, to_the_second
 from regista.cli.terminal.people import naming
@@ -48,37 +49,13 @@ def list_(session: Session, model: str, stage: str | None, limit: int) -> None:
         ("number", "number"),
         ("version", "semver"),
         ("stage", "stage"),
-        ("bump", _bump),
-        ("gates", _gates),
+        ("bump", columns_of.bump),
+        ("gates", columns_of.gates),
         ("creator", lambda v: shown(v.get("creator"))),
         ("registered", lambda v: to_the_second(v.get("registered_at"))),
-        ("remarks", _remarks),
+        ("remarks", columns_of.remarks),
     ]
     session.items(found, columns, f"{model} has no such versions", limit)
-
-
-def _bump(version: Mapping[str, Any]) -> str:
-    return f"{version['bump_level']} ({version.get('bump_rule') or ''})" if version.get("bump_level") else ""
-
-
-def _gates(version: Mapping[str, Any]) -> str:
-    return {True: "passed", False: "blocked"}.get(version.get("gates_passed"), "")  # type: ignore[arg-type]
-
-
-def _remarks(version: Mapping[str, Any]) -> str:
-    remarks = [f"missing {', '.join(version['missing'])}"] if version.get("missing") else []
-    remarks += [
-        str(r.get("detail", r) if isinstance(r, Mapping) else r) for r in version.get("reasons") or ()
-    ]
-    remarks += [
-        f"{what}: {version[field]}"
-        for field, what in (("held", "held"), ("recalled", "recalled"))
-        if version.get(field)
-    ]
-    remarks += list(version.get("recalled_ancestors") or ())
-    remarks += ["a recall is proposed"] if version.get("recall_proposed") else []
-    remarks += ["retired"] if version.get("retired") else []
-    return "; ".join(remarks)
 
 
 @command(
@@ -100,26 +77,13 @@ def trained_on(session: Session, dataset: str, limit: int) -> None:
         ("number", "number"),
         ("version", "semver"),
         ("stage", "stage"),
-        ("use", _use),
-        ("serves", _serves),
-        ("served", _served),
+        ("use", columns_of.use),
+        ("serves", columns_of.serves),
+        ("served", columns_of.served),
         ("data set", lambda v: f"{v.get('dataset_name') or ''} {str(v.get('dataset_digest') or '')[:19]}"),
-        ("remarks", _remarks),
+        ("remarks", columns_of.remarks),
     ]
     session.items(found, columns, f"no version that you may read was made with {dataset}", limit)
-
-
-def _use(version: Mapping[str, Any]) -> str:
-    generation = version.get("generation") or 0
-    return f"made from one, {generation} back" if version.get("use") == "parent" else str(version.get("use"))
-
-
-def _served(version: Mapping[str, Any]) -> str:
-    return ", ".join(
-        f"{s['environment']} until {to_the_second(s['until'])}"
-        for s in version.get("served") or ()
-        if s["until"]
-    )
 
 
 @command(
@@ -146,9 +110,9 @@ def lineage(session: Session, reference: str) -> None:
         ("version", "semver"),
         ("relation", "relation"),
         ("stage", "stage"),
-        ("serves", _serves),
-        ("served", _served),
-        ("remarks", _remarks),
+        ("serves", columns_of.serves),
+        ("served", columns_of.served),
+        ("remarks", columns_of.remarks),
     ]
     session.items(
         nodes, columns, f"{reference} was made from nothing registered, and nothing was made from it"
@@ -157,12 +121,6 @@ def lineage(session: Session, reference: str) -> None:
         say(f"{found['hidden']} more are in namespaces where you have no role")
     if session.for_people and found["truncated"]:
         say("there are more than are shown: look at the lineage of a version further down")
-
-
-def _serves(version: Mapping[str, Any]) -> str:
-    return ", ".join(
-        f"{r['environment']} ({r['role']}, {r['percent']:g} %)" for r in version.get("rollouts") or ()
-    )
 
 
 @command(group=versions, examples="regista versions show churn@production")

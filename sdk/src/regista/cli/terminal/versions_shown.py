@@ -1,0 +1,51 @@
+"""Columns of versions in lists: bump, gates, remarks, where they serve and served."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from regista.cli.terminal.output import to_the_second
+
+
+def bump(version: Mapping[str, Any]) -> str:
+    return f"{version['bump_level']} ({version.get('bump_rule') or ''})" if version.get("bump_level") else ""
+
+
+def gates(version: Mapping[str, Any]) -> str:
+    return {True: "passed", False: "blocked"}.get(version.get("gates_passed"), "")  # type: ignore[arg-type]
+
+
+def remarks(version: Mapping[str, Any]) -> str:
+    remarks = [f"missing {', '.join(version['missing'])}"] if version.get("missing") else []
+    remarks += [
+        str(r.get("detail", r) if isinstance(r, Mapping) else r) for r in version.get("reasons") or ()
+    ]
+    remarks += [
+        f"{what}: {version[field]}"
+        for field, what in (("held", "held"), ("recalled", "recalled"))
+        if version.get(field)
+    ]
+    remarks += list(version.get("recalled_ancestors") or ())
+    remarks += ["a recall is proposed"] if version.get("recall_proposed") else []
+    remarks += ["retired"] if version.get("retired") else []
+    return "; ".join(remarks)
+
+
+def use(version: Mapping[str, Any]) -> str:
+    generation = version.get("generation") or 0
+    return f"made from one, {generation} back" if version.get("use") == "parent" else str(version.get("use"))
+
+
+def served(version: Mapping[str, Any]) -> str:
+    return ", ".join(
+        f"{s['environment']} until {to_the_second(s['until'])}"
+        for s in version.get("served") or ()
+        if s["until"]
+    )
+
+
+def serves(version: Mapping[str, Any]) -> str:
+    return ", ".join(
+        f"{r['environment']} ({r['role']}, {r['percent']:g} %)" for r in version.get("rollouts") or ()
+    )
