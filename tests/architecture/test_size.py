@@ -13,11 +13,7 @@ SOURCES = sorted(
 )
 LINES_OF_A_FILE, LINES_OF_A_FUNCTION = 350, 50
 LONGER_FILES = {
-<<<<<<< HEAD
-    "sdk/src/regista/client/async_client.py": "each argument of publishing, declared and described",
-=======
     "sdk/src/regista/client/async_client.py": "each argument of publishing and loading",
->>>>>>> main
     "services/registry/domain/model/events.py": "the events of a model, one class after the other",
     "services/artifact/domain/artifact_state.py": "the events, one class after the other, and how they fold",
     "services/approval/publish.py": "the public events, one class after the other",
