@@ -181,9 +181,7 @@ class DeadLetters:
             async with asyncio.timeout(self.ANSWERED_WITHIN):
                 return await reading
         except TimeoutError as late:
-            raise KafkaTimeoutError(
-                f"Kafka did not answer within {self.ANSWERED_WITHIN:g} s about the dead letters"
-            ) from late
+            raise KafkaTimeoutError(f"Kafka did not answer within {self.ANSWERED_WITHIN:g} s") from late
 
     async def _listed(self, topic: str) -> list[DeadLetter]:
         """Return the dead letters of a topic, without values, with the replay markers applied."""

@@ -144,7 +144,7 @@ def _entries(data: Mapping[str, Any]) -> list[tuple[int, int, str]]:
 
 
 def _was_true_already(line: Mapping[str, Any], facts: Facts) -> bool:
-    """Return whether the command could change nothing: what it requested was true in the answer's revision."""
+    """Return whether the command could change nothing, because it was true in the revision answered."""
     stream = facts.models.get(line.get("model", ""), "")
     revision = int(str(line["etag"]).strip('W/"') or 0)
     of_stream = [e for e in facts.events if e.stream == stream and e.service == "registry"]

@@ -102,14 +102,14 @@ def files_of(path: Path, *, follow_links: bool = False) -> dict[str, Path]:
 def _check_regular(found: Mapping[str, Path], *, follow_links: bool) -> None:
     """Raise Invalid for devices, and for links that are not followed or lead to no regular file."""
     links = {name: p for name, p in found.items() if p.is_symlink()}
+    only = "an artifact holds regular files only, not links or devices"
     if odd := [name for name, p in found.items() if name not in links and not p.is_file()]:
-        detail = f"an artifact holds regular files only, not devices or sockets: {_list(odd)}"
-        raise Invalid("artifact_odd", detail, advice="Leave them out.")
+        raise Invalid("artifact_odd", f"{only}: {_list(odd)}", advice="Leave them out.")
     if odd := [name for name, p in links.items() if not p.is_file()]:
-        detail = f"the link leads to no regular file: {_list(odd)}"
+        detail = f"{only}, and a link that leads to no regular file is none: {_list(odd)}"
         raise Invalid("artifact_odd", detail, advice="Replace it by what it should contain, or leave it out.")
     if links and not follow_links:
-        detail = f"an artifact holds regular files, and these are links: {_list(list(links))}"
+        detail = f"{only}, and these are links: {_list(list(links))}"
         advice = (
             "Read links to files as files: `--follow-links` (follow_links=True). Or replace them by copies."
         )

@@ -15,11 +15,11 @@ MODEL = "chaos.a"
 STREAM = "model-1"
 
 
-def numbered(*given: tuple[str, str, dict[str, Any]], service: str = "registry") -> list[Event]:
+def numbered(*events: tuple[str, str, dict[str, Any]], service: str = "registry") -> list[Event]:
     """Events of one stream in the order of the log: (type, cause, data)."""
     return [
         Event(service, STREAM, n, (n, n), type_, f"{service}-{n}", cause, cause, data)
-        for n, (type_, cause, data) in enumerate(given, start=1)
+        for n, (type_, cause, data) in enumerate(events, start=1)
     ]
 
 

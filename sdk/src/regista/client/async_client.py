@@ -21,6 +21,7 @@ from regista.calls.dead_letters import DeadLetterCalls
 from regista.calls.environments import EnvironmentCalls
 from regista.calls.models import ModelCalls
 from regista.calls.reports import ReportCalls
+from regista.calls.requests import Json
 from regista.calls.rollouts import RolloutCalls
 from regista.calls.waiting import WaitingCalls
 from regista.client.async_publication import AsyncPublication
@@ -148,7 +149,7 @@ class AsyncClient(
         claims a version or a bump, `exact` refuses instead of raising the claim, `base` is the version it was
         made from. `description`, `owner`, `tier` and `tags` describe a new model; later only the tier rises.
         `strict` refuses the version when one is not taken; else its `notes` name it.
-        `follow_links` reads links to files as files, as in a snapshot of Hugging Face.
+        `follow_links` reads links to files as files.
 
         Raises Refused before the upload when metadata are missing or wrong, and over HTTP when the registry
         refuses the version; other RegistaErrors. A message on Kafka has its outcome later: `wait()` raises
@@ -178,9 +179,7 @@ class AsyncClient(
             parents=parents,
             strict=strict,
         )
-        plan = (
-            None if artifact is None else await planned(self._transport, artifact, follow_links=follow_links)
-        )
+        plan = None if artifact is None else await planned(self._transport, artifact, links=follow_links)
         whole = data if plan is None else data | {"artifact": plan.as_artifact()}
         await asyncio.to_thread(check_publication, whole, creator_known=key is None)
         if plan is not None:
@@ -202,10 +201,10 @@ class AsyncClient(
         return self._signing_key() if on_kafka else None
 
     async def upload(
-        self, artifact: str | Path, progress: Progress | None = None, *, follow_links: bool = False
-    ) -> dict[str, Any]:
+        self, artifact: str | Path, progress: Progress | None = None, follow_links: bool = False
+    ) -> Json:
         """Upload an artifact (a file or folder), and return ModelTrained's `artifact`."""
-        plan = await planned(self._transport, artifact, follow_links=follow_links)
+        plan = await planned(self._transport, artifact, links=follow_links)
         return await publication.upload(self._transport, plan.files, progress)
 
     async def _send_trained(self, data: Mapping[str, Any], key: SigningKey | None) -> AsyncPublication:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import tempfile
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
+
+from regista.files import replace_file
 
 
 class Copy(NamedTuple):
@@ -94,9 +95,7 @@ class Confirmed:
         """Write a file whole. A cache that cannot be written must not prevent a load that succeeded."""
         with contextlib.suppress(OSError):
             file.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as written:
-                written.write(msgspec.json.encode(value))
-            Path(written.name).replace(file)
+            replace_file(file, msgspec.json.encode(value).decode())
 
 
 def _model_id(version: Mapping[str, Any]) -> str:

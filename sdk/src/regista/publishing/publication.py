@@ -110,8 +110,7 @@ def document(
     """Return ModelTrained's data, without the artifact. The arguments are those of `AsyncClient.publish`.
 
     Unknown values are left out; the registry names what is missing. Raises Invalid for values that JSON
-    cannot represent (integers beyond 2^53, NaN outside the configuration) and for another type where an
-    object belongs, naming the path.
+    cannot represent and for another type where an object belongs, naming the path.
     """
     _check_name(model)
     _check_claim(version, exact=exact)

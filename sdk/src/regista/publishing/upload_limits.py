@@ -36,12 +36,13 @@ class Planned:
         return {"digest": "sha256:" + "0" * 64, "files": files, "location": LOCATION}
 
 
-async def planned(transport: Transport, path: str | Path, *, follow_links: bool = False) -> Planned:
-    """Return the files below `path`. Raises Invalid, and TooLarge with the file and the limit.
+async def planned(transport: Transport, path: str | Path, *, links: bool = False) -> Planned:
+    """Return the files below `path`; with `links`, links to files count as files.
 
-    The limits are those of the contract, and those that the installation lowered.
+    The limits are those of the contract, and those that the installation lowered. Raises Invalid, and
+    TooLarge with the file and the limit.
     """
-    files, sizes = await asyncio.to_thread(_measured, path_of(path), follow_links)
+    files, sizes = await asyncio.to_thread(_measured, path_of(path), links)
     allowed = {
         "files": limits.FILES,
         "file_bytes": limits.FILE_BYTES,
