@@ -105,6 +105,10 @@ def test_what_was_trained_on_a_data_set_is_listed_with_where_it_serves(run: Any,
         "dataset_name": "bank-0312",
         "rollouts": rollouts,
         "recalled": "poisoned",
+        "model_id": "m-1",
+        "use": "training",
+        "generation": 0,
+        "served": [],
     }
     answers.fixed["GET", "/v1/versions"] = JSONResponse({"items": [found], "next_page_token": ""})
     result = run("versions", "trained-on", "bank-0312").stdout

@@ -83,6 +83,7 @@ def test_a_review_shows_the_printed_names_of_signers_and_looks_up_the_others(
         "entries": entries,
         "excluded": ["u-1"],
         "approvers": ["u-2"],
+        "summary": {"deciders": [{"subject": "u-1", "may_decide": False, "why_not": "trained it"}]},
     }
     directory.fixed["GET", "/v1/reviews/r"] = JSONResponse(review)
     shown = run("reviews", "show", "r").output

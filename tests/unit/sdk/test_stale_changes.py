@@ -50,6 +50,9 @@ CHANGES: dict[str, tuple[str, str, str, Change]] = {
         lambda c, n: c.set_retention("churn", {}, expected=n),
     ),
 }
+NO_CHANGE = {"weaker": [], "second_admin": False} | dict.fromkeys(("models", "reviews"), [])
+NO_CHANGE |= dict.fromkeys(("models_changed", "reviews_changed"), 0)
+"""What publishing a policy changes: nothing."""
 EACH = pytest.mark.parametrize(("method", "path", "read", "change"), CHANGES.values(), ids=CHANGES)
 
 
@@ -150,6 +153,7 @@ def test_other_commands_pass_the_revision_on(
 ) -> None:
     (tmp_path / "f.json").write_text("{}")
     answers.fixed[method, f"/v1/{path}"] = JSONResponse({})
+    answers.fixed["POST", "/v1/policies/p:preview"] = JSONResponse(NO_CHANGE)
     typed = [word.format(file=tmp_path / "f.json") for word in words]
     assert run(*typed, "--if-revision", "8").exit_code == 0
     assert answers.of(method, f"/v1/{path}")[0].headers["if-match"] == '"8"'
