@@ -50,8 +50,8 @@ CHANGES: dict[str, tuple[str, str, str, Change]] = {
         lambda c, n: c.set_retention("churn", {}, expected=n),
     ),
 }
-NO_CHANGE = {"weaker": [], "second_admin": False} | dict.fromkeys(("models", "reviews"), [])
-NO_CHANGE |= dict.fromkeys(("models_changed", "reviews_changed"), 0)
+NO_CHANGE = {"weaker": [], "second_admin": False, "models": [], "models_changed": 0}
+NO_CHANGE |= {"reviews": [], "reviews_changed": 0}
 """What publishing a policy changes: nothing."""
 EACH = pytest.mark.parametrize(("method", "path", "read", "change"), CHANGES.values(), ids=CHANGES)
 
