@@ -218,6 +218,7 @@ def _shown(row: Mapping[str, Any], event: queries.DocumentEvent) -> dict[str, An
     return {
         **{name: value for name, value in row.items() if name not in queries.NOT_SHOWN},
         "semver": row["semver"] or "",
+        "notes": row["notes"] or [],
         "bump": event.bump if row["semver"] else None,
         "artifact": document.artifact,
         "training": document.training,

@@ -190,7 +190,7 @@ class VersionAnswer(Shape):
     parents: list[ParentAnswer]
     bump: BumpAnswer | None
     missing: list[str] | None
-    notes: list[str] | None
+    notes: list[str]
     creator: str | None
     registered_at: str
     registered_by: str

@@ -1,12 +1,15 @@
 """Let the directory find people by their folded name, and keep salted digests of erased names."""
 
 from alembic import op
+from sqlalchemy import text
 
 from shared.deciding.person import folded_name
 from shared.migrations import run_sql_beside
 
 revision = "0009"
 down_revision = "0008"
+
+FOLD = text("UPDATE directory.names SET folded = :folded WHERE subject = :subject")
 
 
 def upgrade() -> None:
@@ -15,9 +18,7 @@ def upgrade() -> None:
     for subject, name in connection.exec_driver_sql(
         "SELECT subject, name FROM directory.names WHERE name IS NOT NULL"
     ).fetchall():
-        connection.exec_driver_sql(
-            "UPDATE directory.names SET folded = %s WHERE subject = %s", (folded_name(name), subject)
-        )
+        connection.execute(FOLD, {"folded": folded_name(name), "subject": subject})
 
 
 def downgrade() -> None:

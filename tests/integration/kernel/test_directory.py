@@ -89,7 +89,11 @@ async def test_the_migration_copies_names_of_old_events_into_the_directory(
     database: Any, stack: Any, pool: Any
 ) -> None:
     for sql in (
-        "DROP TABLE log.stopped",
+        "ALTER TABLE log.events ALTER COLUMN tx SET DEFAULT pg_current_xact_id()",
+        "DROP PROCEDURE log.begin_epoch",
+        "DROP FUNCTION log.placed",
+        "DROP TABLE log.epochs, log.stopped",
+        "DROP SCHEMA messaging CASCADE",
         "DROP FUNCTION log.covers",
         "DROP PROCEDURE log.split_partition",
         "DROP SCHEMA directory CASCADE",
