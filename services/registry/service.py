@@ -7,9 +7,9 @@ from services.registry.access.service import ACCESS_SERVICE
 from services.registry.api import ROUTES
 from services.registry.brief import IN_BRIEF
 from services.registry.consumers import subscriptions
-from services.registry.declarations import declare_first
 from services.registry.domain.deciders import DECIDERS, FOLDS
 from services.registry.domain.model.events import PromotionRequested, VersionRecalled, VersionReinstated
+from services.registry.first_environments import declare_first
 from services.registry.parts import Parts, make_parts
 from services.registry.projections import project
 from services.registry.publish import publish

@@ -8,9 +8,9 @@ from typing import Any
 import asyncpg
 
 from services.audit import queries
-from services.audit.domain.exceptions import after_reviews, without_people
 from services.audit.domain.independence import Identities
 from services.audit.domain.reading import key_of
+from services.audit.domain.without_people import after_reviews, without_people
 from services.audit.verification import decided
 
 NEWEST = 500

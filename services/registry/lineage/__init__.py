@@ -1,1 +1,1 @@
-"""What versions were made from, and on which data: rows, queries, endpoints."""
+"""What versions were made from, and on which data: rows and queries."""
