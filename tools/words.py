@@ -117,7 +117,6 @@ _ANY_WHOLE_NAMES = frozenset().union(*(rule.whole_names for rule in RULES))
 OTHERS = frozenset({"tell", "run_forever", "serve_forever"})
 """Names of the standard library."""
 EXCEPTIONS: dict[tuple[str, str], str] = {
-    ("look back", "sdk/src/regista/cli/reviews.py"): "the command `regista reviews look-back` keeps its name",
     ("letter", "sdk/src/regista/cli/access.py"): "a letter on paper, in an example",
     ("letter", "schemas/public/openapi/*"): "a field of an answer keeps its name",
     ("place (a class or variable)", "services/audit/shapes.py"): "a field of an answer keeps its name",

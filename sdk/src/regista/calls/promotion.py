@@ -79,7 +79,7 @@ class PromotionCalls(Requests):
         """Comment on a review without a decision."""
         return await self._send("POST", "approval", f"{_review(review_id)}:comment", {"comment": comment})
 
-    async def look_back(self, review_id: str, *, justified: bool, comment: str = "") -> Json:
+    async def review_override(self, review_id: str, *, justified: bool, comment: str = "") -> Json:
         """Close the after-review of a break-glass override: the override was justified, or not."""
         body = {"justified": justified, "comment": comment}
         return await self._send("POST", "approval", f"{_review(review_id)}:review-override", body)

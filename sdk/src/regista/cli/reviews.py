@@ -74,7 +74,7 @@ def show(session: Session, review_id: str, *, full: bool) -> None:
         accept = "".join(f" --accept {gate}" for gate in (found.get("summary") or {}).get("accept") or ())
         say(f"To decide on what is shown: regista approve {review_id} --revision {found['revision']}{accept}")
     if found.get("state") == "overridden":
-        say(f"To review the override: regista reviews look-back {review_id} --justified or --unjustified")
+        say(f"To review the override: regista reviews after-review {review_id} --justified or --unjustified")
 
 
 def revision_to_decide(
@@ -106,18 +106,18 @@ def comment(session: Session, review_id: str, text: str) -> None:
 
 
 @command(
-    "look-back",
+    "after-review",
     group=reviews,
-    examples='regista reviews look-back 0198… --justified --comment "the outage was real"',
+    examples='regista reviews after-review 0198… --justified --comment "the outage was real"',
 )
 @click.argument("review_id", metavar="REVIEW")
 @click.option("--justified/--unjustified", required=True)
 @click.option("--comment", default="")
-def look_back(session: Session, review_id: str, justified: bool, comment: str) -> None:
+def after_review(session: Session, review_id: str, justified: bool, comment: str) -> None:
     """Close the after-review of a break-glass override.
 
     After --unjustified the version gets no further traffic; the policy may also roll it back.
     """
     with session.client() as client:
-        got = client.look_back(review_id, justified=justified, comment=comment)
+        got = client.review_override(review_id, justified=justified, comment=comment)
     session.one(got, f"closed the after-review {review_id}")

@@ -160,7 +160,7 @@ class Client:
     approve = _blocking(AsyncClient.approve)
     reject = _blocking(AsyncClient.reject)
     comment = _blocking(AsyncClient.comment)
-    look_back = _blocking(AsyncClient.look_back)
+    review_override = _blocking(AsyncClient.review_override)
     policies = _blocking(AsyncClient.policies)
     policy = _blocking(AsyncClient.policy)
     publish_policy = _blocking(AsyncClient.publish_policy)
