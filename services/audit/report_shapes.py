@@ -135,6 +135,7 @@ class IdentityRights(BaseModel):
     subject: str | None
     kind: str | None
     created: Given
+    disabled: Given | None = Field(description="its roles have no effect then")
     roles: list[Role]
     keys: list[LiveKey]
 

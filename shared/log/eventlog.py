@@ -85,7 +85,7 @@ ORDER BY e.tx, e.seq LIMIT $3
 # As READ_VISIBLE, with the bytes of the named types only.
 READ_TYPES = """
 SELECT e.tx::text::bigint AS at_tx, e.seq, CASE WHEN e.type = ANY($4::text[]) THEN e.bytes END AS bytes,
-    e.tx < pg_snapshot_xmin(pg_current_snapshot()) AS settled
+    e.tx < log.placed(pg_snapshot_xmin(pg_current_snapshot())) AS settled
 FROM log.events_{partition} e
 WHERE (e.tx, e.seq) > ($1::text::xid8, $2)
 ORDER BY e.tx, e.seq LIMIT $3

@@ -192,7 +192,9 @@ async def get_rights(call: Call[None, report_shapes.RightsQuery]) -> dict[str, A
 
 
 def _asked_for(identity: dict[str, Any], query: report_shapes.RightsQuery) -> bool:
-    """Return whether the identity has a role that matches the query. Drops its other roles."""
+    """Return whether the identity has a role in effect that matches the query. Drops its other roles."""
+    if identity["disabled"] and (query.role or query.namespace):
+        return False
     identity["roles"] = [
         one
         for one in identity["roles"]

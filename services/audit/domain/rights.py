@@ -17,9 +17,12 @@ PARTITION = "access"
 def rights(events: Iterable[Event], at: datetime) -> dict[str, Any] | None:
     """Return an identity as it was at `at`: its kind, roles and live keys; None before it was created.
 
+    `disabled` names the event that disabled it; its roles have no effect then, and none of its keys is live.
+
     `events` are those of its stream, in their order. Each role and each key names the event that gave it.
     """
     found: dict[str, Any] | None = None
+    disabled: dict[str, Any] | None = None
     roles: dict[tuple[Any, Any, Any], dict[str, Any]] = {}
     keys: dict[Any, dict[str, Any]] = {}
     for event in events:
@@ -29,6 +32,10 @@ def rights(events: Iterable[Event], at: datetime) -> dict[str, Any] | None:
         match event["type"]:
             case "IdentityCreated":
                 found = {"subject": data.get("subject"), "kind": data.get("kind"), "created": given}
+            case "IdentityDisabled":
+                disabled = disabled or given
+            case "IdentityEnabled":
+                disabled = None
             case "RoleGranted":
                 role = {n: data.get(n) for n in ("role", "namespace")} | {"group": data.get("group") or ""}
                 roles.setdefault(_role(data), role | {"granted": given})
@@ -46,7 +53,7 @@ def rights(events: Iterable[Event], at: datetime) -> dict[str, Any] | None:
     if found is None:
         return None
     live = [key for key in keys.values() if not _expired(key["expires_at"], at)]
-    return found | {"roles": list(roles.values()), "keys": live}
+    return found | {"disabled": disabled, "roles": list(roles.values()), "keys": [] if disabled else live}
 
 
 def _role(data: dict[str, Any]) -> tuple[Any, Any, Any]:

@@ -16,8 +16,12 @@ from services.audit.verification import decided
 NEWEST = 500
 """The number of newest events of each type that the exceptions are found in."""
 
-# The newest events of one type.
-OF_TYPE = queries.FOUND.format(condition="h.type = $1", order="h.tx DESC, h.seq DESC", limit=str(NEWEST))
+# The newest events of one type; the list of types is that of the partial index.
+OF_TYPE = queries.FOUND.format(
+    condition="h.type IN ('PromotionGranted', 'OverrideUsed', 'OverrideReviewed') AND h.type = $1",
+    order="h.tx DESC, h.seq DESC",
+    limit=str(NEWEST),
+)
 
 
 def deciders(promotion: Sequence[queries.Event]) -> set[str]:

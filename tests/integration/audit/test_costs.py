@@ -18,7 +18,7 @@ from regista.wire.merkle import consistency_ranges, inclusion_ranges, root_of, v
 from regista.wire.tiles import last_tiles
 from services.audit import queries, report_queries, tiles
 from services.audit.sealing import Sealer
-from services.audit.verification import runs
+from services.audit.verification import people, runs
 from services.audit.verification.pages import RULES, SEALED, log_state
 from services.audit.verification.verifier import PAGE, Verifier
 from shared.deciding.events import Actor, Envelope, encode
@@ -120,6 +120,7 @@ QUESTIONS: dict[str, Callable[[Any], Awaitable[object]]] = {
     "promotions of a model": lambda c: report_queries.decisions(
         c, "promotion", MODEL, at(0), (at(60), 2**62, 0), 20
     ),
+    "overrides of all models": lambda c: c.fetch(people.OF_TYPE, "OverrideUsed"),
     "acts of a person": lambda c: report_queries.acts(c, "bea", at(0), (at(60), 2**62, 0), 20),
     "what served in all models": lambda c: report_queries.serving(c, at(60), ("", ""), 20),
     "who approved what served": lambda c: report_queries.promoted(c, [(STREAM, 1, "production")], at(60)),

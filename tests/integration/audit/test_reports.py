@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 from regista.wire.keys import SigningKey
-from shared.deciding.access import IdentityCreated, KeyIssued, KeyRevoked, RoleGranted, RoleRevoked
+from shared.deciding.access import (
+    IdentityCreated,
+    IdentityDisabled,
+    KeyIssued,
+    KeyRevoked,
+    RoleGranted,
+    RoleRevoked,
+)
 from tests.integration.audit.conftest import (
     MODEL,
     OTHER,
@@ -226,6 +233,14 @@ async def test_who_held_which_role_and_key_on_a_day(service, auditor, log: Log, 
     [now] = await of_x()
     assert (now["roles"], now["keys"]) == ([], [])
     assert await of_x(at=held, role="approver", namespace="sales") == []
+    await people.append("y", IdentityCreated("y", "person"), RoleGranted("y", "admin", "*"))
+    await people.append("y", IdentityDisabled("y"))
+    await indexed(service, auditor, log)
+    shown = (await service.get("/v1/reports/rights", auditor))["items"]
+    [gone] = [i for i in shown if i["subject"] == "y"]
+    assert (gone["disabled"]["by"]["subject"], gone["keys"]) == ("system:bootstrap", [])
+    admins = (await service.get("/v1/reports/rights", auditor, role="admin"))["items"]
+    assert "y" not in {i["subject"] for i in admins}
     assert await of_x(role="approver") == []
     assert await of_x(at=before) == []
 

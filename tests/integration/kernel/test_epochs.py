@@ -95,6 +95,8 @@ async def test_the_fence_holds_in_a_later_epoch(database: Any, owner: asyncpg.Co
     visible = await eventlog.read_visible(early, "cleanup", START, 10)
     assert [(v.bytes, v.settled) for v in visible] == [(b"1", True), (b"2", False), (b"3", False)]
     await slow.commit()
+    named = await eventlog.read_types(early, "cleanup", START, ["T"], 10)
+    assert [(stored, settled) for _, stored, settled in named] == [(b"1", True), (b"2", True), (b"3", True)]
     await early.close()
     assert [stored for _, stored in await read(database.url("cleanup"))] == [b"1", b"2", b"3"]
 

@@ -167,6 +167,7 @@ def rights(session: Session, moment: str, role: str, namespace: str, limit: int)
         ("since", lambda r: to_the_second(r["granted"]["at"])),
         ("granted by", lambda r: who({"actor": r["granted"]["by"]}, shown)),
         ("live keys", lambda r: len(r["keys"])),
+        ("remarks", lambda r: f"disabled {to_the_second(r['disabled']['at'])}" if r.get("disabled") else ""),
     ]
     session.items(rows, columns, "no identity held such a role then", limit)
 
