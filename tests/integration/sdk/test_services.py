@@ -318,7 +318,7 @@ def test_the_readmes_python_has_the_documented_effect(
     monkeypatch.chdir(tmp_path)
     Path("churn.onnx").write_bytes(doubler())
     text = README.read_text("utf-8").replace("crm.churn", "readme.churn").replace("churn@4", "churn@1")
-    publish, refuse, load, asynchronous, change, *more = [
+    publish, refuse, load, asynchronous, waiting, change, *more = [
         block.partition("```")[0] for block in text.split("```python\n")[1:]
     ]
     x, y = np.eye(4), np.arange(4) % 2
@@ -335,6 +335,7 @@ def test_the_readmes_python_has_the_documented_effect(
     assert names["session"].run(None, {"x": np.ones((1, 2), dtype="float32")})[0].tolist() == [[2.0, 2.0]]
     asyncio.run(eval(compile(asynchronous, "README", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names))  # noqa: S307
     assert names["loaded"].number == 1
+    compile(waiting, "README", "exec")  # it waits for people: a test of its own makes the same calls
     exec(change, names)  # noqa: S102
     with house.client("admin") as admin:
         assert admin.model("readme.churn")["owner"] == "team:retention"
