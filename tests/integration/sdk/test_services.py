@@ -330,7 +330,7 @@ def test_the_readmes_python_has_the_documented_effect(
     assert (names["version"].semver, more) == ("1.0.0", [])
     sync_client._close()
     monkeypatch.setenv("REGISTA_API_KEY", house.people["admin"].api_key)
-    _promote(house, "readme.churn@1", "bob")
+    _promote(house, "readme.churn@1", "bob", "eve")
     exec(load, names)  # noqa: S102
     assert names["session"].run(None, {"x": np.ones((1, 2), dtype="float32")})[0].tolist() == [[2.0, 2.0]]
     asyncio.run(eval(compile(asynchronous, "README", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names))  # noqa: S307
