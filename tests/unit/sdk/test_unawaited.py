@@ -99,9 +99,15 @@ def test_an_unreachable_registry_is_reported_and_does_not_hold_the_program_up() 
     assert "no known outcome" in _ended("http://127.0.0.1:9", "a")
 
 
+def test_of_many_without_an_outcome_the_first_are_named_and_the_others_counted() -> None:
+    lines = _ended("http://127.0.0.1:9", *map(str, range(8))).splitlines()
+    assert len(lines) == 6, lines
+    assert "3 more have no known outcome" in lines[-1]
+
+
 def test_only_the_newest_of_many_are_looked_up(answers: Answers) -> None:
     ids = [str(n) for n in range(103)]
     answers.publications = dict.fromkeys(ids, REGISTERED)
     printed = _ended(answers.url, *ids)
-    assert printed.startswith("3 more publications were not waited for")
+    assert "3 more publications were not waited for" in printed
     assert len([s for s in answers.seen if s.path.startswith("/v1/publications/")]) == 100

@@ -21,6 +21,8 @@ log = logging.getLogger("regista")
 
 MOST = 100
 """Messages whose outcome is looked up: the newest ones. Others are counted."""
+SHOWN = 5
+"""Messages without an outcome that are named. Others are counted."""
 EXIT_SECONDS = 10.0
 """Time limit of all look-ups together."""
 AT_ONCE = 8
@@ -55,7 +57,7 @@ class Unawaited:
         self._dropped = 0
 
     def report(self) -> None:
-        """Log a warning for each message that was refused or has no outcome. Raises nothing."""
+        """Log a warning for each message that was refused, and for those without an outcome. Raises nothing."""
         if self._kept:
             with contextlib.suppress(Exception):
                 asyncio.run(self._report(tuple(self._kept)))
@@ -69,17 +71,22 @@ class Unawaited:
             id(profile): Transport(profile, Patience(total=EXIT_SECONDS)) for profile, _ in messages
         }
 
-        async def one(profile: Profile, message: TrainedMessage) -> None:
+        async def one(profile: Profile, message: TrainedMessage) -> str:
             async with gate:
                 left = max(0.5, deadline - asyncio.get_running_loop().time())
-                await _report_one(transports[id(profile)], message, left)
+                return await _report_one(transports[id(profile)], message, left)
 
-        await asyncio.gather(*[one(*message) for message in messages])
+        unknown = [why for why in await asyncio.gather(*[one(*message) for message in messages]) if why]
+        for why in unknown[:SHOWN]:
+            log.warning("%s (%s)", why, ADVICE)
+        if len(unknown) > SHOWN:
+            log.warning("%d more have no known outcome", len(unknown) - SHOWN)
         for transport in transports.values():
             await transport.close()
 
 
-async def _report_one(transport: Transport, message: TrainedMessage, seconds: float) -> None:
+async def _report_one(transport: Transport, message: TrainedMessage, seconds: float) -> str:
+    """Log what became of a message; return a sentence where that is not known, else ""."""
     what = f"the publication {message.id} of {message.model}, which was not waited for,"
     try:
         found = await publication.outcome(transport, message, seconds)
@@ -89,9 +96,10 @@ async def _report_one(transport: Transport, message: TrainedMessage, seconds: fl
     except DeadLettered as dead:
         log.warning("%s was refused: %s (%s)", what, dead.detail, ADVICE)
     except RegistaError as error:
-        log.warning("%s has no known outcome: %s (%s)", what, error.detail, ADVICE)
+        return f"{what} has no known outcome: {error.detail}"
     else:
         log.info("%s was registered as %s %s", what, found.model, found.semver or found.number)
+    return ""
 
 
 UNAWAITED = Unawaited()
