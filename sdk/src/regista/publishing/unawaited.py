@@ -57,7 +57,7 @@ class Unawaited:
         self._dropped = 0
 
     def report(self) -> None:
-        """Log a warning for each message that was refused, and for those without an outcome. Raises nothing."""
+        """Log a warning for each message that was refused or has no outcome. Raises nothing."""
         if self._kept:
             with contextlib.suppress(Exception):
                 asyncio.run(self._report(tuple(self._kept)))
