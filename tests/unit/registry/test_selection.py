@@ -161,3 +161,35 @@ def test_an_older_revision_of_a_policy_changes_nothing(story):
     story.note_policy("eu", 2, 2, applies_to={"tags": EU})
     story.register(tags=EU)
     assert names(describe(story, tags={}, may_approve=False)) == ["TagsChanged"]
+
+
+BESIDE = {"stages": {"Validated": [], "Production": [{"kind": "manual", "params": {"approvers": 2}}]}}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "how"),
+    [
+        ({"challenger_cap": 0}, {"challenger_cap": 100}, "may take 100 percent"),
+        ({"challenger_cap": 0}, {}, "may take 5 percent"),
+        ({}, {"challenger_cap": 6}, "may take 6 percent of the requests; before, 5"),
+        ({"two_to_recall": True}, {}, "needs no second person"),
+        ({}, {"break_glass": {"by_maker": True}}, "who made a version may override"),
+        ({"break_glass": {"overdue": "block"}}, {}, "blocks no promotion"),
+        ({"break_glass": {"unjustified": "roll_back"}}, {}, "is not rolled back"),
+    ],
+)
+def test_what_a_policy_states_beside_its_gates_is_governed(story, before, after, how):
+    story.note_policy("default", 2, 2, **BESIDE, **before)
+    story.note_policy("beta", 2, applies_to={"tags": {"beta": "yes"}}, **BESIDE, **after)
+    story.register()
+    with pytest.raises(Forbidden, match=how):
+        describe(story, tags={"beta": "yes"}, may_approve=False)
+    assert names(describe(story, tags={"beta": "yes"})) == ["TagsChanged"]
+
+
+def test_an_engineer_may_select_a_policy_that_states_more_beside_its_gates(story):
+    story.note_policy("default", 2, 2, **BESIDE)
+    strict = {"challenger_cap": 5, "two_to_recall": True, "break_glass": {"overdue": "block"}}
+    story.note_policy("strict", 2, applies_to={"tags": {"strict": "yes"}}, **BESIDE, **strict)
+    story.register()
+    assert names(describe(story, tags={"strict": "yes"}, may_approve=False)) == ["TagsChanged"]

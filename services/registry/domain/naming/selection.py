@@ -13,7 +13,7 @@ from typing import Any
 
 from immutables import Map
 
-from regista.wire.policies import STAGES, Subject, approvers, select, weaker
+from regista.wire.policies import STAGES, Subject, approvers, requires_less, select
 from services.registry.domain import noted
 from services.registry.domain.model.metadata import Kind, Tier
 from shared.deciding.decider import Decider
@@ -71,7 +71,7 @@ def weakened(before: Subject, after: Subject, state: SelectionState) -> list[str
         )
         if was is None or now is None or was[0] == now[0]:
             continue
-        less = weaker(was[1].stages[stage], now[1].stages[stage])
+        less = requires_less(was[1], now[1], stage, (before.tier, after.tier))
         if less:
             where = f" of {environment}" if environment else ""
             found.append(
