@@ -62,7 +62,7 @@ def override(command: Override, streams: Streams) -> Mapping[str, Sequence[Any]]
         )
     if command.by in state.overridden_by:
         return {}
-    check_human(command.by, streams, {}, "override")
+    check_human(command.by, streams, "override", {})
     _check_overridable(s, promotion)
     a = assess_promotion(s, promotion)
     used = _used(command, s, promotion, state, a, by_maker=_is_maker(command, s, a))
@@ -191,7 +191,7 @@ def _check_reviewer(command: ReviewOverride, state: ReviewState, streams: Stream
             "no_override",
             "this promotion was not overridden; choose one whose review has the state overridden",
         )
-    check_human(command.by, streams, {}, "review an override")
+    check_human(command.by, streams, "review an override", {})
     involved = (*state.excluded, *state.overridden_by)
     check_no_maker(command.by, command.people, involved, "overrode, made or requested this promotion")
     check_not_appointed(command.by, command.people, involved, streams)

@@ -8,6 +8,7 @@ from itertools import product
 from typing import Any
 
 from regista.wire.policies import STAGES, Subject, approvers, requires_less, select
+from services.approval.domain.independence import check_human, check_keys
 from services.approval.domain.policy import (
     ALL,
     POLICIES,
@@ -70,7 +71,10 @@ def check_name(name: str) -> None:
 
 
 def confirm(command: ConfirmPolicy, streams: Streams) -> Mapping[str, Sequence[Any]]:
-    """Return the proposed revision. Its proposer may not confirm it."""
+    """Return the proposed revision.
+
+    A person confirms it, who is neither its proposer nor has a key in common with the proposer.
+    """
     stream = stream_of(command.name)
     state = streams.state(POLICY, stream)
     proposal = state.proposal
@@ -86,6 +90,8 @@ def confirm(command: ConfirmPolicy, streams: Streams) -> Mapping[str, Sequence[A
         raise RuleBroken(
             "own_work", f"{command.by.subject} proposed this revision; ask another admin to confirm it"
         )
+    check_human(command.by.subject, streams, "confirm a policy")
+    check_keys(command.by.subject, proposal.by, streams, "admin")
     published = PolicyPublished(command.name, proposal.policy, proposal.digest, proposal.weaker, proposal.by)
     return {stream: [published]}
 

@@ -14,6 +14,7 @@ from services.approval.domain.policy import (
     ProposalWithdrawn,
     Selector,
 )
+from shared.deciding.access import KeyIssued, RoleGranted
 from shared.deciding.decider import NotFound, RuleBroken, Stale, Unprocessable
 
 OPEN = Policy({"Production": ()}, unreviewed=True, unreviewed_reason="toys")
@@ -210,6 +211,24 @@ def test_who_proposed_does_not_confirm_under_any_name(guarded, names):
     guarded.guarded(production(1))
     with pytest.raises(RuleBroken, match="own_work"):
         guarded.confirm("default", "amy" if names else "root", **names)
+
+
+@pytest.mark.parametrize("kind", ["publisher", "service"])
+def test_a_machine_does_not_confirm_though_it_is_admin(guarded, kind):
+    guarded.identity("bot", kind=kind)
+    guarded.guarded(production(1))
+    with pytest.raises(RuleBroken, match=f"bot is a {kind}, and only people confirm a policy"):
+        guarded.confirm("default", "bot")
+
+
+@pytest.mark.parametrize(("holder", "issuer"), [("amy", "root"), ("root", "amy")])
+def test_two_admins_of_whom_one_issued_a_key_of_the_other_count_as_one(guarded, holder, issuer):
+    guarded.identity(holder, KeyIssued(holder, "k1", "hmac-sha256", "v", by=issuer))
+    guarded.guarded(production(1))
+    with pytest.raises(RuleBroken, match=f"{issuer} issued a key of {holder}.*another admin"):
+        guarded.confirm("default", "amy")
+    guarded.identity("bob", RoleGranted("bob", "admin", "*", by="root"))
+    assert kinds(guarded.confirm("default", "bob")) == [PolicyPublished]
 
 
 def test_a_proposal_that_was_replaced_or_withdrawn_is_not_confirmed(guarded):
