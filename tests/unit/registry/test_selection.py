@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from immutables import Map
 
+from services.registry.domain.naming import selection
 from services.registry.domain.naming.description import DescribeModel, RegisterModel
 from services.registry.domain.registration.commands import RegisterVersion
+from shared.deciding.access import AccessState, Grant
 from shared.deciding.decider import Forbidden, Misrouted, RuleBroken
 from tests.unit.registry.given import MODEL_ID, Story, metadata, names
 
@@ -193,3 +196,22 @@ def test_an_engineer_may_select_a_policy_that_states_more_beside_its_gates(story
     story.note_policy("strict", 2, applies_to={"tags": {"strict": "yes"}}, **BESIDE, **strict)
     story.register()
     assert names(describe(story, tags={"strict": "yes"}, may_approve=False)) == ["TagsChanged"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "role", "namespace", "may"),
+    [
+        ("person", "approver", "team", True),
+        ("person", "admin", "*", True),
+        ("person", "engineer", "team", False),
+        ("person", "approver", "other", False),
+        ("publisher", "approver", "team", False),
+        ("publisher", "admin", "*", False),
+        ("service", "approver", "team", False),
+        ("group", "approver", "team", False),
+        ("", "approver", "team", False),
+    ],
+)
+def test_only_a_person_who_may_approve_chooses_weaker_gates(kind, role, namespace, may):
+    identity = AccessState("x", kind, grants=Map({"g": Grant(role, namespace)}))
+    assert selection.may_choose(identity, "team.churn") is may

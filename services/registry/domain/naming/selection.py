@@ -16,6 +16,7 @@ from immutables import Map
 from regista.wire.policies import STAGES, Subject, approvers, requires_less, select
 from services.registry.domain import noted
 from services.registry.domain.model.metadata import Kind, Tier
+from shared.deciding.access import AccessState, permits
 from shared.deciding.decider import Decider
 from shared.deciding.events import Noted
 
@@ -53,6 +54,11 @@ def evolve(state: SelectionState, note: Noted) -> SelectionState:
         state.policies.set(published.name, published.policy),
         state.revisions.set(note.source.stream, note.source.revision),
     )
+
+
+def may_choose(identity: AccessState, namespace: str) -> bool:
+    """Return whether the actor may choose what selects weaker policies: a person who may approve there."""
+    return identity.kind == "person" and permits(identity, "approver", namespace)
 
 
 def plainest(namespace: str) -> Subject:
