@@ -215,3 +215,8 @@ def test_an_engineer_may_select_a_policy_that_states_more_beside_its_gates(story
 def test_only_a_person_who_may_approve_chooses_weaker_gates(kind, role, namespace, may):
     identity = AccessState("x", kind, grants=Map({"g": Grant(role, namespace)}))
     assert selection.may_choose(identity, "team.churn") is may
+
+
+def test_who_may_choose_weaker_gates_creates_a_model_without_the_role_publisher():
+    assert selection.role_to_create(may_choose=True) == "approver"
+    assert selection.role_to_create(may_choose=False) == "publisher"

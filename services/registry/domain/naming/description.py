@@ -53,7 +53,8 @@ class DescribeModel:
     """Change what is given. None leaves a field as it is.
 
     A new `model` name is claimed in the same step; the old one stays a redirect. `may_approve`: the actor is
-    a person with the role approver there; `by` and `names` are the actor's subject and printed names, now and before.
+    a person with the role approver there; `by` and `names` are the actor's subject and printed names, now and
+    before.
     """
 
     model_id: str

@@ -61,6 +61,11 @@ def may_choose(identity: AccessState, namespace: str) -> bool:
     return identity.kind == "person" and permits(identity, "approver", namespace)
 
 
+def role_to_create(*, may_choose: bool) -> str:
+    """Return the role to create a model with: who chooses weaker gates need not be a publisher."""
+    return "approver" if may_choose else "publisher"
+
+
 def plainest(namespace: str) -> Subject:
     """Return the description that every publisher may give a new model in this namespace."""
     return Subject(namespace, DEFAULT_KIND, DEFAULT_TIER, {})
