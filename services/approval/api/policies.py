@@ -21,7 +21,7 @@ from services.approval.shapes.policies import (
     PolicyPreview,
     PolicyQuery,
 )
-from shared.deciding.access import permits
+from shared.deciding.access import permits, stream_of
 from shared.deciding.decider import NotFound, Stale
 from shared.deciding.submission import Permission, Submission
 from shared.http.problems import Problem
@@ -82,17 +82,24 @@ async def preview_policy(call: Call[PolicyBody]) -> dict[str, Any]:
 
 
 async def confirm_policy(call: Call[ConfirmBody]) -> Reply:
-    """Publish a revision that another admin proposed."""
+    """Publish a revision that another admin proposed.
+
+    Only a person confirms it. Two admins of whom one issued a key of the other count as one.
+    """
     call.require("admin", "")
-    name, cause = call.path["name"], call.cause()
-    row = await queries.policy(call.app.pool, name)
-    proposal = msgspec.json.decode(row["proposal"]) if row and row["proposal"] is not None else None
-    proposer = proposal["proposed_by"] if proposal else ""
-    people = await directory.people(call.app.pool, [call.actor.subject, proposer])
-    command = ConfirmPolicy(name, call.body.revision, people[call.actor.subject], people[proposer])
-    await call.app.transactor.submit(
-        Submission(command, (policy.stream_of(name),), cause, call.actor, permission=ADMIN)
-    )
+    name, cause, me = call.path["name"], call.cause(), call.actor.subject
+
+    async def build() -> Submission:
+        row = await queries.policy(call.app.pool, name)
+        proposal = msgspec.json.decode(row["proposal"]) if row and row["proposal"] is not None else None
+        proposer = proposal["proposed_by"] if proposal else ""
+        people = await directory.people(call.app.pool, [me, proposer])
+        command = ConfirmPolicy(name, call.body.revision, people[me], people[proposer])
+        reads = tuple(stream_of(subject) for subject in sorted({me, proposer} - {""}))
+        streams = (policy.stream_of(name),)
+        return Submission(command, streams, cause, call.actor, depends_on=reads, permission=ADMIN)
+
+    await routed(call.app.transactor, build)
     return await _policy(call, name)
 
 

@@ -16,17 +16,21 @@ People = Mapping[str, Person]
 """All by which people are recognised, by the subject or name that the log has for them."""
 
 
-def check_human(by: str, streams: Streams, machines: Mapping[str, str], what: str) -> str:
-    """Return why a machine may decide, "" for a person. Raise RuleBroken for any other machine."""
+def check_human(by: str, streams: Streams, what: str, machines: Mapping[str, str] | None = None) -> str:
+    """Return why a machine may decide, "" for a person. Raise RuleBroken for any other machine.
+
+    `machines`: those that the policy names, and why. None where it can name none.
+    """
     kind = identity(by, streams).kind
     if kind == "person":
         return ""
-    if why := machines.get(by):
+    if machines and (why := machines.get(by)):
         return why
+    named = ", or have the policy name this machine and the reason under `machines` of its manual gate"
     raise RuleBroken(
         "person_needed",
-        f"{by} is a {kind or 'machine'}, and only people {what}: ask a person, or have the policy name this "
-        "machine and the reason under `machines` of its manual gate",
+        f"{by} is a {kind or 'machine'}, and only people {what}: ask a person"
+        + (named if machines is not None else ""),
     )
 
 
@@ -67,20 +71,26 @@ def check_distinct(
     `approvals`: the printed names of those who have approved, by subject. `dependent`: the policy accepts
     approvers who have seen each other's keys.
     """
-    me, mine = person(people, by), identity(by, streams)
+    me = person(people, by)
     for other, printed in approvals.items():
         known = person(people, other)
         if me.is_same(Person(other, (*known.names, printed), known.erased)):
             raise RuleBroken(
                 "same_person", f"{by} has the name of {other}, who has approved already; ask another person"
             )
-        for keyed, issuer in ((mine, other), (identity(other, streams), by)):
-            if not dependent and "keyed" in keyed.appointed_by.get(issuer, ()):
-                raise RuleBroken(
-                    "not_independent",
-                    f"{issuer} issued a key of {keyed.subject}, so both count as one; ask another approver",
-                    appointed_by=issuer,
-                )
+        if not dependent:
+            check_keys(by, other, streams, "approver")
+
+
+def check_keys(by: str, other: str, streams: Streams, role: str) -> None:
+    """Raise RuleBroken when one of the two has seen the other's key."""
+    for holder, issuer in ((by, other), (other, by)):
+        if "keyed" in identity(holder, streams).appointed_by.get(issuer, ()):
+            raise RuleBroken(
+                "not_independent",
+                f"{issuer} issued a key of {holder}, so both count as one; ask another {role}",
+                appointed_by=issuer,
+            )
 
 
 def identity(subject: str, streams: Streams) -> AccessState:
@@ -88,7 +98,7 @@ def identity(subject: str, streams: Streams) -> AccessState:
     stream = access_stream(subject)
     if stream not in streams.states:
         raise Misrouted(
-            "people_unknown", f"{subject} has just approved; look the review up again, then repeat"
+            "people_unknown", f"{subject} was not looked up; read again what you decide on, then repeat"
         )
     return streams.state(ACCESS, stream)
 

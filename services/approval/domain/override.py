@@ -60,9 +60,9 @@ def override(command: Override, streams: Streams) -> Mapping[str, Sequence[Any]]
         raise Unprocessable(
             "reason_missing", "an override needs a reason that the after-review can judge; give one"
         )
-    if command.by in state.overridden_by:
+    if command.by in state.overridden_by and _holds(s, promotion, state):
         return {}
-    check_human(command.by, streams, {}, "override")
+    check_human(command.by, streams, "override")
     _check_overridable(s, promotion)
     a = assess_promotion(s, promotion)
     used = _used(command, s, promotion, state, a, by_maker=_is_maker(command, s, a))
@@ -88,6 +88,12 @@ def override(command: Override, streams: Streams) -> Mapping[str, Sequence[Any]]
         s.stream: decided,
         gate.stream_of(command.model_id): [owed],
     }
+
+
+def _holds(s: Situation, promotion: Promotion, state: ReviewState) -> bool:
+    """Return whether an override waits for its after-review, or stands after one for the next request."""
+    stands = any(o.promotion_id == promotion.id for o in s.gate.overrides.values())
+    return state.status == "overridden" or stands
 
 
 def _check_overridable(s: Situation, promotion: Promotion) -> None:
@@ -191,7 +197,7 @@ def _check_reviewer(command: ReviewOverride, state: ReviewState, streams: Stream
             "no_override",
             "this promotion was not overridden; choose one whose review has the state overridden",
         )
-    check_human(command.by, streams, {}, "review an override")
+    check_human(command.by, streams, "review an override")
     involved = (*state.excluded, *state.overridden_by)
     check_no_maker(command.by, command.people, involved, "overrode, made or requested this promotion")
     check_not_appointed(command.by, command.people, involved, streams)

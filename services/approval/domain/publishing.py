@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
-from regista.wire.policies import STAGES, Subject, approvers, select, weaker
+from regista.wire.policies import STAGES, Subject, approvers, requires_less, select
+from services.approval.domain.independence import check_human, check_keys
 from services.approval.domain.policy import (
     ALL,
     POLICIES,
@@ -70,7 +71,10 @@ def check_name(name: str) -> None:
 
 
 def confirm(command: ConfirmPolicy, streams: Streams) -> Mapping[str, Sequence[Any]]:
-    """Return the proposed revision. Its proposer may not confirm it."""
+    """Return the proposed revision.
+
+    A person confirms it, who is neither its proposer nor has a key in common with the proposer.
+    """
     stream = stream_of(command.name)
     state = streams.state(POLICY, stream)
     proposal = state.proposal
@@ -86,6 +90,8 @@ def confirm(command: ConfirmPolicy, streams: Streams) -> Mapping[str, Sequence[A
         raise RuleBroken(
             "own_work", f"{command.by.subject} proposed this revision; ask another admin to confirm it"
         )
+    check_human(command.by.subject, streams, "confirm a policy")
+    check_keys(command.by.subject, proposal.by, streams, "admin")
     published = PolicyPublished(command.name, proposal.policy, proposal.digest, proposal.weaker, proposal.by)
     return {stream: [published]}
 
@@ -105,7 +111,7 @@ def weaker_for(name: str, before: Policies, policy: Policy, subjects: Iterable[S
     after = {**before, name: policy}
     described = {_key(s): s for s in (*subjects, *_examples(name, before, after))}
     found = [sentence for s in described.values() for sentence in changes(before, after, s)]
-    return (*dict.fromkeys(found), *_weaker_break_glass(before.get(name), policy))
+    return tuple(dict.fromkeys(found))
 
 
 def changes(before: Policies, after: Policies, subject: Subject) -> list[str]:
@@ -113,7 +119,7 @@ def changes(before: Policies, after: Policies, subject: Subject) -> list[str]:
     found = []
     for stage in STAGES:
         was, now = (select(sorted(policies.items()), subject, stage) for policies in (before, after))
-        less = weaker(was and was[1].stages[stage], now and now[1].stages[stage])
+        less = requires_less(was and was[1], now and now[1], stage, (subject.tier, subject.tier))
         if less:
             old, new = (f"{p[0]} ({_people(p[1], stage)})" if p else "no policy" for p in (was, now))
             found.append(f"{stage} of {_described(subject)}: {old} → {new}: {'; '.join(less)}")
@@ -149,20 +155,6 @@ def _examples(name: str, before: Policies, after: Policies) -> Iterator[Subject]
             sorted({"", *own.environments, *other.environments}),
         ):
             yield Subject(namespace, kind, tier, tags, environment)
-
-
-def _weaker_break_glass(before: Policy | None, after: Policy) -> Iterator[str]:
-    old, new = (before or Policy({})).break_glass, after.break_glass
-    if new.by_maker and not old.by_maker:
-        yield "who made a version may override its gates"
-    if before and (after.challenger_cap or 0) > (before.challenger_cap or 0):
-        yield "versions without a promotion may take a larger share of the requests"
-    if before and before.two_to_recall and not after.two_to_recall:
-        yield "the recall of a version needs no second person"
-    if before and (old.overdue, new.overdue) == ("block", "remind"):
-        yield "an overdue after-review blocks no promotion"
-    if before and (old.unjustified, new.unjustified) == ("roll_back", "stop"):
-        yield "an unjustified override is not rolled back"
 
 
 DECIDERS: Mapping[type, Joint[Any]] = {PublishPolicy: Joint(publish), ConfirmPolicy: Joint(confirm)}

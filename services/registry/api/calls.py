@@ -16,6 +16,7 @@ from shared.deciding.access import permits
 from shared.deciding.decider import NotFound
 from shared.deciding.submission import Outcome, Permission, Submission
 from shared.http.routes import Call
+from shared.identity import directory
 
 _SEMVER = re.compile(r"\d+\.\d+\.\d+", re.ASCII)
 
@@ -82,6 +83,14 @@ async def nearest(call: Call, model: ModelRef, name: str) -> str:
 def is_admin(call: Call, model: ModelRef) -> bool:
     """Return whether the caller has the role admin there. The command's permission checks it again."""
     return permits(call.access_state, "admin", model.namespace)
+
+
+async def other_identities(call: Call[Any]) -> frozenset[str]:
+    """Return the subjects of other identities that count as the caller's: they have a name in common."""
+    me = call.actor.subject
+    subjects = {state.subject for state in call.app.access.identities.all() if state.kind == "person"}
+    people = await directory.people(call.app.pool, subjects | {me})
+    return frozenset(s for s in subjects - {me} if people[me].is_same(people[s]))
 
 
 async def submit(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from services.registry.api.calls import model_of, number_of, submit
+from services.registry.api.calls import model_of, number_of, other_identities, submit
 from services.registry.api.lineage import refuse_promotions_below
 from services.registry.api.versions import answer_version
 from services.registry.domain.withdrawal.legal_hold import PlaceLegalHold, ReleaseLegalHold
@@ -30,7 +30,9 @@ async def recall_version(call: Call[RequiredReason]) -> Reply:
     The open promotions of what was made from a recalled version are refused.
     """
     person = call.access_state.kind == "person"
-    reply = await _decide(call, partial(RecallVersion, by=call.actor.subject, person=person), "engineer")
+    others = await other_identities(call)
+    command = partial(RecallVersion, by=call.actor.subject, person=person, others=others)
+    reply = await _decide(call, command, "engineer")
     model = await model_of(call)
     await refuse_promotions_below(call, model.model_id, await number_of(call, model))
     return reply
@@ -38,11 +40,12 @@ async def recall_version(call: Call[RequiredReason]) -> Reply:
 
 async def reinstate_version(call: Call[RequiredReason]) -> Reply:
     """Undo a recall. Only a person who did not recall the version may."""
+    others = await other_identities(call)
 
     def command(model_id: str, number: int, expected: int | None) -> ReinstateVersion:
         if call.access_state.kind != "person":
             raise Forbidden("person_needed", "Only a person reinstates a version: sign in as one.")
-        return ReinstateVersion(model_id, number, call.actor.subject, expected)
+        return ReinstateVersion(model_id, number, call.actor.subject, expected, others)
 
     return await _decide(call, command, "engineer")
 

@@ -10,11 +10,11 @@ from services.registry.api.calls import model_of, parts, submit
 from services.registry.domain.model.state import stream_of
 from services.registry.domain.naming.description import DescribeModel, RegisterModel
 from services.registry.domain.naming.name import stream_of as name_stream
-from services.registry.domain.naming.selection import DEFAULT_KIND, DEFAULT_TIER
+from services.registry.domain.naming.selection import DEFAULT_KIND, DEFAULT_TIER, may_choose, role_to_create
 from services.registry.domain.naming.selection import STREAM as POLICIES
 from services.registry.look_ups import ModelRef
 from services.registry.shapes.models import ModelAnswer, ModelChanges, ModelQuery, Models, NewModel
-from shared.deciding.access import namespace_of, permits
+from shared.deciding.access import namespace_of
 from shared.deciding.decider import NotFound
 from shared.deciding.submission import Permission, Submission, new_id
 from shared.http.routes import Call, Reply, Route
@@ -40,8 +40,9 @@ async def list_models(call: Call[None, ModelQuery]) -> dict[str, Any]:
 async def register_model(call: Call[NewModel]) -> Reply:
     body, cause = call.body, call.cause()
     namespace = namespace_of(body.name)
-    call.require("publisher", namespace)
-    may_approve = permits(call.access_state, "approver", namespace)
+    may_approve = may_choose(call.access_state, namespace)
+    role = role_to_create(may_choose=may_approve)
+    call.require(role, namespace)
     command = RegisterModel(
         str(new_id(cause, "model")),
         body.name,
@@ -61,8 +62,7 @@ async def register_model(call: Call[NewModel]) -> Reply:
             cause,
             call.actor,
             depends_on=(POLICIES,),
-            permission=Permission("publisher", namespace),
-            also=(Permission("approver", namespace),) if may_approve else (),
+            permission=Permission(role, namespace),
         )
     )
     return await _answer(call, ModelRef(command.model_id, namespace), status=201)
@@ -76,7 +76,7 @@ async def change_model(call: Call[ModelChanges]) -> Reply:
     model, body = await model_of(call), call.body
     claimed = () if body.name is None else (name_stream(body.name),)
     selects = body.tags is not None or body.tier is not None
-    may_approve = selects and permits(call.access_state, "approver", model.namespace)
+    may_approve = selects and may_choose(call.access_state, model.namespace)
     stored = await directory.stored_name(call.app.pool, call.actor.subject) if may_approve else None
     command = DescribeModel(
         model.model_id,

@@ -10,6 +10,7 @@ import msgspec
 
 from regista.wire.digests import digest
 from services.registry import queries
+from services.registry.api.calls import other_identities
 from services.registry.api.lineage import refuse_promotions_below
 from services.registry.domain.model.state import stream_of
 from services.registry.domain.withdrawal.rejection import RecallVersion
@@ -38,14 +39,20 @@ async def recall_trained(call: Call[RecallTrained]) -> Reply:
             "digest of the data set.",
         )
     person, by = call.access_state.kind == "person", call.actor.subject
+    others = await other_identities(call)
 
     def command(row: Row) -> RecallVersion:
         return RecallVersion(
-            row["model_id"], row["number"], by=by, person=person, withdrawal_id=withdrawal_id
+            row["model_id"],
+            row["number"],
+            by=by,
+            person=person,
+            withdrawal_id=withdrawal_id,
+            others=others,
         )
 
     def intended(row: Row) -> str:
-        if row["recalled"] or row["retired"] or row["proposed_by"] == by:
+        if row["recalled"] or row["retired"] or row["proposed_by"] in {by, *others}:
             return "unchanged"
         return "proposed" if row["two_to_recall"] and not row["proposed_by"] else "recalled"
 
@@ -65,8 +72,10 @@ async def reinstate_withdrawal(call: Call[ReinstateWithdrawal]) -> Reply:
             f"No version that you may read is recalled by the step {withdrawal_id!r:.100}: check its id.",
         )
 
+    others = await other_identities(call)
+
     def command(row: Row) -> ReinstateVersion:
-        return ReinstateVersion(row["model_id"], row["number"], call.actor.subject)
+        return ReinstateVersion(row["model_id"], row["number"], call.actor.subject, others=others)
 
     return await _carry_out(call, withdrawal_id, rows, command, lambda _: "reinstated")
 

@@ -113,13 +113,25 @@ class Selector:
 
 
 @dataclass(frozen=True, slots=True)
+class BreakGlass:
+    """What an override entails."""
+
+    by_maker: bool = False
+    overdue: str = "remind"
+    unjustified: str = "stop"
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
-    """Gates by stage, and the models that they are for."""
+    """Gates by stage, the models that they are for, and what the policy allows beside them."""
 
     stages: dict[str, tuple[Gate, ...]]
     applies_to: Selector = Selector()
     priority: int = 0
     active: bool = True
+    challenger_cap: int | None = None
+    two_to_recall: bool = False
+    break_glass: BreakGlass = BreakGlass()
 
 
 @dataclass(frozen=True, slots=True)

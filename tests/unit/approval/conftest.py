@@ -131,7 +131,8 @@ class World:
         command = policy.ConfirmPolicy(
             name, at, Person(by, names.get(by, ())), Person(proposer, names.get(proposer, ()))
         )
-        return self.append(publishing.confirm(command, Streams({stream: self.state(stream)})))
+        streams = self.with_people(Streams({stream: self.state(stream)}), by, proposer)
+        return self.append(publishing.confirm(command, streams))
 
     def gates(
         self,

@@ -6,6 +6,8 @@ import pytest
 
 from services.approval.domain.gate_events import (
     AfterReviewDone,
+    AfterReviewOwed,
+    OverrideStands,
     OverrideWithdrawn,
     PromotionDenied,
     PromotionGranted,
@@ -73,6 +75,44 @@ def test_an_override_that_was_not_justified_grants_nothing_further(world, justif
     assert world.after_review("ann", justified=False) == []
     world.request("again")
     assert answer in kinds(world.assess())
+
+
+def test_who_overrode_without_justification_may_override_again_and_owes_an_after_review(world):
+    world.validated([Gate("metric_threshold", {"metric": "accuracy", "min": 0.99})]).request()
+    world.assess()
+    world.override("oscar")
+    assert world.override("oscar") == []
+    world.after_review("ann", justified=False)
+    assert kinds(world.override("oscar")) == [OverrideUsed, OverrideStands, AfterReviewOwed]
+    assert world.review().status == "overridden"
+
+
+def test_the_same_override_again_changes_nothing_while_it_stands(world):
+    world.validated([Gate("metric_threshold", {"metric": "accuracy", "min": 0.99})]).request()
+    world.assess()
+    world.override("oscar")
+    world.after_review("ann")
+    assert world.override("oscar") == []
+
+
+def test_a_grant_that_was_not_justified_is_not_overridden_again(world):
+    world.in_review()
+    world.override("oscar")
+    world.after_review("ann", justified=False)
+    with pytest.raises(RuleBroken, match=r"promotion_closed.*request a new one"):
+        world.override("oscar")
+
+
+def test_a_machine_reads_that_a_policy_may_name_it_only_where_it_may(world):
+    world.in_review()
+    world.identity("robot", kind="publisher")
+    for decide, machines in ((world.approve, True), (world.override, False)):
+        with pytest.raises(RuleBroken, match="ask a person") as refused:
+            decide("robot")
+        assert ("machines" in refused.value.detail) is machines
+    world.override("oscar")
+    with pytest.raises(RuleBroken, match=r"only people review an override: ask a person$"):
+        world.after_review("robot")
 
 
 def test_an_after_review_ends_only_the_override_that_it_reviews(world):

@@ -14,6 +14,7 @@ from services.approval.domain.policy import (
     ProposalWithdrawn,
     Selector,
 )
+from shared.deciding.access import KeyIssued, RoleGranted
 from shared.deciding.decider import NotFound, RuleBroken, Stale, Unprocessable
 
 OPEN = Policy({"Production": ()}, unreviewed=True, unreviewed_reason="toys")
@@ -154,6 +155,49 @@ def test_a_policy_for_other_tags_of_higher_priority_is_weaker_for_models_with_bo
     assert any("eu=yes toy=yes" in sentence for sentence in proposed.weaker)
 
 
+def validated(**more) -> Policy:
+    """The gates of one policy, with what it may state beside them."""
+    return Policy({"Validated": (), **production(2).stages}, **more)
+
+
+BLOCKING = BreakGlass(overdue="block", unjustified="roll_back")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "how"),
+    [
+        ({}, {"challenger_cap": 100}, "Validated of models of tier low: default"),
+        ({}, {"challenger_cap": 1}, "tier high: default (no approver) → zzz (no approver): versions without"),
+        ({"challenger_cap": 0}, {}, "may take 10 percent of the requests; before, 0"),
+        ({"two_to_recall": True}, {}, "the recall of a version needs no second person"),
+        ({}, {"break_glass": BreakGlass(by_maker=True)}, "who made a version may override its gates"),
+        ({"break_glass": BLOCKING}, {}, "an overdue after-review blocks no promotion"),
+        ({"break_glass": BLOCKING}, {}, "an unjustified override is not rolled back"),
+    ],
+)
+@pytest.mark.parametrize("name", ["zzz", "default"])
+def test_what_a_policy_states_beside_its_gates_is_weaker_under_any_name(guarded, before, after, how, name):
+    guarded.publish("default", validated(**before))
+    proposed, *_ = guarded.guarded(validated(priority=1000, **after), name)
+    assert isinstance(proposed, PolicyProposed)
+    assert any(how.replace("zzz", name) in sentence for sentence in proposed.weaker), proposed.weaker
+
+
+@pytest.mark.parametrize(
+    "more", [{"priority": -5, "challenger_cap": 100}, {"challenger_cap": 0}, {"two_to_recall": True}]
+)
+def test_a_new_policy_that_allows_no_model_more_applies_immediately(guarded, more):
+    guarded.publish("default", validated())
+    stricter = validated(**{"priority": 1000, **more})
+    assert PolicyPublished in kinds(guarded.guarded(stricter, "aaa"))
+
+
+def test_a_cap_equal_to_that_of_the_only_tier_is_not_weaker(guarded):
+    guarded.publish("default", validated())
+    low = validated(applies_to=Selector(tiers=("low",)), challenger_cap=10)
+    assert PolicyPublished in kinds(guarded.guarded(low, "low"))
+
+
 def test_another_admin_confirms_what_was_proposed(guarded):
     guarded.guarded(production(1))
     (published,) = guarded.confirm("default", "amy")
@@ -167,6 +211,24 @@ def test_who_proposed_does_not_confirm_under_any_name(guarded, names):
     guarded.guarded(production(1))
     with pytest.raises(RuleBroken, match="own_work"):
         guarded.confirm("default", "amy" if names else "root", **names)
+
+
+@pytest.mark.parametrize("kind", ["publisher", "service"])
+def test_a_machine_does_not_confirm_though_it_is_admin(guarded, kind):
+    guarded.identity("bot", kind=kind)
+    guarded.guarded(production(1))
+    with pytest.raises(RuleBroken, match=f"bot is a {kind}, and only people confirm a policy"):
+        guarded.confirm("default", "bot")
+
+
+@pytest.mark.parametrize(("holder", "issuer"), [("amy", "root"), ("root", "amy")])
+def test_two_admins_of_whom_one_issued_a_key_of_the_other_count_as_one(guarded, holder, issuer):
+    guarded.identity(holder, KeyIssued(holder, "k1", "hmac-sha256", "v", by=issuer))
+    guarded.guarded(production(1))
+    with pytest.raises(RuleBroken, match=f"{issuer} issued a key of {holder}.*another admin"):
+        guarded.confirm("default", "amy")
+    guarded.identity("bob", RoleGranted("bob", "admin", "*", by="root"))
+    assert kinds(guarded.confirm("default", "bob")) == [PolicyPublished]
 
 
 def test_a_proposal_that_was_replaced_or_withdrawn_is_not_confirmed(guarded):

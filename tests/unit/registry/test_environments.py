@@ -75,6 +75,13 @@ def test_one_name_has_one_meaning_for_a_model(namespace, other):
         ENVIRONMENT.decide(CreateEnvironment(other, "live", False), state)
 
 
+def test_a_retired_environment_that_has_the_name_is_to_be_created_again():
+    state = given(EnvironmentCreated("risk", "live", True, 1, ""), EnvironmentRetired("risk", "live"))
+    with pytest.raises(RuleBroken, match=r"risk\.live is retired.*create it again"):
+        ENVIRONMENT.decide(CreateEnvironment("risk.eu", "live", True), state)
+    assert names(ENVIRONMENT.decide(CreateEnvironment("risk", "live", True), state)) == ["EnvironmentCreated"]
+
+
 def test_two_namespaces_beside_each_other_may_have_the_same_name():
     state = given(EnvironmentCreated("risk", "live", True, 1, ""))
     assert ENVIRONMENT.decide(CreateEnvironment("riskier", "live", False), state)

@@ -111,3 +111,22 @@ def test_neither_who_proposed_nor_who_confirmed_undoes_a_recall(party):
         story.when(ReinstateVersion(MODEL_ID, 1, party))
     story.when(ReinstateVersion(MODEL_ID, 1, "bob"))
     assert names(story.when(RecallVersion(MODEL_ID, 1, by="ann"))) == ["RecallProposed"]
+
+
+def test_a_second_identity_of_who_proposed_a_recall_does_not_confirm_it():
+    story = of_a_strict_policy()
+    story.when(RecallVersion(MODEL_ID, 1, by="eva"))
+    assert story.when(RecallVersion(MODEL_ID, 1, by="eva-2", others=frozenset({"eva"}))) == []
+    assert not story.version(1).recalled
+
+
+@pytest.mark.parametrize("party", ["eva", "ann"])
+def test_a_second_identity_of_who_proposed_or_confirmed_undoes_no_recall(party):
+    story = of_a_strict_policy()
+    story.when(RecallVersion(MODEL_ID, 1, by="eva"))
+    story.when(RecallVersion(MODEL_ID, 1, by="ann"))
+    with pytest.raises(Forbidden, match="own_recall"):
+        story.when(ReinstateVersion(MODEL_ID, 1, "u-2", others=frozenset({party})))
+    assert names(story.when(ReinstateVersion(MODEL_ID, 1, "u-2", others=frozenset({"bob"})))) == [
+        "VersionReinstated"
+    ]

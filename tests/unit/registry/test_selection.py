@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from immutables import Map
 
+from services.registry.domain.naming import selection
 from services.registry.domain.naming.description import DescribeModel, RegisterModel
 from services.registry.domain.registration.commands import RegisterVersion
+from shared.deciding.access import AccessState, Grant
 from shared.deciding.decider import Forbidden, Misrouted, RuleBroken
 from tests.unit.registry.given import MODEL_ID, Story, metadata, names
 
@@ -161,3 +164,59 @@ def test_an_older_revision_of_a_policy_changes_nothing(story):
     story.note_policy("eu", 2, 2, applies_to={"tags": EU})
     story.register(tags=EU)
     assert names(describe(story, tags={}, may_approve=False)) == ["TagsChanged"]
+
+
+BESIDE = {"stages": {"Validated": [], "Production": [{"kind": "manual", "params": {"approvers": 2}}]}}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "how"),
+    [
+        ({"challenger_cap": 0}, {"challenger_cap": 100}, "may take 100 percent"),
+        ({"challenger_cap": 0}, {}, "may take 5 percent"),
+        ({}, {"challenger_cap": 6}, "may take 6 percent of the requests; before, 5"),
+        ({"two_to_recall": True}, {}, "needs no second person"),
+        ({}, {"break_glass": {"by_maker": True}}, "who made a version may override"),
+        ({"break_glass": {"overdue": "block"}}, {}, "blocks no promotion"),
+        ({"break_glass": {"unjustified": "roll_back"}}, {}, "is not rolled back"),
+    ],
+)
+def test_what_a_policy_states_beside_its_gates_is_governed(story, before, after, how):
+    story.note_policy("default", 2, 2, **BESIDE, **before)
+    story.note_policy("beta", 2, applies_to={"tags": {"beta": "yes"}}, **BESIDE, **after)
+    story.register()
+    with pytest.raises(Forbidden, match=how):
+        describe(story, tags={"beta": "yes"}, may_approve=False)
+    assert names(describe(story, tags={"beta": "yes"})) == ["TagsChanged"]
+
+
+def test_an_engineer_may_select_a_policy_that_states_more_beside_its_gates(story):
+    story.note_policy("default", 2, 2, **BESIDE)
+    strict = {"challenger_cap": 5, "two_to_recall": True, "break_glass": {"overdue": "block"}}
+    story.note_policy("strict", 2, applies_to={"tags": {"strict": "yes"}}, **BESIDE, **strict)
+    story.register()
+    assert names(describe(story, tags={"strict": "yes"}, may_approve=False)) == ["TagsChanged"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "role", "namespace", "may"),
+    [
+        ("person", "approver", "team", True),
+        ("person", "admin", "*", True),
+        ("person", "engineer", "team", False),
+        ("person", "approver", "other", False),
+        ("publisher", "approver", "team", False),
+        ("publisher", "admin", "*", False),
+        ("service", "approver", "team", False),
+        ("group", "approver", "team", False),
+        ("", "approver", "team", False),
+    ],
+)
+def test_only_a_person_who_may_approve_chooses_weaker_gates(kind, role, namespace, may):
+    identity = AccessState("x", kind, grants=Map({"g": Grant(role, namespace)}))
+    assert selection.may_choose(identity, "team.churn") is may
+
+
+def test_who_may_choose_weaker_gates_creates_a_model_without_the_role_publisher():
+    assert selection.role_to_create(may_choose=True) == "approver"
+    assert selection.role_to_create(may_choose=False) == "publisher"

@@ -5,11 +5,14 @@ approval decides by these rules, and registry refuses by them a description that
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 STAGES = ("Validated", "Production", "NonProduction")
+CHALLENGER_CAPS: Mapping[str, int] = {"low": 10, "medium": 5, "high": 0}
+"""The percent of the requests in a production environment that all versions without a promotion may get
+together, by the model's tier; a version's policy may set another one."""
 
 
 class Gate(Protocol):
@@ -48,6 +51,22 @@ class Selector(Protocol):
         """Promotions to these environments."""
 
 
+class BreakGlass(Protocol):
+    """What an override entails."""
+
+    @property
+    def by_maker(self) -> bool:
+        """Whether who made a version may override its gates."""
+
+    @property
+    def overdue(self) -> str:
+        """What an overdue after-review does: `remind` or `block`."""
+
+    @property
+    def unjustified(self) -> str:
+        """What an override that was not justified does: `stop` or `roll_back`."""
+
+
 class Policy(Protocol):
     """Gates by stage, and the models that they are for."""
 
@@ -66,6 +85,18 @@ class Policy(Protocol):
     @property
     def active(self) -> bool:
         """Whether the policy applies to any model."""
+
+    @property
+    def challenger_cap(self) -> int | None:
+        """The percent of the requests for versions without a promotion. None: as the tier has it."""
+
+    @property
+    def two_to_recall(self) -> bool:
+        """Whether a recall needs a second person."""
+
+    @property
+    def break_glass(self) -> BreakGlass:
+        """What an override entails."""
 
 
 AnyPolicy = TypeVar("AnyPolicy", bound=Policy)
@@ -113,6 +144,42 @@ def _rank(name: str, policy: Policy) -> tuple[int, int, int, str]:
     depth = min((n.count(".") + 1 for n in s.namespaces), default=0)
     restrictions = len(s.tags) + sum(map(bool, (s.kinds, s.tiers, s.namespaces, s.environments)))
     return policy.priority, restrictions, depth, name
+
+
+def requires_less(
+    before: Policy | None, after: Policy | None, stage: str, tiers: tuple[str, str]
+) -> tuple[str, ...]:
+    """Return how `after` requires less at the stage than `before`; nothing when it requires as much.
+
+    None: no policy applies, so nothing passes. `tiers`: the model's tier before and after.
+    """
+    gates = weaker(before.stages[stage] if before else None, after.stages[stage] if after else None)
+    if before is None or after is None:
+        return gates
+    if stage == "Validated":
+        return (*gates, *_weaker_rollout(before, after, tiers))
+    return (*gates, *_weaker_break_glass(before.break_glass, after.break_glass))
+
+
+def _weaker_rollout(before: Policy, after: Policy, tiers: tuple[str, str]) -> Iterator[str]:
+    was, now = (_cap(policy, tier) for policy, tier in zip((before, after), tiers, strict=True))
+    if now > was:
+        yield f"versions without a promotion may take {now} percent of the requests; before, {was}"
+    if before.two_to_recall and not after.two_to_recall:
+        yield "the recall of a version needs no second person"
+
+
+def _cap(policy: Policy, tier: str) -> int:
+    return CHALLENGER_CAPS.get(tier, 0) if policy.challenger_cap is None else policy.challenger_cap
+
+
+def _weaker_break_glass(before: BreakGlass, after: BreakGlass) -> Iterator[str]:
+    if after.by_maker and not before.by_maker:
+        yield "who made a version may override its gates"
+    if (before.overdue, after.overdue) == ("block", "remind"):
+        yield "an overdue after-review blocks no promotion"
+    if (before.unjustified, after.unjustified) == ("roll_back", "stop"):
+        yield "an unjustified override is not rolled back"
 
 
 def weaker(before: Sequence[Gate] | None, after: Sequence[Gate] | None) -> tuple[str, ...]:

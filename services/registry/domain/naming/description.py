@@ -34,7 +34,7 @@ class RegisterModel:
     """Register a model without versions.
 
     `model_id` is made from the cause; `model` is the name that it claims. `may_approve`: the actor, whose
-    subject is `by`, has the role approver there.
+    subject is `by`, is a person with the role approver there.
     """
 
     model_id: str
@@ -52,8 +52,9 @@ class RegisterModel:
 class DescribeModel:
     """Change what is given. None leaves a field as it is.
 
-    A new `model` name is claimed in the same step; the old one stays a redirect. `may_approve`: the actor has
-    the role approver there; `by` and `names` are the actor's subject and printed names, now and before.
+    A new `model` name is claimed in the same step; the old one stays a redirect. `may_approve`: the actor is
+    a person with the role approver there; `by` and `names` are the actor's subject and printed names, now and
+    before.
     """
 
     model_id: str
@@ -109,7 +110,7 @@ def lowered(before: Subject, after: Subject, streams: Streams) -> list[str]:
 def _governed(reasons: list[str]) -> Forbidden:
     return Forbidden(
         "weaker_policy",
-        f"This description selects weaker gates: {'; '.join(reasons)}. Ask someone with the role approver, "
+        f"This description selects weaker gates: {'; '.join(reasons)}. Ask a person with the role approver, "
         "who made no version of the model and requested no promotion of it, to choose it.",
         reasons=reasons,
     )

@@ -13,9 +13,10 @@ from typing import Any
 
 from immutables import Map
 
-from regista.wire.policies import STAGES, Subject, approvers, select, weaker
+from regista.wire.policies import STAGES, Subject, approvers, requires_less, select
 from services.registry.domain import noted
 from services.registry.domain.model.metadata import Kind, Tier
+from shared.deciding.access import AccessState, permits
 from shared.deciding.decider import Decider
 from shared.deciding.events import Noted
 
@@ -55,6 +56,16 @@ def evolve(state: SelectionState, note: Noted) -> SelectionState:
     )
 
 
+def may_choose(identity: AccessState, namespace: str) -> bool:
+    """Return whether the actor may choose what selects weaker policies: a person who may approve there."""
+    return identity.kind == "person" and permits(identity, "approver", namespace)
+
+
+def role_to_create(*, may_choose: bool) -> str:
+    """Return the role to create a model with: who chooses weaker gates need not be a publisher."""
+    return "approver" if may_choose else "publisher"
+
+
 def plainest(namespace: str) -> Subject:
     """Return the description that every publisher may give a new model in this namespace."""
     return Subject(namespace, DEFAULT_KIND, DEFAULT_TIER, {})
@@ -71,7 +82,7 @@ def weakened(before: Subject, after: Subject, state: SelectionState) -> list[str
         )
         if was is None or now is None or was[0] == now[0]:
             continue
-        less = weaker(was[1].stages[stage], now[1].stages[stage])
+        less = requires_less(was[1], now[1], stage, (before.tier, after.tier))
         if less:
             where = f" of {environment}" if environment else ""
             found.append(

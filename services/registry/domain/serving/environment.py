@@ -210,16 +210,23 @@ def _create(command: CreateEnvironment, state: Environments) -> Sequence[Environ
     for other in state.declared.values():
         above_or_below = is_for(other.namespace, namespace) or is_for(namespace, other.namespace)
         if other.name == name and other.namespace != namespace and above_or_below:
-            raise RuleBroken(
-                "environment_name_taken",
-                f"{name} is an environment of {other.namespace or 'all namespaces'} already, and one name "
-                "has one meaning for a model: use that one, or choose another name.",
-            )
+            raise _name_taken(other)
     if len(state.declared) >= MOST:
         raise RuleBroken(
             "too_many_environments", f"At most {MOST} environments are declared: use one of these."
         )
     return [created]
+
+
+def _name_taken(other: Environment) -> RuleBroken:
+    use = (
+        f"{full_name(other.namespace, other.name)} is retired; create it again" if other.retired else "use it"
+    )
+    return RuleBroken(
+        "environment_name_taken",
+        f"{other.name} is an environment of {other.namespace or 'all namespaces'} already, and one name has "
+        f"one meaning for a model: {use}, or choose another name.",
+    )
 
 
 def _retire(command: RetireEnvironment, state: Environments) -> Sequence[EnvironmentEvent]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from regista.wire.policies import CHALLENGER_CAPS
 from services.registry.domain.model import past
 from services.registry.domain.model.events import Entry, Role, RolloutChanged
 from services.registry.domain.model.fold import MODEL
@@ -31,9 +32,6 @@ from shared.deciding.access import namespace_of
 from shared.deciding.decider import Joint, RuleBroken, Stale, Streams, Unprocessable
 
 MOST_ENTRIES = 20
-CHALLENGER_CAPS: Mapping[str, int] = {"low": 10, "medium": 5, "high": 0}
-"""The percent of the requests in a production environment that all versions without a promotion may get
-together, by the model's tier; a version's policy may set another one."""
 ROLES_RISING: tuple[Role, ...] = ("standby", "shadow", "challenger", "champion")
 
 

@@ -38,6 +38,7 @@ class RejectVersion:
 class RecallVersion:
     """`by` is the subject who recalls the version, `person` whether it is one.
 
+    `others`: the subjects of other identities of the same person.
     `withdrawal_id` names the step when it recalls several versions.
     """
 
@@ -47,6 +48,7 @@ class RecallVersion:
     by: str = ""
     person: bool = True
     withdrawal_id: str = ""
+    others: frozenset[str] = frozenset()
 
 
 def reject(command: RejectVersion, streams: Streams) -> Events:
@@ -105,7 +107,7 @@ def recall(command: RecallVersion, streams: Streams) -> Events:
 def _is_confirmed(command: RecallVersion, state: ModelState) -> bool:
     """Return whether this is the second person. Raise Forbidden for a machine that confirms."""
     proposed_by = state.recall_proposals.get(command.number, "")
-    if proposed_by in {"", command.by}:
+    if proposed_by in {"", command.by, *command.others}:
         return False
     if not command.person:
         raise Forbidden(

@@ -22,12 +22,13 @@ class ReopenVersion:
 
 @dataclass(frozen=True, slots=True)
 class ReinstateVersion:
-    """`by` is the subject who reverses the recall."""
+    """`by` is the subject who reverses the recall, `others` those of other identities of the same person."""
 
     model_id: str
     number: int
     by: str
     expected: int | None = None
+    others: frozenset[str] = frozenset()
 
 
 def reopen(command: ReopenVersion, streams: Streams) -> Events:
@@ -55,7 +56,7 @@ def reinstate(command: ReinstateVersion, streams: Streams) -> Events:
     if not version.recalled:
         return {}
     recalled_by = state.recalls.get(command.number, "")
-    if command.by in {recalled_by, state.recall_proposals.get(command.number)}:
+    if {command.by, *command.others} & {recalled_by, state.recall_proposals.get(command.number)}:
         raise Forbidden(
             "own_recall",
             f"You recalled {state.model} version {command.number}: ask a second person to reinstate it.",
