@@ -1,4 +1,4 @@
-"""The rows of cleanup say what its fold says."""
+"""The rows of cleanup give the stages that its fold gives."""
 
 from __future__ import annotations
 
