@@ -130,7 +130,7 @@ def _noted(noted: Noted) -> list[Change]:
                 "registered_at": data.recordedtime,
             }
             return [Put(VERSIONS, row)]
-        case Serving() if name == "RolledBack":
+        case Serving() if name == "RolledBack" and data.production:
             return [
                 Patch(
                     VERSIONS, {"model_id": data.model_id, "number": data.to_number}, {"stage": "Production"}
@@ -144,7 +144,7 @@ def _noted(noted: Noted) -> list[Change]:
 
 def _version_changed(name: str, data: VersionChanged) -> list[Change]:
     changes: list[Change] = []
-    if name in STAGES:
+    if name in STAGES and data.production:
         changes.append(
             Patch(VERSIONS, {"model_id": data.model_id, "number": data.number}, {"stage": STAGES[name]})
         )

@@ -77,6 +77,23 @@ async def test_a_schema_that_the_service_once_created_at_start_keeps_what_is_sea
     await owner.close()
 
 
+@pytest.mark.parametrize("newer", [(), ("regista_audit",)])
+async def test_a_stop_from_before_stops_had_owners_is_audits_to_take_back(
+    database: Any, newer: tuple[str, ...]
+) -> None:
+    """A newer stop of audit's own is kept, and another service's stays that service's."""
+    owner = await asyncpg.connect(database.owner_url)
+    await owner.execute("INSERT INTO log.stopped (reason) VALUES ('restored')")  # as migration 0008 left it
+    for part in (*newer, "regista_registry"):
+        await owner.execute("INSERT INTO log.stopped (reason, part) VALUES ('behind', $1)", part)
+    await owner.execute("UPDATE log.migrations SET version_num = '0009'")
+    await migrate(database.owner_url)
+    stops = dict(await owner.fetch("SELECT part, reason FROM log.stopped"))
+    await owner.execute("DELETE FROM log.stopped")
+    await owner.close()
+    assert stops == {"regista_audit": "behind" if newer else "restored", "regista_registry": "behind"}
+
+
 async def test_migrations_that_ran_do_not_run_again(
     database: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

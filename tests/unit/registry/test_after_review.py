@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from services.registry.domain import noted
-from services.registry.domain.model.events import GrantWithdrawn, RolledBack
+from services.registry.domain.model.events import GrantWithdrawn, PromotionRefused, RolledBack
 from services.registry.domain.serving.after_review import NoteAfterReview
 from services.registry.domain.serving.rollback import RollBack
 from services.registry.domain.serving.rollout import ChangeRollout, Share
@@ -26,6 +26,13 @@ def overridden(story: Story, document=None) -> int:
     number = story.validate(document)
     story.request_promotion(number, f"p{number}", serve=not story.serves())
     story.grant_promotion(f"p{number}", number, override=True, review_id=f"r{number}", approvers=["olga"])
+    return number
+
+
+def requested(story: Story, document=None) -> int:
+    """A version whose promotion `p2` is requested, and not granted yet."""
+    number = story.validate(document)
+    story.request_promotion(number, "p2", serve=not story.serves())
     return number
 
 
@@ -156,6 +163,59 @@ def test_the_after_review_of_another_override_changes_nothing(story):
 def test_a_repeated_after_review_changes_nothing(story):
     after_review(story, 2)
     assert after_review(story, 2) == []
+
+
+@pytest.mark.parametrize("champion_first", [True, False])
+def test_an_after_review_that_arrives_before_the_grant_refuses_it(champion_first):
+    story = Story()
+    if champion_first:
+        story.promote()
+    number = requested(story, metadata(2))
+    assert names(after_review(story, number, review_id="p2")) == ["Noted"]
+    _, refused = story.grant_promotion("p2", number, override=True, review_id="p2")
+    assert isinstance(refused, PromotionRefused)
+    assert "unjustified" in refused.reasons[0]
+    assert story.model.versions[number].stage == "Validated"
+
+
+def test_an_after_review_that_arrives_first_refuses_the_request_that_uses_the_standing_override():
+    story = Story()
+    number = requested(story)
+    after_review(story, number, review_id="denied before")
+    events = story.grant_promotion("p2", number, override=True, review_id="denied before")
+    assert names(events) == ["Noted", "PromotionRefused"]
+
+
+@pytest.mark.parametrize(
+    ("reviewed", "granted"),
+    [
+        ({"justified": True}, {"override": True, "review_id": "p2"}),
+        ({"review_id": "other"}, {"override": True, "review_id": "p2"}),
+        ({"environment": "lab"}, {"override": True, "review_id": "p2"}),
+        ({}, {"review_id": "p2"}),
+    ],
+)
+def test_only_the_override_that_was_found_unjustified_is_refused(reviewed, granted):
+    story = Story()
+    number = requested(story)
+    after_review(story, number, **{"review_id": "p2"} | reviewed)
+    assert "VersionPromoted" in names(story.grant_promotion("p2", number, **granted))
+
+
+def test_a_request_after_the_refused_one_is_for_people_to_grant():
+    story = Story()
+    number = requested(story)
+    after_review(story, number, review_id="p2")
+    story.grant_promotion("p2", number, override=True, review_id="p2")
+    story.request_promotion(number, "again")
+    assert "VersionPromoted" in names(story.grant_promotion("again", number, review_id="again"))
+
+
+def test_an_override_of_an_older_release_is_ended_by_the_review_with_the_promotions_id():
+    story = Story()
+    number = requested(story)
+    story.grant_promotion("p2", number, override=True)
+    assert names(after_review(story, number, review_id="p2"))[:2] == ["Noted", "GrantWithdrawn"]
 
 
 def test_the_conditions_of_a_grant_go_with_the_promotion():

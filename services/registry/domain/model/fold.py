@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from typing import Any, assert_never
 
@@ -20,8 +21,10 @@ from services.registry.domain.model.state import (
     Rollout,
     VersionState,
     higher,
+    open_requests,
     precedence,
     serving_key,
+    stands_by_override,
     with_version,
 )
 from shared.deciding.decider import Fold
@@ -201,9 +204,11 @@ def _promoted(state: ModelState, event: e.VersionPromoted) -> ModelState:
     if here in state.withdrawn:  # it was champion by a grant that did not count, so it has not left either
         state = replace(state, left=_without(state.left, here), withdrawn=state.withdrawn.delete(here))
     overridden, other = _without(state.overridden, here), state.not_production
+    if event.override:  # one of an older release names no review: it is its promotion's
+        overridden = overridden.set(here, event.review_id or event.promotion_id)
     return replace(
         state,
-        overridden=overridden.set(here, event.review_id) if event.override else overridden,
+        overridden=overridden,
         not_production=other if event.production else other.set(event.environment, True),
         promoted=state.promoted.set(here, event.promotion_id),
         promotions=_without(state.promotions, event.promotion_id),
@@ -347,7 +352,7 @@ def _departed(state: ModelState, event: e.RolloutChanged | e.RolledBack, champio
 
 
 def _note(state: ModelState, note: Noted) -> ModelState:
-    """Only these two change the state. Notes of older releases may hold verdicts for other stages."""
+    """Only these change the state. Notes of older releases may hold verdicts for other stages."""
     type_, revision = note.source.type, note.source.revision
     if type_ == noted.GATES_EVALUATED:
         verdict: noted.GatesEvaluated = noted.read(note)
@@ -359,7 +364,21 @@ def _note(state: ModelState, note: Noted) -> ModelState:
         report: noted.ArtifactReport = noted.read(note)
         released = type_ == noted.ARTIFACT_RELEASED
         return with_version(state, report.number, artifact=revision, released=released)
+    if type_ == noted.OVERRIDE_REVIEWED:
+        return _reviewed(state, noted.read(note))
     return state
+
+
+def _reviewed(state: ModelState, reviewed: noted.OverrideReviewed) -> ModelState:
+    """Mark the open promotions that the unjustified override may still grant: topics have no order."""
+    about, promotions = (reviewed.number, reviewed.environment), state.promotions
+    if reviewed.justified or stands_by_override(state, *about, reviewed.review_id):
+        return state
+    for id_, p in open_requests(state, *about).items():
+        promotions = promotions.set(
+            id_, dataclasses.replace(p, unjustified=(*p.unjustified, reviewed.review_id))
+        )
+    return replace(state, promotions=promotions)
 
 
 def evaluation_digest(evaluation: e.Evaluation) -> str:

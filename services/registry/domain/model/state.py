@@ -85,7 +85,8 @@ class Rollout:
 class OpenPromotion:
     """`revision` is that of the PromotionRequested event, which holds the evidence.
 
-    `production`: whether the environment is one.
+    `production`: whether the environment is one. `unjustified`: reviews of overrides that were found
+    unjustified while it was open; a grant by such an override may still arrive.
     """
 
     number: int
@@ -94,6 +95,7 @@ class OpenPromotion:
     revision: int
     serve: bool = False
     production: bool = True
+    unjustified: tuple[str, ...] = ()
 
 
 class ModelState(msgspec.Struct, frozen=True, gc=False):
@@ -233,6 +235,21 @@ def unusable_because(version: VersionState) -> str:
     if version.recalled:
         return "recalled"
     return {"Rejected": "rejected", "Draft": "draft"}.get(version.stage, "")
+
+
+def open_requests(state: ModelState, number: int, environment: str) -> dict[str, OpenPromotion]:
+    """Return the open promotions of a version to an environment, by id."""
+    return {
+        id_: p
+        for id_, p in sorted(state.promotions.items())
+        if (p.number, p.environment) == (number, environment)
+    }
+
+
+def stands_by_override(state: ModelState, number: int, environment: str, review_id: str) -> bool:
+    """Return whether the version is promoted by the override with this review, and that still counts."""
+    here = serving_key(environment, number)
+    return state.overridden.get(here) == review_id and here not in state.withdrawn
 
 
 def needed_by(state: ModelState, number: int) -> list[str]:

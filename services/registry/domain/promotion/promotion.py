@@ -26,6 +26,7 @@ from services.registry.domain.model.state import (
     ModelState,
     OpenPromotion,
     VersionState,
+    open_requests,
     require_model,
     require_usable,
     serving_key,
@@ -95,7 +96,7 @@ def request(command: RequestPromotion, streams: Streams) -> Events:
         return {}
     _check_serve(command, state)
     _check_selection(command, state, streams)
-    before = _open_requests(state, command.number, command.environment)
+    before = open_requests(state, command.number, command.environment)
     if any(
         promotion.serve == command.serve
         and is_current(command.model_id, promotion, state, streams, command.recalled_ancestors)
@@ -207,14 +208,6 @@ def _check_selection(command: RequestPromotion, state: ModelState, streams: Stre
         )
 
 
-def _open_requests(state: ModelState, number: int, environment: str) -> dict[str, OpenPromotion]:
-    return {
-        id_: p
-        for id_, p in sorted(state.promotions.items())
-        if (p.number, p.environment) == (number, environment)
-    }
-
-
 def grant(command: GrantPromotion, streams: Streams) -> Events:
     """Promote the version when the grant matches the open request, with unchanged evidence and good bytes.
 
@@ -286,6 +279,8 @@ def _objections(
         promotion.environment,
     ) or decided.digest != promotion.digest:
         reasons.append("the grant does not match the request: request it again")
+    if decided.override and (decided.review_id or decided.promotion_id) in promotion.unjustified:
+        reasons.append("the override was found unjustified: request it again, for people to approve")
     if why := unusable_because(version):
         reasons.append(f"the version is {why}")
     elif version.stage not in {"Validated", "Production", "Archived"}:
@@ -326,7 +321,7 @@ def _evidence_of_request(command: RequestPromotion, streams: Streams) -> set[Pos
     champion = past.champion_at(command.model_id, state, command.environment)
     requests = {
         (stream_of(command.model_id), p.revision)
-        for p in _open_requests(state, command.number, command.environment).values()
+        for p in open_requests(state, command.number, command.environment).values()
     }
     return past.evidence_at(command.model_id, state, command.number) | champion | requests
 

@@ -13,9 +13,11 @@ from services.registry.domain.model.fold import MODEL, evolve
 from services.registry.domain.model.state import (
     Events,
     ModelState,
+    open_requests,
     predecessors,
     require_model,
     serving_key,
+    stands_by_override,
     stream_of,
 )
 from services.registry.domain.serving.departure import out_of_production
@@ -41,14 +43,17 @@ class NoteAfterReview:
 def note_after_review(command: NoteAfterReview, streams: Streams) -> Events:
     """Withdraw the grant of an unjustified override, and roll back where its policy requires it.
 
-    Nothing happens when the override was justified, or the version is promoted by people since.
+    A grant that has not arrived yet is refused when it arrives. Nothing happens when the override was
+    justified, or the version is promoted by people since.
     """
     stream = stream_of(command.model_id)
     state = require_model(streams.state(MODEL, stream))
     reviewed: noted.OverrideReviewed = noted.read(command.note)
-    here = serving_key(reviewed.environment, reviewed.number)
-    if reviewed.justified or state.overridden.get(here) != reviewed.review_id or here in state.withdrawn:
+    here, about = serving_key(reviewed.environment, reviewed.number), (reviewed.number, reviewed.environment)
+    if reviewed.justified:
         return {}
+    if not stands_by_override(state, *about, reviewed.review_id):
+        return {stream: [command.note]} if open_requests(state, *about) else {}
     version = state.versions[reviewed.number]
     withdrawn = GrantWithdrawn(
         state.model,

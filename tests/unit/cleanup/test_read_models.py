@@ -1,0 +1,48 @@
+"""The rows of cleanup give the stages that its fold gives."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from services.cleanup.projections import project
+from services.cleanup.tables import VERSIONS
+from shared.deciding.changes import Patch, Put
+from shared.deciding.events import Actor, Noted, Recorded
+from tests.unit.cleanup.story import Story, at
+
+
+def stages_in_rows(story: Story) -> dict[int, str]:
+    stages: dict[int, str] = {}
+    for revision, event in enumerate(story.events, 1):
+        id_, actor = UUID(int=revision), Actor("service:cleanup")
+        recorded = Recorded("cleanup", "retention", revision, id_, "Noted", 1, at(0), actor, event, b"")
+        for change in project(recorded) if isinstance(event, Noted) else ():
+            if isinstance(change, Put) and change.table is VERSIONS:
+                stages[change.row["number"]] = change.row["stage"]
+            if isinstance(change, Patch) and change.table is VERSIONS:
+                stages[change.key["number"]] = change.columns["stage"]
+    return stages
+
+
+def serving(number: int, **more: Any) -> dict[str, Any]:
+    entry = {"number": number, "role": "champion", "percent": 100}
+    return {"environment": "staging", "entries": [entry], "previous": [], **more}
+
+
+@pytest.mark.parametrize(("production", "stage"), [(True, "Production"), (False, "Validated")])
+def test_only_a_promotion_to_a_production_environment_shows_production(production: bool, stage: str) -> None:
+    story = Story().register(1)
+    story.note("VersionValidated", number=1)
+    story.note("VersionPromoted", number=1, environment="staging", promotion_id="p", production=production)
+    assert stages_in_rows(story) == {1: stage} == {1: story.state.versions[1].stage}
+
+
+@pytest.mark.parametrize(("production", "stage"), [(True, "Production"), (False, "Archived")])
+def test_only_a_rollback_in_a_production_environment_shows_production(production: bool, stage: str) -> None:
+    story = Story().register(1).register(2)
+    story.note("VersionArchived", number=1)
+    story.note("RolledBack", from_number=2, to_number=1, production=production, **serving(1))
+    assert stages_in_rows(story)[1] == stage == story.state.versions[1].stage
