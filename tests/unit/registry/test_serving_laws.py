@@ -293,6 +293,16 @@ def test_each_advice_works_and_rollbacks_keep_their_laws_in_any_history():
     )
 
 
+def test_lower_shares_are_not_advised_where_they_would_raise_a_champion_with_bad_bytes():
+    machine = Serving()
+    machine.split("production", 3, 10, "challenger")
+    machine.set_tier("medium")
+    machine.report_on_the_bytes(2, good=False)
+    SEEN.clear()
+    machine.split("production", 4, 10, "challenger")
+    assert {"artifact_not_good"} == SEEN
+
+
 def test_one_history_comes_to_every_outcome_of_the_list():
     """Versions 1 and 2 served in turn, 3 was promoted, and 4 is Validated."""
     SEEN.clear()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from regista.wire.policies import CHALLENGER_CAPS
@@ -247,6 +247,7 @@ def _check_cap(command: ChangeRollout, state: ModelState) -> None:
     caps = [cap if (cap := state.versions[s.number].cap) >= 0 else by_tier for s in not_granted if s.percent]
     cap = min(caps, default=0)
     if sum(s.percent for s in not_granted) > cap:
+        _check_that_the_champion_may_take_the_rest(command, state, cap)
         named = ", ".join(str(s.number) for s in not_granted)
         less = f"lower their shares to {cap} percent" if cap else "make them shadows with 0 percent"
         why = "their policy sets that" if cap != by_tier else f"the tier of {state.model} is {state.tier}"
@@ -256,6 +257,21 @@ def _check_cap(command: ChangeRollout, state: ModelState) -> None:
             f"{cap} percent of the requests together, because {why}: {less}.",
             cap=cap,
             tier=state.tier,
+        )
+
+
+def _check_that_the_champion_may_take_the_rest(command: ChangeRollout, state: ModelState, cap: int) -> None:
+    """Raise RuleBroken when lower shares of the others would give a champion with bad bytes more requests."""
+    champion = next(s for s in command.shares if s.role == "champion")
+    entries = state.rollouts.get(command.environment, Rollout((), 0)).entries
+    if not state.versions[champion.number].released and _rises(replace(champion, percent=100 - cap), entries):
+        raise RuleBroken(
+            "artifact_not_good",
+            f"The others may take at most {cap} percent together, and the champion, version "
+            f"{champion.number}, cannot take the rest, because its artifact is not noted as good: have it "
+            "verified first.",
+            number=champion.number,
+            next_step="verify",
         )
 
 
