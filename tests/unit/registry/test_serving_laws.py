@@ -123,7 +123,7 @@ class Serving(RuleBasedStateMachine):
 
     def lowers(self, command: ChangeRollout, cap: int) -> None:
         promoted = self.story.model.promoted
-        trials = [s for s in command.shares if s.role == "challenger" and f"lab/{s.number}" not in promoted]
+        trials = [s for s in command.shares if s.role == "challenger" and f"{command.environment}/{s.number}" not in promoted]
         lower = replace(trials[0], percent=cap) if cap else replace(trials[0], percent=0, role="shadow")
         rest = replace(command.shares[0], percent=100 - lower.percent)
         story = copy_of(self.story)
