@@ -108,6 +108,7 @@ def test_of_many_without_an_outcome_the_first_are_named_and_the_others_counted()
 def test_only_the_newest_of_many_are_looked_up(answers: Answers) -> None:
     ids = [str(n) for n in range(103)]
     answers.publications = dict.fromkeys(ids, REGISTERED)
-    printed = _ended(answers.url, *ids)
+    patient = "from regista.publishing import unawaited; unawaited.EXIT_SECONDS = 50.0"
+    printed = _ended(answers.url, *ids, more=patient)
     assert "3 more publications were not waited for" in printed
     assert len([s for s in answers.seen if s.path.startswith("/v1/publications/")]) == 100
