@@ -13,6 +13,7 @@ from benchmarks.figures import Figure, write
 from benchmarks.servers import start_servers
 
 MEASURES = (
+    "chain",  # first: its services would also read all that the others send
     "command_path",
     "storage",
     "long_model",
@@ -22,7 +23,6 @@ MEASURES = (
     "intake",
     "memory",
     "data_digest",
-    "chain",
     "questions",
     "demo",
 )
