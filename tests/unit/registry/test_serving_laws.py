@@ -122,8 +122,8 @@ class Serving(RuleBasedStateMachine):
             self.takes(step, copy_of(self.story), environment, number or command.number)
 
     def lowers(self, command: ChangeRollout, cap: int) -> None:
-        here, promoted = command.environment, self.story.model.promoted
-        trials = [s for s in command.shares if s.role == "challenger" and f"{here}/{s.number}" not in promoted]
+        here, done = command.environment, self.story.model.promoted
+        trials = [s for s in command.shares if s.role == "challenger" and f"{here}/{s.number}" not in done]
         lower = replace(trials[0], percent=cap) if cap else replace(trials[0], percent=0, role="shadow")
         rest = replace(command.shares[0], percent=100 - lower.percent)
         story = copy_of(self.story)
