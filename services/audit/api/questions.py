@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from services.audit import queries, shapes
@@ -106,11 +106,13 @@ async def readable(call: Call[Any, Any], events: Sequence[Event]) -> Callable[[C
     )
 
 
-async def get_as_of(call: Call[None, shapes.AsOfQuery]) -> dict[str, Any]:
-    """Return what served in an environment at a moment, who approved it, and on what evidence."""
-    model_id, name = await named_model(call, call.query.model)
+async def indexed_moment(call: Call[Any, Any], given: datetime | date | None) -> tuple[datetime, datetime]:
+    """Return the moment that is asked about, and the moment up to which every event is indexed.
+
+    Raises Unprocessable for the future, and Problem 503 for what is not indexed yet.
+    """
     indexed = await queries.indexed_up_to(call.app.pool)
-    at, environment = end(call.query.at, indexed), call.query.environment
+    at = end(given, indexed)
     if at > datetime.now(UTC) + CLOCKS_DIFFER:
         raise Unprocessable(
             "moment_in_the_future",
@@ -123,6 +125,14 @@ async def get_as_of(call: Call[None, shapes.AsOfQuery]) -> dict[str, Any]:
             f"Events are indexed up to {indexed.isoformat()}: repeat the request in a moment.",
             {"retry-after": "1"},
         )
+    return at, indexed
+
+
+async def get_as_of(call: Call[None, shapes.AsOfQuery]) -> dict[str, Any]:
+    """Return what served in an environment at a moment, who approved it, and on what evidence."""
+    model_id, name = await named_model(call, call.query.model)
+    at, indexed = await indexed_moment(call, call.query.at)
+    environment = call.query.environment
     head = {
         "model_id": model_id,
         "model": name,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from services.audit import queries, report_queries, report_shapes
-from services.audit.api.questions import AUDITOR, CLOCKS_DIFFER, named_model, owners, readable, report_faults
+from services.audit.api.questions import AUDITOR, indexed_moment, named_model, owners, readable, report_faults
 from services.audit.denied_attempts import NEWEST, denied_attempts
 from services.audit.domain import as_of, decisions
 from services.audit.domain.reading import model_of_stream
@@ -15,8 +15,7 @@ from services.audit.moments import FIRST, beginning, end
 from services.audit.queries import Event
 from services.audit.shapes import Events
 from shared.deciding.access import covers, permits
-from shared.deciding.decider import NotFound, Unprocessable
-from shared.http.problems import Problem
+from shared.deciding.decider import NotFound
 from shared.http.routes import Call, Route, page_token
 
 LAST = 2**63 - 1
@@ -39,28 +38,6 @@ def _page(query: report_shapes.Period) -> tuple[datetime, report_queries.Positio
 def _token(query: report_shapes.Period, rows: Any) -> str:
     shown = [dict(zip(("at", "tx", "seq"), report_queries.sort_key(row), strict=True)) for row in rows]
     return query.next_token(shown, "at", "tx", "seq")
-
-
-async def _moment(call: Call[Any, Any], query: report_shapes.AtQuery) -> tuple[datetime, datetime]:
-    """Return the moment that is asked about, and the moment up to which every event is indexed.
-
-    Raises Unprocessable for the future, and Problem 503 for what is not indexed yet.
-    """
-    indexed = await queries.indexed_up_to(call.app.pool)
-    at = end(query.at, indexed)
-    if at > datetime.now(UTC) + CLOCKS_DIFFER:
-        raise Unprocessable(
-            "moment_in_the_future",
-            "This moment is in the future: name an earlier one, or leave `at` out to ask about now.",
-        )
-    if at > indexed:
-        raise Problem(
-            503,
-            "not_indexed_yet",
-            f"Events are indexed up to {indexed.isoformat()}: repeat the request in a moment.",
-            {"retry-after": "1"},
-        )
-    return at, indexed
 
 
 async def get_promotions(call: Call[None, report_shapes.DecisionsQuery]) -> dict[str, Any]:
@@ -120,7 +97,7 @@ async def get_serving(call: Call[None, report_shapes.ServingQuery]) -> dict[str,
     """Return what served at a moment in all models and environments, with who approved it."""
     _require_somewhere(call)
     pool, query = call.app.pool, call.query
-    at, indexed = await _moment(call, query)
+    at, indexed = await indexed_moment(call, query.at)
     after = query.after(str, str) or ("", "")
     events, last = await report_queries.serving(pool, at, after, query.page_size)
     await report_faults(call, events)
@@ -182,7 +159,7 @@ async def get_rights(call: Call[None, report_shapes.RightsQuery]) -> dict[str, A
     """Return who held which role, and which keys were live, at a moment."""
     call.require(AUDITOR, "")
     query = call.query
-    at, _ = await _moment(call, query)
+    at, _ = await indexed_moment(call, query.at)
     (after,) = query.after(str) or ("",)
     found = await report_queries.identities(call.app.pool, after, query.page_size)
     await report_faults(call, (event for events in found.values() for event in events))
@@ -208,7 +185,7 @@ async def get_policies(call: Call[None, report_shapes.PoliciesQuery]) -> dict[st
     """Return the policies that were in force at a moment, with their text."""
     call.require(AUDITOR, "")
     query = call.query
-    at, _ = await _moment(call, query)
+    at, _ = await indexed_moment(call, query.at)
     published = await report_queries.policies(call.app.pool)
     await report_faults(call, (event for events in published.values() for event in events))
     ruling = await _ruling(call, query.model, at) if query.model else None
