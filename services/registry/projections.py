@@ -132,12 +132,12 @@ def _version(r: Recorded, event: _OfVersion) -> Iterable[Change]:
             return (patch_version(r, event.number, stage="Staging", gates=None),)
         case e.RecallProposed():
             proposed = {"by": event.by, "reason": r.reason, "at": r.recorded_at}
-            return (patch_version(r, event.number, recall_proposed=proposed),)
+            return (patch_version(r, event.number, withdrawal_proposed=proposed),)
         case e.VersionRecalled():
-            recalled = {"recalled": r.reason or "recalled", "withdrawal_id": event.withdrawal_id or None}
-            return (patch_version(r, event.number, recall_proposed=None, **recalled),)
+            withdrawn = {"withdrawn": r.reason or "withdrawn", "withdrawal_id": event.withdrawal_id or None}
+            return (patch_version(r, event.number, withdrawal_proposed=None, **withdrawn),)
         case e.VersionReinstated():
-            again = {"stage": event.stage, "recalled": None, "withdrawal_id": None}
+            again = {"stage": event.stage, "withdrawn": None, "withdrawal_id": None}
             return (patch_version(r, event.number, **again),)
         case e.VersionArchived():
             return (patch_version(r, event.number, stage="Archived"),)

@@ -32,7 +32,7 @@ from shared.http import access_log, bodies
 from shared.http.access_log import Served
 from shared.http.app import App
 from shared.http.problems import Problem, log_stopped, of_exception, of_shape, unauthenticated
-from shared.http.routes import Call, Reply, Route
+from shared.http.routes import DEPRECATED_AT, Call, Reply, Route, with_former_paths
 from shared.log.denials import NOT_IDENTIFIED
 from shared.log.eventlog import LogStopped
 
@@ -91,7 +91,7 @@ class Table:
     def __init__(self, routes: Iterable[Route]) -> None:
         self._buckets: dict[tuple[str, ...], list[Compiled]] = {}
         seen: set[tuple[str, str]] = set()
-        for route in routes:
+        for route in with_former_paths(routes):
             if (served := (route.method, re.sub(r"\{[^}:]*", "{", route.path))) in seen:
                 msg = f"two routes for {route.method} {route.path}"
                 raise ValueError(msg)
@@ -328,6 +328,8 @@ def _response(answer: Any, route: Route, request: Request) -> Response:
         return answer
     reply = answer if isinstance(answer, Reply) else Reply(answer)
     headers = {"cache-control": "no-cache", "x-content-type-options": "nosniff", **reply.headers}
+    if route.deprecated:
+        headers["deprecation"] = DEPRECATED_AT
     if reply.etag is not None:
         headers["etag"] = f'"{reply.etag}"'
         if route.method == "GET" and headers["etag"] in request.headers.get("if-none-match", ""):

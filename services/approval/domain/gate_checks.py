@@ -83,7 +83,7 @@ class SchemaCompatible:
 
 @dataclass(frozen=True, slots=True)
 class LineageSound:
-    """No version that this one was made from, at any distance, is recalled. No parameters."""
+    """No version that this one was made from, at any distance, is withdrawn. No parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,12 +240,12 @@ def schema_compatible(p: SchemaCompatible, e: Evidence) -> Finding:
 
 
 def lineage_sound(_p: LineageSound, e: Evidence) -> Finding:
-    recalled = "; ".join(e.recalled_ancestors)
+    withdrawn = "; ".join(e.recalled_ancestors)
     return Finding(
         not e.recalled_ancestors,
-        f"the version {recalled}; train it again from a sound version, or have the recall reversed"
-        if recalled
-        else "no version that it was made from is recalled",
+        f"the version {withdrawn}; train it again from a sound version, or have the withdrawal reversed"
+        if withdrawn
+        else "no version that it was made from is withdrawn",
         e.recalled_ancestors,
     )
 

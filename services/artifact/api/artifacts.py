@@ -54,7 +54,7 @@ def _version(v: Referring) -> VersionAnswer:
         model=v.model,
         number=v.number,
         status=v.status,
-        recalled=v.recalled,
+        withdrawn=v.withdrawn,
         rejected=v.rejected,
         detail=v.detail,
         since=v.changed_at,

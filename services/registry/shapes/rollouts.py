@@ -65,10 +65,11 @@ class SkippedAnswer(Body):
 class RolloutAnswer(Body):
     """Which versions serve; `champion` 0 and no `entries` when the rollout is stopped.
 
-    An entry is {number, semver, percent, role, recalled, conditions, withdrawn}: `conditions` are those of
-    the approvals, and `withdrawn` is true when the override that let the version serve was not justified.
-    `skipped`: what the rollback that led here skipped; `warning`: what is doubtful about its target.
-    `revision` is the ETag. With `dry_run` nothing was changed: `revision` is that of the present rollout.
+    An entry is {number, semver, percent, role, withdrawn, conditions, grant_withdrawn}: `conditions` are
+    those of the approvals, and `grant_withdrawn` is true when the override that let the version serve was not
+    justified. `skipped`: what the rollback that led here skipped; `warning`: what is doubtful about its
+    target. `revision` is the ETag. With `dry_run` nothing was changed: `revision` is that of the present
+    rollout.
     """
 
     model_id: str

@@ -162,8 +162,8 @@ class VersionPromotionAnswer(Shape):
     closed_at: str | None
 
 
-class RecallProposal(Shape):
-    """A recall that waits for a second person."""
+class ProposedWithdrawal(Shape):
+    """A withdrawal that waits for a second person."""
 
     by: str
     reason: str
@@ -174,8 +174,8 @@ class VersionAnswer(Shape):
     """One version.
 
     `semver` is empty for a draft, which lacks `missing`; `reasons`: why it was rejected. `notes`: what its
-    sender should know, such as a part of the model's description that was not taken. `recalled_ancestors`:
-    the recalled versions that it was made from, at any distance, in words. `revision` is its ETag.
+    sender should know, such as a part of the model's description that was not taken. `withdrawn_ancestors`:
+    the withdrawn versions that it was made from, at any distance, in words. `revision` is its ETag.
     """
 
     model_id: str
@@ -203,9 +203,9 @@ class VersionAnswer(Shape):
     reasons: list[str] | None
     promoted: dict[str, Any] | None
     held: str | None
-    recalled: str | None
-    recalled_ancestors: list[str]
-    recall_proposed: RecallProposal | None
+    withdrawn: str | None
+    withdrawn_ancestors: list[str]
+    withdrawal_proposed: ProposedWithdrawal | None
     withdrawal_id: str | None
     retired: dict[str, Any] | None
     evaluations: list[EvaluationAnswer]
@@ -235,8 +235,8 @@ class VersionLine(Shape):
     bump_level: Level | None
     bump_rule: str | None
     held: str | None
-    recalled: str | None
-    recall_proposed: RecallProposal | None
+    withdrawn: str | None
+    withdrawal_proposed: ProposedWithdrawal | None
     retired: dict[str, Any] | None
     revision: int
 

@@ -347,17 +347,17 @@ async def test_gates_are_assessed_again_on_request_and_store_no_equal_verdict(de
     assert await desk.app.pool.fetchval("SELECT count(*) FROM log.events_approval") == before
 
 
-@pytest.mark.parametrize(("recalled", "stage"), [(False, "Production"), (True, "Archived")])
-async def test_an_archived_version_that_a_rollback_brought_back_is_in_production_unless_it_was_recalled(
-    desk, people, request_promotion, version, recalled, stage
+@pytest.mark.parametrize(("withdrawn", "stage"), [(False, "Production"), (True, "Archived")])
+async def test_an_archived_version_that_a_rollback_brought_back_is_in_production_unless_it_was_withdrawn(
+    desk, people, request_promotion, version, withdrawn, stage
 ):
     await request_promotion()
     facts = {"model_id": "m", "model": "team.churn", "number": 1}
-    for event in ("VersionPromoted", *(["VersionRecalled"] if recalled else []), "VersionArchived"):
+    for event in ("VersionPromoted", *(["VersionRecalled"] if withdrawn else []), "VersionArchived"):
         await desk.registry(event, facts)
     path = "/models/team.churn/versions/1/gates"
     found = (await call(desk, "eve", "GET", path)).json()
-    assert (found["stage"], found["recalled"], found["retired"]) == ("Archived", recalled, False)
+    assert (found["stage"], found["withdrawn"], found["retired"]) == ("Archived", withdrawn, False)
     back = {"number": 1, "semver": "1.1.0", "evaluations": version()["training"]["metrics"]}
     await desk.registry(
         "RolledBack",

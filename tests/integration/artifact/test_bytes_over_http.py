@@ -197,7 +197,7 @@ async def test_bytes_that_are_not_served_are_answered_with_the_reason(start, peo
     await publish_as_registry("VersionRegistered", number=2, artifact=artifact(files, right))
     await service.is_in("Verified", digest, reader)
     await publish_as_registry("VersionRecalled", number=2, reason="poisoned", artifact_digest=digest)
-    await ask_for("artifact_recalled")
+    await ask_for("artifact_withdrawn")
     await publish_as_registry("VersionRejected", number=1, reasons=["wrong bytes"])
     await publish_as_registry("VersionRetired", number=2, artifact_digest=digest, rule="unused")
     await ask_for("artifact_deleted")

@@ -236,7 +236,7 @@ async def test_decisions_about_a_version_are_shown_with_their_reasons(registry):
         registered = await publisher.post("/models/team.churn/versions", json=trained())
         path = "/models/team.churn/versions/1"
         assert (await client.post(path + ":hold", json={"reason": "case 7"})).json()["held"] == "case 7"
-        for verb in ("promote", "reject", "recall", "hold", "release-hold"):
+        for verb in ("promote", "reject", "withdraw", "hold", "release-hold"):
             assert (
                 await client.post(
                     f"{path}:{verb}",
@@ -254,17 +254,17 @@ async def test_decisions_about_a_version_are_shown_with_their_reasons(registry):
             "number"
         ] == 1
         resolved = await client.get("/resolve/team.churn@candidate")
-        assert (resolved.json()["semver"], resolved.json()["recalled"]) == ("1.0.0", None)
+        assert (resolved.json()["semver"], resolved.json()["withdrawn"]) == ("1.0.0", None)
         assert (await client.get(path)).json()["aliases"] == ["candidate"]
-        assert (await client.post(path + ":recall", json={"reason": "poisoned"})).json()[
-            "recalled"
+        assert (await client.post(path + ":withdraw", json={"reason": "poisoned"})).json()[
+            "withdrawn"
         ] == "poisoned"
         again = await client.get(
             "/resolve/team.churn@candidate", headers={"if-none-match": resolved.headers["etag"]}
         )
-        assert (again.status_code, again.json()["recalled"]) == (200, "poisoned")
+        assert (again.status_code, again.json()["withdrawn"]) == (200, "poisoned")
         assert (await client.delete("/models/team.churn/aliases/candidate")).status_code == 204
-        assert (await client.post(path + ":promote", json={})).json()["code"] == "version_recalled"
+        assert (await client.post(path + ":promote", json={})).json()["code"] == "version_withdrawn"
         assert (await client.post(path + ":reject", json={"reason": "bad"})).json()["stage"] == "Rejected"
 
 
@@ -272,7 +272,7 @@ async def test_decisions_about_a_version_are_shown_with_their_reasons(registry):
 async def test_decisions_that_are_audited_need_a_reason(registry, body):
     async with registry.client("root") as client, registry.client("ci") as publisher:
         await publisher.post("/models/team.churn/versions", json=trained())
-        decisions = [f"versions/1:{verb}" for verb in ("reject", "recall", "hold", "release-hold")]
+        decisions = [f"versions/1:{verb}" for verb in ("reject", "withdraw", "hold", "release-hold")]
         for decision in (*decisions, "rollouts/production:rollback"):
             answer = await client.post(f"/models/team.churn/{decision}", json=body)
             assert (answer.status_code, answer.json()["code"]) == (422, "invalid_body"), decision

@@ -353,12 +353,12 @@ def doubler() -> bytes:
     )
 
 
-def test_a_version_is_rejected_and_recalled_with_a_reason(house: House, churn: dict[str, Any]) -> None:
+def test_a_version_is_rejected_and_withdrawn_with_a_reason(house: House, churn: dict[str, Any]) -> None:
     with house.client("nightly") as nightly:
         for seed in (1, 2):
             nightly.publish("crm.bad", churn["folder"], trained(seed)).wait(60)
     assert house.run("eng", "reject", "crm.bad@1", "--reason", "wrong month")["stage"] == "Rejected"
-    assert house.run("eng", "recall", "crm.bad@2", "--reason", "poisoned")["recalled"]
+    assert house.run("eng", "withdraw", "crm.bad@2", "--reason", "poisoned")["withdrawn"]
 
 
 def test_keys_are_rotated_and_revoked(house: House) -> None:

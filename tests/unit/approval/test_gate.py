@@ -199,13 +199,16 @@ def test_an_evaluation_by_a_maker_does_not_take_the_place_of_an_independent_one(
     assert world.assess()[0].passed
 
 
-@pytest.mark.parametrize("ended", ["VersionRecalled", "VersionRejected", "VersionRetired"])
-def test_a_version_that_ended_stays_ended_when_it_is_archived(world, ended):
+@pytest.mark.parametrize(
+    ("ended", "stage"),
+    [("VersionRecalled", "Withdrawn"), ("VersionRejected", "Rejected"), ("VersionRetired", "Retired")],
+)
+def test_a_version_that_ended_stays_ended_when_it_is_archived(world, ended, stage):
     world.registered()
     world.note("VersionPromoted")
     world.note(ended)
     world.note("VersionArchived")
-    assert world.version.version.stage == ended.removeprefix("Version")
+    assert world.version.version.stage == stage
 
 
 def test_a_reinstated_version_is_in_the_stage_that_registry_names(world):

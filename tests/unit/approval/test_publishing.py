@@ -169,7 +169,7 @@ BLOCKING = BreakGlass(overdue="block", unjustified="roll_back")
         ({}, {"challenger_cap": 100}, "Validated of models of tier low: default"),
         ({}, {"challenger_cap": 1}, "tier high: default (no approver) → zzz (no approver): versions without"),
         ({"challenger_cap": 0}, {}, "may take 10 percent of the requests; before, 0"),
-        ({"two_to_recall": True}, {}, "the recall of a version needs no second person"),
+        ({"two_to_recall": True}, {}, "the withdrawal of a version needs no second person"),
         ({}, {"break_glass": BreakGlass(by_maker=True)}, "who made a version may override its gates"),
         ({"break_glass": BLOCKING}, {}, "an overdue after-review blocks no promotion"),
         ({"break_glass": BLOCKING}, {}, "an unjustified override is not rolled back"),

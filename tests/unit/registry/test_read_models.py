@@ -199,7 +199,7 @@ def test_rows_have_the_same_facts_as_the_state():
     assert {n for n, r in versions.items() if r.get("held")} == {
         n for n, v in model.versions.items() if v.held
     }
-    assert {n for n, r in versions.items() if r.get("recalled")} == {
+    assert {n for n, r in versions.items() if r.get("withdrawn")} == {
         n for n, v in model.versions.items() if v.recalled
     }
     assert {n for n, r in versions.items() if r.get("retired")} == {

@@ -153,7 +153,7 @@ def _contract(answers: Answers, method: str, path: str, request: Request, body: 
             shown = {name: found[name] for name in ("model", "model_id", "number", "semver", "stage")}
             state = {
                 "artifact_state": found.get("artifact_state", "released"),
-                "recalled": found.get("recalled"),
+                "withdrawn": found.get("withdrawn"),
                 "retired": bool(found.get("retired")),
             }
             return JSONResponse(shown | state | {"artifact_digest": found["artifact"]["digest"]})

@@ -83,7 +83,7 @@ def test_the_exit_code_depends_on_the_kind_of_answer(
 def test_what_others_wrote_does_not_steer_the_terminal(run: Any, answers: Answers) -> None:
     steers = "poisoned\x1b]0;evil\x07\n"
     answers.fixed["POST", "/v1/models/churn/versions/3:promote"] = problem(
-        409, f"recalled {steers}", problems=[steers]
+        409, f"withdrawn {steers}", problems=[steers]
     )
     result = run("promote", "churn@3").stderr
     answers.fixed["GET", "/v1/as-of"] = JSONResponse(
@@ -310,7 +310,7 @@ def test_a_wrong_setting_or_file_is_named_with_the_next_step(
         (b"", ("publish", "churn", "--exact"), "--bump"),
         (b"\xff", ("policy", "publish", "p", "{file}"), "is not text in UTF-8"),
         (b"", ("approve", "r1", "--revision", "0"), "--revision"),
-        (b"", ("recall", "churn@3", "--reason", " "), "audit trail"),
+        (b"", ("withdraw", "churn@3", "--reason", " "), "audit trail"),
         (b"", ("rollback", "churn", "--reason", ""), "audit trail"),
     ],
 )

@@ -63,7 +63,7 @@ def test_a_version_in_production_is_validated_too(client: Client, answers: Answe
     ("state", "code", "why"),
     [
         ({"stage": "Rejected", "reasons": ["artifact: truncated"]}, "version_rejected", "truncated"),
-        ({"recalled": "poisoned", "stage": "Validated"}, "version_recalled", "poisoned"),
+        ({"withdrawn": "poisoned", "stage": "Validated"}, "version_withdrawn", "poisoned"),
         ({"retired": {"rule": "unused"}}, "version_retired", "retired"),
         ({"stage": "Draft", "missing": ["training.config"]}, "version_draft", "training.config"),
         ({"stage": "Archived"}, "version_archived", "Archived"),

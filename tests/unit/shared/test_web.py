@@ -98,6 +98,14 @@ def test_an_unknown_path_is_404_and_a_wrong_method_405(method: str, path: str, s
     assert refused.value.status == status
 
 
+def test_a_former_path_is_served_as_deprecated_and_is_in_no_document() -> None:
+    routes = [Route("POST", "/v1/runs/{run_id}", endpoint, "Run", former=["/v1/sweeps/{run_id}"])]
+    served = [Table(routes).find("POST", path) for path in ("/v1/runs/r1", "/v1/sweeps/r1")]
+    assert [found for _, found in served] == [{"run_id": "r1"}] * 2
+    assert [compiled.route.deprecated for compiled, _ in served] == [False, True]
+    assert list(document("cleanup", routes)["paths"]) == ["/v1/runs/{run_id}"]
+
+
 def test_a_body_that_allows_unknown_fields_is_refused_at_start() -> None:
     class Loose(BaseModel):
         name: str

@@ -235,8 +235,8 @@ class AsyncClient(
         published the call waits until the artifact service has verified its bytes. `environment` is where the
         use is counted. While the registry does not answer, a version that was loaded before is taken from the
         cache, and a warning states when the registry last confirmed it; with `offline=False` it is not.
-        `offline=True` sends no request, nor a report of use. A version that was made from a recalled one is
-        loaded with the warning RecalledAncestor. Raises NotFound, RuleBroken (recalled, retired,
+        `offline=True` sends no request, nor a report of use. A version that was made from a withdrawn one is
+        loaded with the warning WithdrawnAncestor. Raises NotFound, RuleBroken (withdrawn, retired,
         a draft, not released), Damaged, TimedOut and Unavailable.
         """
         found = await self._finder.find(self, reference, offline=offline)

@@ -21,6 +21,7 @@ from regista.client.loop_thread import LOOP
 from regista.client.patience import Patience
 from regista.client.profile import Profile
 from regista.errors import RegistaError, WrongArgument
+from regista.former_names import former
 from regista.loading.usage import CLOSE_SECONDS
 from regista.publishing.publication import Registered
 
@@ -140,8 +141,10 @@ class Client:
     evaluate = _blocking(AsyncClient.evaluate)
     refusals = _blocking(AsyncClient.refusals)
     reject_version = _blocking(AsyncClient.reject_version)
-    recall = _blocking(AsyncClient.recall)
-    recall_trained = _blocking(AsyncClient.recall_trained)
+    withdraw = _blocking(AsyncClient.withdraw)
+    withdraw_trained = _blocking(AsyncClient.withdraw_trained)
+    recall = former("recall", withdraw)
+    recall_trained = former("recall_trained", withdraw_trained)
     reinstate_withdrawal = _blocking(AsyncClient.reinstate_withdrawal)
     reinstate = _blocking(AsyncClient.reinstate)
     reopen = _blocking(AsyncClient.reopen)

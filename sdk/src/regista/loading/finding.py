@@ -95,7 +95,7 @@ class Finder:
             raise NotFound("not_cached", detail, advice=advice)
         log.warning(
             "%s is number %s from the cache: %s. The registry last confirmed it at %s, %s ago; "
-            "it may have been recalled since.",
+            "it may have been withdrawn since.",
             reference,
             copy.version.get("number"),
             unavailable.detail if unavailable else "no request was sent",
@@ -171,10 +171,10 @@ class Finder:
 def check_loadable(reference: str, version: Mapping[str, Any]) -> None:
     """Raise RuleBroken for a version that must not be loaded, even if its files are in the cache."""
     advice = "Load another version: `regista versions list MODEL` shows them."
-    if version.get("recalled"):
+    if version.get("withdrawn"):
         raise RuleBroken(
-            "version_recalled",
-            f"{reference} was recalled: {version['recalled']}",
+            "version_withdrawn",
+            f"{reference} was withdrawn: {version['withdrawn']}",
             advice=f"{advice} Where it serves, roll back (`regista rollback`) or stop "
             "(`regista rollout stop`).",
         )

@@ -1,4 +1,4 @@
-"""`regista recall`: of one version, or of all that were trained on a data set; `reinstate` undoes it."""
+"""`regista withdraw`: of one version, or of all that were trained on a data set; `reinstate` undoes it."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ Step = Callable[..., dict[str, Any]]
 
 
 @command(
-    examples='regista recall churn@3 --reason "the labels were shifted"\n'
-    'regista recall --trained-on bank-0312 --dry-run --reason "bank-0312 is poisoned"\n'
-    'regista recall --trained-on bank-0312 --plan sha256:… --reason "bank-0312 is poisoned"'
+    examples='regista withdraw churn@3 --reason "the labels were shifted"\n'
+    'regista withdraw --trained-on bank-0312 --dry-run --reason "bank-0312 is poisoned"\n'
+    'regista withdraw --trained-on bank-0312 --plan sha256:… --reason "bank-0312 is poisoned"'
 )
 @click.argument("reference", metavar="[MODEL@VERSION]", required=False)
 @click.option("--trained-on", "dataset", metavar="DATA", help="Every version trained on it: name or digest.")
 @PLAN_OPTIONS
 @REASON
-def recall(
+def withdraw(
     session: Session,
     reference: str | None,
     dataset: str | None,
@@ -37,44 +37,44 @@ def recall(
     """Forbid loading a version, or all versions that were trained on a data set.
 
     Their traffic stays as it is: the output names the command that takes each out of service. Where a policy
-    wants a second person, the first one only proposes the recall. `regista reinstate` undoes a mistake.
+    wants a second person, the first one only proposes the withdrawal. `regista reinstate` undoes a mistake.
     """
     if (reference is None) == (dataset is None):
         raise click.UsageError("name a version, or a data set with --trained-on")
     if dataset is not None:
         with session.client() as client:
-            recall_trained(session, client, dataset, reason, plan, dry_run)
+            withdraw_trained(session, client, dataset, reason, plan, dry_run)
         return
     if plan or dry_run:
         raise click.UsageError("--plan and --dry-run belong to --trained-on")
     with session.client() as client:
-        got = client.recall(str(reference), reason)
+        got = client.withdraw(str(reference), reason)
         serves = [_way_out(client, got, rollout) for rollout in got.get("rollouts") or ()]
-    done = f"recalled {reference}"
-    if not got.get("recalled") and got.get("recall_proposed"):
-        done = f"proposed the recall of {reference}; a second person repeats the command, as its policy wants"
+    done = f"withdrawn {reference}"
+    if not got.get("withdrawn") and got.get("withdrawal_proposed"):
+        done = f"proposed the withdrawal of {reference}; its policy wants a second person, who repeats this"
     session.one(got, "\n".join([done, *serves]))
 
 
-def recall_trained(
+def withdraw_trained(
     session: Session, client: Client, dataset: str, reason: str, plan: str | None, dry_run: bool
 ) -> None:
-    """Show what would be recalled, have it confirmed, and recall it."""
+    """Show what would be withdrawn, have it confirmed, and withdraw it."""
 
     def step(**more: Any) -> dict[str, Any]:
-        return client.recall_trained(dataset, reason, **more)
+        return client.withdraw_trained(dataset, reason, **more)
 
-    again = f"regista recall --trained-on {dataset}"
+    again = f"regista withdraw --trained-on {dataset}"
     done = reviewed(session, step, plan, dry_run, again)
     if done is None or not session.for_people:
         return
     for version in done["versions"]:
-        for rollout in version["rollouts"] if version["outcome"] in {"recalled", "unchanged"} else ():
+        for rollout in version["rollouts"] if version["outcome"] in {"withdrawn", "unchanged"} else ():
             say(f"{version['model']}@{version['number']}: {_way_out(client, version, rollout)}")
     outcomes = {version["outcome"] for version in done["versions"]}
     if "proposed" in outcomes:
         say("a second person repeats the command for what is proposed")
-    if "recalled" in outcomes:
+    if "withdrawn" in outcomes:
         say(f"a second person undoes a mistake: regista reinstate --withdrawal {done['withdrawal_id']}")
 
 

@@ -1,0 +1,51 @@
+"""Names that commands and calls had before work, and name what replaced them."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import pytest
+from starlette.responses import JSONResponse
+
+from regista import errors
+from regista.cli import COMMANDS, FORMER
+from regista.client.async_client import AsyncClient
+from regista.client.sync_client import Client
+
+from .conftest import Answers
+
+VERSION = {"model": "churn", "number": 3, "stage": "Archived", "withdrawn": "poisoned", "rollouts": []}
+
+
+def test_a_former_command_does_what_the_present_one_does_and_names_it(run: Any, answers: Answers) -> None:
+    answers.fixed["POST", "/v1/models/churn/versions/3:withdraw"] = JSONResponse(VERSION)
+    result = run("recall", "churn@3", "--reason", "poisoned")
+    assert (result.exit_code, result.stdout) == (0, "withdrawn churn@3\n")
+    assert "'recall' is deprecated. Use `regista withdraw`." in result.stderr
+
+
+@pytest.mark.parametrize("name", sorted(FORMER))
+def test_a_former_command_is_hidden(name: str, run: Any) -> None:
+    assert name not in COMMANDS
+    assert not any(line.split()[:1] == [name] for line in run("--help").stdout.splitlines())
+    assert run(name, "--help").exit_code == 0
+
+
+@pytest.mark.parametrize("client", [AsyncClient, Client])
+@pytest.mark.parametrize(
+    ("name", "present"), [("recall", "withdraw"), ("recall_trained", "withdraw_trained")]
+)
+def test_a_former_call_has_the_arguments_of_the_present_one(client: type, name: str, present: str) -> None:
+    assert inspect.signature(getattr(client, name)) == inspect.signature(getattr(client, present))
+
+
+def test_a_former_call_warns(client: Client, answers: Answers) -> None:
+    answers.fixed["POST", "/v1/models/churn/versions/3:withdraw"] = JSONResponse(VERSION)
+    with pytest.warns(DeprecationWarning, match="recall is called withdraw now"):
+        assert client.recall("churn@3", "poisoned")["withdrawn"] == "poisoned"
+
+
+def test_a_former_warning_is_the_present_one() -> None:
+    with pytest.warns(DeprecationWarning, match="RecalledAncestor is called WithdrawnAncestor now"):
+        assert errors.RecalledAncestor is errors.WithdrawnAncestor
