@@ -105,11 +105,11 @@ def questions(versions: int, events: int) -> Iterator[Question]:
     yield Question(
         "cleanup plan of the long model",
         "cleanup",
-        lambda: "/v1/sweeps",
+        lambda: "/v1/cleanup-runs",
         plan | {"model": LONG},
         reads_all=True,
     )
-    yield Question("cleanup plan of all", "cleanup", lambda: "/v1/sweeps", plan, reads_all=True)
+    yield Question("cleanup plan of all", "cleanup", lambda: "/v1/cleanup-runs", plan, reads_all=True)
     yield Question("invariants", "audit", lambda: "/v1/invariants", reads_all=True)
 
 

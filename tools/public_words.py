@@ -36,6 +36,12 @@ RULES = (
         "withdraw, withdrawn, withdrawal",
         r"VersionRecalled|RecallProposed|ArtifactRecalled|Recalled, Expired|recalled_by|two[_ ]to[_ ]recall",
     ),
+    PublicRule(
+        "sweep",
+        r"sweep|swept",
+        "cleanup run",
+        r"Sweep(?:Scheduled|Planned|Advanced|Finished)|`sweep-[^`]+`|domain/sweep\.py",
+    ),
 )
 
 

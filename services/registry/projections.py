@@ -146,7 +146,7 @@ def _version(r: Recorded, event: _OfVersion) -> Iterable[Change]:
         case e.LegalHoldReleased():
             return (patch_version(r, event.number, held=None),)
         case e.VersionRetired():
-            tombstone = {"rule": event.rule, "sweep_id": event.sweep_id, "at": r.recorded_at}
+            tombstone = {"rule": event.rule, "cleanup_run_id": event.sweep_id, "at": r.recorded_at}
             return (patch_version(r, event.number, stage=event.stage, retired=tombstone),)
         case e.RetireRefused():
             return (patch_version(r, event.number),)

@@ -265,9 +265,9 @@ def test_every_other_command_is_understood_by_its_service(house: House, churn: d
     assert eng("eng", "hold", "crm.churn@1", "--reason", "case 4711")["held"]
     assert not eng("admin", "hold", "crm.churn@1", "--release", "--reason", "closed")["held"]
     assert eng("eng", "cleanup", "plan")["dry_run"] is True
-    sweep = eng("eng", "cleanup", "run", "crm.churn")["sweep_id"]
-    assert until(lambda: eng("eng", "cleanup", "show", sweep))["sweep_id"] == sweep
-    assert any(s["sweep_id"] == sweep for s in eng("eng", "cleanup", "list"))
+    sweep = eng("eng", "cleanup", "run", "crm.churn")["cleanup_run_id"]
+    assert until(lambda: eng("eng", "cleanup", "show", sweep))["cleanup_run_id"] == sweep
+    assert any(s["cleanup_run_id"] == sweep for s in eng("eng", "cleanup", "list"))
     retention = house.folder / "retention.json"
     retention.write_text('{"keep_newest": 2}')
     assert (

@@ -79,7 +79,9 @@ def test_a_single_withdraw_that_is_proposed_is_not_called_withdrawn(run: Any, an
     found = VERSION | {"withdrawn": None, "withdrawal_proposed": proposed, "rollouts": []}
     answers.fixed["POST", "/v1/models/churn/versions/3:withdraw"] = JSONResponse(found)
     output = run("withdraw", "churn@3", "--reason", "x").output
-    assert output.startswith("proposed the withdrawal of churn@3; its policy wants a second person, who repeats this")
+    assert output.startswith(
+        "proposed the withdrawal of churn@3; its policy wants a second person, who repeats this"
+    )
 
 
 def test_a_step_is_undone_by_its_id(run: Any, answers: Answers) -> None:

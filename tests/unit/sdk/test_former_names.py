@@ -15,6 +15,13 @@ from regista.client.sync_client import Client
 
 from .conftest import Answers
 
+FORMER_CALLS = [
+    ("recall", "withdraw"),
+    ("recall_trained", "withdraw_trained"),
+    ("sweep", "clean_up"),
+    ("sweeps", "cleanup_runs"),
+    ("sweep_plan", "cleanup_run"),
+]
 VERSION = {"model": "churn", "number": 3, "stage": "Archived", "withdrawn": "poisoned", "rollouts": []}
 
 
@@ -33,9 +40,7 @@ def test_a_former_command_is_hidden(name: str, run: Any) -> None:
 
 
 @pytest.mark.parametrize("client", [AsyncClient, Client])
-@pytest.mark.parametrize(
-    ("name", "present"), [("recall", "withdraw"), ("recall_trained", "withdraw_trained")]
-)
+@pytest.mark.parametrize(("name", "present"), FORMER_CALLS)
 def test_a_former_call_has_the_arguments_of_the_present_one(client: type, name: str, present: str) -> None:
     assert inspect.signature(getattr(client, name)) == inspect.signature(getattr(client, present))
 
