@@ -42,6 +42,7 @@ RULES = (
         "cleanup run",
         r"Sweep(?:Scheduled|Planned|Advanced|Finished)|`sweep-[^`]+`|domain/sweep\.py",
     ),
+    PublicRule("released", r"\breleased\b", "available"),
 )
 
 

@@ -60,7 +60,7 @@ def _artifact(hex_: str, r: Recorded) -> Iterator[Change]:
             yield Patch(ARTIFACTS, artifact, found | ({"files": e.files} if e.files else {}))
             yield _due(CHECK, hex_, e.check_again_at, r) if e.check_again_at else _drop(CHECK, hex_)
         case a.ArtifactReleased() as e:
-            yield _reference(r, status="released", generation=e.generation, detail=None, proven=True)
+            yield _reference(r, status="available", generation=e.generation, detail=None, proven=True)
             yield _drop(VERIFY, key_of(e.model_id, e.number))
         case a.ArtifactMismatched() as e:
             yield _reference(r, status="mismatched", generation=0, detail=e.detail)

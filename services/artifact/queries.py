@@ -45,10 +45,10 @@ SELECT model_id, model, number, status, withdrawn, rejected, generation, detail,
 FROM artifact_references WHERE hex = $1 ORDER BY noted_at, model_id, number
 """
 
-# Whether the bytes are released to a version in one of the namespaces (NULL: in any).
+# Whether the bytes are available to a version in one of the namespaces (NULL: in any).
 RELEASED_IN = """
 SELECT EXISTS (SELECT FROM artifact_references
-  WHERE hex = $1 AND status = 'released' AND NOT (withdrawn OR rejected) AND log.covers($2::text[], model))
+  WHERE hex = $1 AND status = 'available' AND NOT (withdrawn OR rejected) AND log.covers($2::text[], model))
 """
 
 # Whether a verification needs an upload. Its location is the upload's id, its URI, or a URI below that
@@ -118,7 +118,7 @@ class Referring:
 
     @property
     def served(self) -> bool:
-        """Whether the bytes may be served to the version when they are released to it."""
+        """Whether the bytes may be served to the version when they are available to it."""
         return not self.withdrawn and not self.rejected
 
 
@@ -158,7 +158,7 @@ async def references(pool: asyncpg.Pool, hex_: str) -> list[Referring]:
     return [Referring(**row) for row in await pool.fetch(REFERENCES, hex_)]
 
 
-async def released_in(pool: asyncpg.Pool, hex_: str, namespaces: frozenset[str] | None) -> bool:
+async def available_in(pool: asyncpg.Pool, hex_: str, namespaces: frozenset[str] | None) -> bool:
     """Return whether the bytes may be served to a version in one of the namespaces; None means in any."""
     return bool(await pool.fetchval(RELEASED_IN, hex_, None if namespaces is None else sorted(namespaces)))
 

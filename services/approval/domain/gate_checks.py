@@ -132,10 +132,11 @@ def metadata_complete(_p: MetadataComplete, e: Evidence) -> Finding:
 
 def artifact_verified(_p: ArtifactVerified, e: Evidence) -> Finding:
     passed = bool(e.artifact_digest) and e.artifact == "released"
+    state = {"": "not verified", "recalled": "withdrawn"}.get(e.artifact, e.artifact)
     detail = (
         "the stored bytes match the registered digest"
         if passed
-        else f"the artifact is {e.artifact or 'not verified'}; publish the version again with its bytes"
+        else f"the artifact is {state}; publish the version again with its bytes"
     )
     return Finding(passed, detail, [e.artifact_digest, e.artifact])
 

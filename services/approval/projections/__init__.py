@@ -108,6 +108,7 @@ def _noted(r: Recorded, note: Noted) -> Iterator[Change]:
             )
         case noted.ArtifactEvent(digest=digest, model_id=model_id, number=number):
             state = noted.ARTIFACT_STATE_AFTER[type_]
+            state = {"released": "available", "recalled": "withdrawn"}.get(state, state)
             yield Put(t.ARTIFACTS, {"model_id": model_id, "number": number, "digest": digest, "state": state})
         case noted.PromotionRequested():
             yield _requested(r, event)

@@ -78,7 +78,9 @@ async def test_files_go_in_by_http_and_come_out_verified(
         ("model.onnx", 800_000),
         ("über/labels.json", 2),
     ]
-    assert [(v["model"], v["number"], v["status"]) for v in shown["versions"]] == [("team.m1", 1, "released")]
+    assert [(v["model"], v["number"], v["status"]) for v in shown["versions"]] == [
+        ("team.m1", 1, "available")
+    ]
     async with service.client(reader) as client:
         for file in shown["files"]:
             answer = await client.get(file["href"])

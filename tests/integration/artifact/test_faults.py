@@ -137,7 +137,7 @@ async def test_two_processes_share_the_work_and_lose_none(open_replica, store):
 
         async def all_released() -> bool:
             return await replicas[0].app.pool.fetchval(
-                "SELECT count(*) FROM artifact_references WHERE status = 'released'"
+                "SELECT count(*) FROM artifact_references WHERE status = 'available'"
             ) == len(contents)
 
         await until(all_released)
@@ -233,7 +233,7 @@ async def test_while_the_store_is_unreachable_work_waits_and_then_resumes_by_its
         async with forwarder(port, stack.s3.endpoint):
 
             async def released() -> bool:
-                return (await replica.status(digest_of(content)))["m1", 1] == "released"
+                return (await replica.status(digest_of(content)))["m1", 1] == "available"
 
             await until(released, 40)
             for task in tasks:

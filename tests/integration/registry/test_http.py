@@ -296,7 +296,7 @@ async def test_a_promotion_over_new_evidence_supersedes_the_open_one_and_is_answ
     async with registry.client("root") as client, registry.client("ci") as publisher:
         await publisher.post("/models/team.churn/versions", json=trained())
         await senders.send_passing_verdicts(await registry.version("team.churn@1"))
-        await registry.version("team.churn@1", stage="Validated", artifact_state="released")
+        await registry.version("team.churn@1", stage="Validated", artifact_state="available")
         first = await client.post(path + ":promote", json={})
         assert first.status_code == 202, first.text
         await client.post(

@@ -92,7 +92,7 @@ class Answers:
             "number": number,
             "semver": "1.2.0",
             "stage": "Production",
-            "artifact_state": "released",
+            "artifact_state": "available",
             "artifact": {"digest": digest, "files": entries, "location": "u"},
         }
         self.versions[(model, version)] = self.versions[(model, str(number))] = found
@@ -152,7 +152,7 @@ def _contract(answers: Answers, method: str, path: str, request: Request, body: 
             found = answers.versions[key]
             shown = {name: found[name] for name in ("model", "model_id", "number", "semver", "stage")}
             state = {
-                "artifact_state": found.get("artifact_state", "released"),
+                "artifact_state": found.get("artifact_state", "available"),
                 "withdrawn": found.get("withdrawn"),
                 "retired": bool(found.get("retired")),
             }

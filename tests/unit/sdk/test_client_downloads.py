@@ -46,7 +46,7 @@ def test_an_alias_whose_artifact_is_here_costs_one_small_request(client: Client,
     assert [s.path for s in answers.seen] == ["/v1/resolve/churn@production"]
 
 
-@pytest.mark.parametrize("state", ["withdrawn", "released"])
+@pytest.mark.parametrize("state", ["withdrawn", "available"])
 def test_a_withdrawn_version_is_not_loaded_even_when_its_files_are_here(
     client: Client, answers: Answers, state: str
 ) -> None:
@@ -63,7 +63,7 @@ def test_a_withdrawn_version_is_not_loaded_even_when_its_files_are_here(
     ("facts", "code"),
     [
         ({"retired": {"rule": "unused"}, "artifact_state": "expired"}, "version_retired"),
-        ({"artifact_state": "quarantined"}, "artifact_not_released"),
+        ({"artifact_state": "quarantined"}, "artifact_not_available"),
     ],
 )
 def test_a_withdrawn_or_retired_version_is_not_loaded_even_from_the_cache(

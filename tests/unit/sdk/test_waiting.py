@@ -22,7 +22,7 @@ STAGING = {
     "number": 3,
     "semver": "1.2.0",
     "stage": "Staging",
-    "artifact_state": "released",
+    "artifact_state": "available",
     "promotions": [],
 }
 FAILED = {

@@ -158,6 +158,6 @@ def _waits_for(version: Mapping[str, Any], until: str) -> str:
         if promotion.get("state") == "open":
             return f"its promotion {promotion['promotion_id']} is open (`regista reviews`)"
         return "no promotion to production is requested (`regista promote`)" if until == "production" else ""
-    if (state := version.get("artifact_state")) != "released":
+    if (state := version.get("artifact_state")) != "available":
         return f"its artifact is {state or 'not verified yet'}"
     return "its gates are not assessed yet"

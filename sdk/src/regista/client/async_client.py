@@ -237,7 +237,7 @@ class AsyncClient(
         cache, and a warning states when the registry last confirmed it; with `offline=False` it is not.
         `offline=True` sends no request, nor a report of use. A version that was made from a withdrawn one is
         loaded with the warning WithdrawnAncestor. Raises NotFound, RuleBroken (withdrawn, retired,
-        a draft, not released), Damaged, TimedOut and Unavailable.
+        a draft, not available), Damaged, TimedOut and Unavailable.
         """
         found = await self._finder.find(self, reference, offline=offline)
         path = found.path or await self._cache.fetch(found.manifest, progress)

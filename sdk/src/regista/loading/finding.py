@@ -120,7 +120,7 @@ class Finder:
             await self._check(reference, found)
             digest = str(found.get("artifact_digest"))
             cached = await asyncio.to_thread(self._cache.manifest, digest)
-            if cached is not None and found.get("artifact_state") == "released":
+            if cached is not None and found.get("artifact_state") == "available":
                 return Found(found, cached)
             wanted = str(found["number"])
         version = await self._verified(calls, reference, f"{model}@{wanted}")
@@ -192,7 +192,7 @@ def check_loadable(reference: str, version: Mapping[str, Any]) -> None:
             advice=advice,
             facts={"retired": version["retired"]},
         )
-    if (state := version.get("artifact_state")) not in {None, "", "released"}:
+    if (state := version.get("artifact_state")) not in {None, "", "available"}:
         raise RuleBroken(
-            "artifact_not_released", f"the artifact of {reference} is {state}, not released", advice=advice
+            "artifact_not_available", f"the artifact of {reference} is {state}, not available", advice=advice
         )
