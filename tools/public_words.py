@@ -42,7 +42,12 @@ RULES = (
         "cleanup run",
         r"Sweep(?:Scheduled|Planned|Advanced|Finished)|`sweep-[^`]+`|domain/sweep\.py",
     ),
-    PublicRule("released", r"\breleased\b", "available"),
+    PublicRule("released", r"\breleased\b", "available", r"hold(?: is)? released|released the legal hold"),
+    PublicRule(
+        "hold",
+        r"\b(?:places?|releases?|a|the) holds?\b|\bregista hold\b|:hold\b|release-hold|\"held\"",
+        "legal hold",
+    ),
 )
 
 

@@ -142,9 +142,9 @@ def _version(r: Recorded, event: _OfVersion) -> Iterable[Change]:
         case e.VersionArchived():
             return (patch_version(r, event.number, stage="Archived"),)
         case e.LegalHoldPlaced():
-            return (patch_version(r, event.number, held=r.reason or "held"),)
+            return (patch_version(r, event.number, legal_hold=r.reason or "legal hold"),)
         case e.LegalHoldReleased():
-            return (patch_version(r, event.number, held=None),)
+            return (patch_version(r, event.number, legal_hold=None),)
         case e.VersionRetired():
             tombstone = {"rule": event.rule, "cleanup_run_id": event.sweep_id, "at": r.recorded_at}
             return (patch_version(r, event.number, stage=event.stage, retired=tombstone),)

@@ -89,7 +89,7 @@ _LIST_VERSIONS = """
 SELECT v.model_id, m.name AS model, v.number, v.semver, v.stage, v.artifact_digest, v.artifact_state,
     v.creator, v.registered_at, v.registered_by,
        v.correlation_id, v.gates->'passed' AS gates_passed, v.missing, v.reasons, v.bump_level, v.bump_rule,
-       v.held, v.withdrawn, v.withdrawal_proposed, v.retired, v.revision
+       v.legal_hold, v.withdrawn, v.withdrawal_proposed, v.retired, v.revision
 FROM versions v JOIN models m USING (model_id)
 WHERE v.model_id = $1 AND v.number < $2 {filters}
 ORDER BY v.number DESC LIMIT $3

@@ -76,7 +76,7 @@ VERSIONS = Table(
     Column("gates", JSONB),
     Column("reasons", JSONB),
     Column("promoted", JSONB),
-    Column("held", Text),
+    Column("legal_hold", Text),
     Column("withdrawn", Text),
     Column("withdrawal_proposed", JSONB),
     Column("withdrawal_id", Text),
@@ -97,9 +97,9 @@ VERSIONS = Table(
 
 Only the log stores those two.
 
-`gates` is the last automated verdict, `promoted` the last promotion; `held` and `withdrawn` are the reasons.
-`withdrawal_proposed` waits for a second person; `withdrawal_id` is the step that withdrew several versions.
-`message_id` is the message that registered the version; it is empty for a registration over HTTP.
+`gates` is the last automated verdict, `promoted` the last promotion; `legal_hold` and `withdrawn` are the
+reasons. `withdrawal_proposed` waits for a second person; `withdrawal_id` is the step that withdrew several
+versions. `message_id` is the message that registered the version; it is empty for a registration over HTTP.
 """
 
 CHILDREN = Table(

@@ -21,7 +21,7 @@ POLICY = {
 async def held(scene: Scene, generation: str) -> None:
     """Protect a version from cleanup by a legal hold."""
     timed = Timed()
-    await scene.ada.hold(scene.reference(generation), reason="a clinic's lawyers need it")
+    await scene.ada.place_legal_hold(scene.reference(generation), reason="a clinic's lawyers need it")
     scene.narrator.line(f"legal hold on {scene.name(generation)}", timed.seconds)
 
 

@@ -54,11 +54,11 @@ async def reopen_version(call: Call[RequiredReason]) -> Reply:
     return await _decide(call, ReopenVersion, "engineer")
 
 
-async def place_hold(call: Call[RequiredReason]) -> Reply:
+async def place_legal_hold(call: Call[RequiredReason]) -> Reply:
     return await _decide(call, PlaceLegalHold, "engineer")
 
 
-async def release_hold(call: Call[RequiredReason]) -> Reply:
+async def release_legal_hold(call: Call[RequiredReason]) -> Reply:
     return await _decide(call, ReleaseLegalHold, "admin")
 
 
@@ -113,18 +113,20 @@ ROUTES = (
     ),
     Route(
         "POST",
-        _ONE + ":hold",
-        place_hold,
+        _ONE + ":place-legal-hold",
+        place_legal_hold,
         "Place a legal hold",
+        former=[_ONE + ":hold"],
         body=RequiredReason,
         response=VersionAnswer,
         tags=["versions"],
     ),
     Route(
         "POST",
-        _ONE + ":release-hold",
-        release_hold,
+        _ONE + ":release-legal-hold",
+        release_legal_hold,
         "Release the legal hold",
+        former=[_ONE + ":release-hold"],
         body=RequiredReason,
         response=VersionAnswer,
         tags=["versions"],

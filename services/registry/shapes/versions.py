@@ -202,7 +202,7 @@ class VersionAnswer(Shape):
     gates: GatesAnswer | None
     reasons: list[str] | None
     promoted: dict[str, Any] | None
-    held: str | None
+    legal_hold: str | None
     withdrawn: str | None
     withdrawn_ancestors: list[str]
     withdrawal_proposed: ProposedWithdrawal | None
@@ -234,7 +234,7 @@ class VersionLine(Shape):
     reasons: list[str] | None
     bump_level: Level | None
     bump_rule: str | None
-    held: str | None
+    legal_hold: str | None
     withdrawn: str | None
     withdrawal_proposed: ProposedWithdrawal | None
     retired: dict[str, Any] | None

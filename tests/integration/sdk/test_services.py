@@ -262,8 +262,8 @@ def test_every_other_command_is_understood_by_its_service(house: House, churn: d
     assert [a["alias"] for a in eng("eng", "alias", "list", "crm.churn")] == ["candidate"]
     assert eng("eng", "versions", "show", "crm.churn@candidate")["number"] == 1
     eng("eng", "alias", "remove", "crm.churn", "candidate")
-    assert eng("eng", "hold", "crm.churn@1", "--reason", "case 4711")["held"]
-    assert not eng("admin", "hold", "crm.churn@1", "--release", "--reason", "closed")["held"]
+    assert eng("eng", "legal-hold", "place", "crm.churn@1", "--reason", "case 4711")["legal_hold"]
+    assert not eng("admin", "legal-hold", "release", "crm.churn@1", "--reason", "closed")["legal_hold"]
     assert eng("eng", "cleanup", "plan")["dry_run"] is True
     sweep = eng("eng", "cleanup", "run", "crm.churn")["cleanup_run_id"]
     assert until(lambda: eng("eng", "cleanup", "show", sweep))["cleanup_run_id"] == sweep

@@ -92,9 +92,9 @@ def test_a_review_that_does_not_exist_is_answered_with_the_command_that_lists_th
 
 
 def test_what_became_of_a_version_stands_in_its_remarks(run: Any, answers: Answers) -> None:
-    gone = {"number": 3, "stage": "Archived", "held": "a lawsuit", "retired": {"rule": "unused"}}
+    gone = {"number": 3, "stage": "Archived", "legal_hold": "a lawsuit", "retired": {"rule": "unused"}}
     answers.fixed["GET", "/v1/models/churn/versions"] = JSONResponse({"items": [gone], "next_page_token": ""})
-    assert "held: a lawsuit; retired" in run("versions", "list", "churn").stdout
+    assert "legal hold: a lawsuit; retired" in run("versions", "list", "churn").stdout
 
 
 def test_what_was_trained_on_a_data_set_is_listed_with_where_it_serves(run: Any, answers: Answers) -> None:

@@ -18,6 +18,8 @@ from .conftest import Answers
 FORMER_CALLS = [
     ("recall", "withdraw"),
     ("recall_trained", "withdraw_trained"),
+    ("hold", "place_legal_hold"),
+    ("release_hold", "release_legal_hold"),
     ("sweep", "clean_up"),
     ("sweeps", "cleanup_runs"),
     ("sweep_plan", "cleanup_run"),
@@ -30,6 +32,17 @@ def test_a_former_command_does_what_the_present_one_does_and_names_it(run: Any, 
     result = run("recall", "churn@3", "--reason", "poisoned")
     assert (result.exit_code, result.stdout) == (0, "withdrawn churn@3\n")
     assert "'recall' is deprecated. Use `regista withdraw`." in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "path"), [((), ":place-legal-hold"), (("--release",), ":release-legal-hold")]
+)
+def test_the_former_hold_places_and_releases(
+    words: tuple[str, ...], path: str, run: Any, answers: Answers
+) -> None:
+    answers.fixed["POST", f"/v1/models/churn/versions/3{path}"] = JSONResponse(VERSION)
+    result = run("hold", "churn@3", *words, "--reason", "case 4711")
+    assert (result.exit_code, "Use `regista legal-hold place`." in result.stderr) == (0, True)
 
 
 @pytest.mark.parametrize("name", sorted(FORMER))

@@ -1,4 +1,4 @@
-"""Versions: read, compare, complete, evaluate, withdraw and hold them. Answers are the service's JSON."""
+"""Versions: read, compare, evaluate and withdraw them; legal holds. Answers are the service's JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from regista.calls.requests import Json, Requests, at, given, model_and_version,
 from regista.former_names import former
 from regista.publishing.json_values import metric_value
 
-_VERSION = summary("stage", "semver", "missing", "withdrawn", "held", "retired")
+_VERSION = summary("stage", "semver", "missing", "withdrawn", "legal_hold", "retired")
 
 
 class VersionCalls(Requests):
@@ -140,13 +140,16 @@ class VersionCalls(Requests):
         """Move an archived version back to Staging: when its gates pass again, it may be used again."""
         return await self._act(reference, "reopen", reason)
 
-    async def hold(self, reference: str, reason: str) -> Json:
+    async def place_legal_hold(self, reference: str, reason: str) -> Json:
         """Place a legal hold: cleanup does not retire the version."""
-        return await self._act(reference, "hold", reason)
+        return await self._act(reference, "place-legal-hold", reason)
 
-    async def release_hold(self, reference: str, reason: str) -> Json:
+    async def release_legal_hold(self, reference: str, reason: str) -> Json:
         """Release the legal hold."""
-        return await self._act(reference, "release-hold", reason)
+        return await self._act(reference, "release-legal-hold", reason)
+
+    hold = former("hold", place_legal_hold)
+    release_hold = former("release_hold", release_legal_hold)
 
     async def _act(self, reference: str, action: str, reason: str) -> Json:
         return await self._send("POST", "registry", f"{_path(reference)}:{action}", {"reason": reason})

@@ -44,7 +44,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "timeline": "The events of a model",
         "as-of": "What was in production at a time",
         "cleanup": "Plan, run and explain cleanups; retention",
-        "hold": "Place or release a legal hold",
+        "legal-hold": "Place or release a legal hold",
         "audit": "Log checkpoints, invariants, proofs and stored events",
         "witness": "Keep and cosign log checkpoints on another machine",
         "history": "The exported log as Parquet files: list, export, verify",
@@ -56,7 +56,10 @@ SECTIONS: dict[str, dict[str, str]] = {
     },
 }
 COMMANDS = {name: short for section in SECTIONS.values() for name, short in section.items()}
-FORMER = {"recall": ("regista.cli.withdraw:withdraw", "withdraw")}
+FORMER = {
+    "recall": ("regista.cli.withdraw:withdraw", "withdraw"),
+    "hold": ("regista.cli.legal_hold:hold", "legal-hold place"),
+}
 """Former names of commands → where the command is, and the present call."""
 ERRORS_AS_JSON = "regista.errors_as_json"
 """Where the click context has whether errors are printed as JSON."""

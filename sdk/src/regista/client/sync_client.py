@@ -148,8 +148,10 @@ class Client:
     reinstate_withdrawal = _blocking(AsyncClient.reinstate_withdrawal)
     reinstate = _blocking(AsyncClient.reinstate)
     reopen = _blocking(AsyncClient.reopen)
-    hold = _blocking(AsyncClient.hold)
-    release_hold = _blocking(AsyncClient.release_hold)
+    place_legal_hold = _blocking(AsyncClient.place_legal_hold)
+    release_legal_hold = _blocking(AsyncClient.release_legal_hold)
+    hold = former("hold", place_legal_hold)
+    release_hold = former("release_hold", release_legal_hold)
 
     wait_for = _blocking(AsyncClient.wait_for)
     wait_for_promotion = _blocking(AsyncClient.wait_for_promotion)

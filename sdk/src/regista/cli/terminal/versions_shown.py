@@ -23,7 +23,7 @@ def remarks(version: Mapping[str, Any]) -> str:
     ]
     remarks += [
         f"{what}: {version[field]}"
-        for field, what in (("held", "held"), ("withdrawn", "withdrawn"))
+        for field, what in (("legal_hold", "legal hold"), ("withdrawn", "withdrawn"))
         if version.get(field)
     ]
     remarks += list(version.get("withdrawn_ancestors") or ())
