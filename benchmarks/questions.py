@@ -185,7 +185,7 @@ async def _sealed(servers: Servers, owner: asyncpg.Connection) -> int:
     events: int = await owner.fetchval(EVENTS)
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
-        sizes = servers.call("GET", "audit", "/v1/checkpoints?page_size=1").json()["items"]
+        sizes = servers.call("GET", "audit", "/v1/log-checkpoints?page_size=1").json()["items"]
         if sizes and sizes[0]["size"] >= events and await _indexed(servers):
             return events
         await asyncio.sleep(0.2)

@@ -44,6 +44,12 @@ RULES = (
     ),
     PublicRule("released", r"\breleased\b", "available", r"hold(?: is)? released|released the legal hold"),
     PublicRule(
+        "checkpoint",
+        r"(?<!log[ _-])(?<!log)checkpoint",
+        "log checkpoint",
+        r"(?:audit|wire)\.checkpoints?|checkpoints/v1|checkpoint_dir|relay_checkpoint",
+    ),
+    PublicRule(
         "hold",
         r"\b(?:places?|releases?|a|the) holds?\b|\bregista hold\b|:hold\b|release-hold|\"held\"",
         "legal hold",
@@ -65,12 +71,13 @@ class Use:
 
 def uses(where: str, text: str) -> Iterator[Use]:
     """Yield the uses of the words in a text."""
+    text = " ".join(text.replace("\\n", " ").split())
     for rule in RULES:
         pattern = re.compile(rf"(?P<stored>{rule.stored})|(?P<word>{rule.pattern})", re.IGNORECASE)
         for found in pattern.finditer(text):
             if found["word"] is not None:
                 context = text[max(0, found.start() - 40) : found.end() + 20]
-                yield Use(where, " ".join(context.split()), rule)
+                yield Use(where, context, rule)
 
 
 def texts() -> Iterator[tuple[str, str]]:

@@ -31,7 +31,7 @@ WHERE s.leaf_index = $1
 """
 
 
-async def get_checkpoints(call: Call[None, PageQuery]) -> dict[str, Any]:
+async def get_log_checkpoints(call: Call[None, PageQuery]) -> dict[str, Any]:
     """Return signed tree heads, newest first.
 
     Keep copies elsewhere: only a copy outside shows that the owner of the key and the database rewrote the
@@ -55,7 +55,7 @@ async def get_checkpoints(call: Call[None, PageQuery]) -> dict[str, Any]:
 
 
 async def get_inclusion(call: Call[None, shapes.InclusionQuery]) -> dict[str, Any]:
-    """Return the proof that a leaf is in the tree of a checkpoint (RFC 9162 §2.1.3)."""
+    """Return the proof that a leaf is in the tree of a log checkpoint (RFC 9162 §2.1.3)."""
     index, size = call.query.leaf_index, await _size(call, call.query.size)
     if index >= size:
         raise NotFound(
@@ -79,12 +79,12 @@ async def get_inclusion(call: Call[None, shapes.InclusionQuery]) -> dict[str, An
 
 
 async def get_consistency(call: Call[None, shapes.ConsistencyQuery]) -> dict[str, Any]:
-    """Return the proof that the tree of one checkpoint is a prefix of another's (RFC 9162 §2.1.4)."""
+    """Return the proof that the tree of one log checkpoint is a prefix of another's (RFC 9162 §2.1.4)."""
     first, size = call.query.first, await _size(call, call.query.size)
     if first > size:
         raise Unprocessable(
             "not_a_prefix",
-            f"{first} is larger than {size}: `first` is the size of the older checkpoint.",
+            f"{first} is larger than {size}: `first` is the size of the older log checkpoint.",
         )
     proof = await _proof(call.app.pool, consistency_ranges(first, size))
     return {"first": first, "size": size, "proof": proof}
@@ -97,7 +97,7 @@ async def _size(call: Call[Any, Any], size: int | None) -> int:
     if size is not None and size > sealed:
         raise NotFound(
             "unknown_tree",
-            f"{sealed} events are sealed so far: GET /v1/checkpoints shows the sizes that are signed.",
+            f"{sealed} events are sealed so far: GET /v1/log-checkpoints shows the sizes that are signed.",
         )
     return sealed if size is None else size
 
@@ -117,11 +117,12 @@ async def _proof(pool: asyncpg.Pool, ranges: list[Range]) -> list[str]:
 ROUTES = (
     Route(
         "GET",
-        "/v1/checkpoints",
-        get_checkpoints,
+        "/v1/log-checkpoints",
+        get_log_checkpoints,
         "Signed tree heads, newest first",
         query=PageQuery,
-        response=shapes.Checkpoints,
+        response=shapes.LogCheckpoints,
+        former=["/v1/checkpoints"],
         tags=["audit"],
     ),
     Route(
@@ -137,7 +138,7 @@ ROUTES = (
         "GET",
         "/v1/proofs/consistency",
         get_consistency,
-        "The proof that the sealed log only grew between two checkpoints",
+        "The proof that the sealed log only grew between two log checkpoints",
         query=shapes.ConsistencyQuery,
         response=shapes.Consistency,
         tags=["audit"],

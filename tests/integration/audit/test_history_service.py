@@ -125,7 +125,7 @@ async def test_whole_files_are_exported_by_themselves_and_the_last_on_request(
     answer = await service.call("POST", "/v1/history:export", auditor, json={"all": True})
     assert (answer.status_code, answer.json()["planned"]) == (202, others + 11)
     found = await exported(service, auditor, others + 11)
-    key = (await service.get("/v1/checkpoints", auditor))["verifier_key"]
+    key = (await service.get("/v1/log-checkpoints", auditor))["verifier_key"]
     assert verify(kept, [key]).events == others + 11
 
 
@@ -207,7 +207,7 @@ async def test_an_unreachable_store_is_reported_and_waited_for(
         return (await service.get("/v1/history", auditor))["failure"]
 
     assert "cannot be used" in await service.until(failing)
-    assert (await service.call("GET", "/v1/checkpoints", auditor)).status_code == 200
+    assert (await service.call("GET", "/v1/log-checkpoints", auditor)).status_code == 200
     got = await service.call("GET", f"/v1/history/{0:016d}-{3:016d}.json", auditor)
     assert (got.status_code, got.json()["code"]) == (503, "history_store_away")
     block(exports, blocked=False)
@@ -247,7 +247,7 @@ async def test_a_replica_killed_while_it_exports_is_followed_by_another(
     await second.ready()
     found = await exported(second, auditor, 88)
     assert found["place"] == store.uri
-    key = (await second.get("/v1/checkpoints", auditor))["verifier_key"]
+    key = (await second.get("/v1/log-checkpoints", auditor))["verifier_key"]
     verified = verify(copied(store, tmp_path / "copy"), [key])
     assert (verified.faults, verified.gaps) == ([], [])
     assert verified.events >= 88
@@ -290,7 +290,7 @@ async def test_the_command_line_exports_copies_lists_and_verifies(
     files = json.loads((await regista("history", "list", "--json")).stdout)
     assert sorted(f["file"] for f in files) == sorted(p.name for p in copy.glob("*.parquet"))
     assert "exported" in (await regista("history", "list")).stdout
-    key = (await service.get("/v1/checkpoints", auditor))["verifier_key"]
+    key = (await service.get("/v1/log-checkpoints", auditor))["verifier_key"]
     proven = json.loads((await regista("history", "verify", str(copy), "--key", key, "--json")).stdout)
     assert (proven["holds"], proven["events"]) == (True, others + 11)
     (copy / files[1]["file"]).write_bytes(b"forged")

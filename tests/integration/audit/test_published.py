@@ -248,7 +248,9 @@ async def test_an_auditor_keeps_checks_proves_and_witnesses_from_the_command_lin
     await three_events(log)
     await indexed(service, auditor, log)
     kept, proof, own = str(tmp_path / "kept.note"), str(tmp_path / "event.json"), str(tmp_path / "own.json")
-    key = json.loads((await regista("audit", "checkpoints", "--save", kept, "--json")).stdout)["verifier_key"]
+    key = json.loads((await regista("audit", "log-checkpoints", "--save", kept, "--json")).stdout)[
+        "verifier_key"
+    ]
     await regista("key", "generate", "witness.example/one", "--out", own)
     witness = ("witness", "--log-key", key, "--key", own, "--keep", str(tmp_path / "kept"), "--once")
     assert "cosigned: " in (await regista(*witness)).output
@@ -256,7 +258,7 @@ async def test_an_auditor_keeps_checks_proves_and_witnesses_from_the_command_lin
     await indexed(service, auditor, log)
     assert "none of them changed" in (await regista("audit", "check", kept, "--key", key)).output
     await regista(*witness)
-    await regista("audit", "checkpoints", "--save", kept)
+    await regista("audit", "log-checkpoints", "--save", kept)
     await regista("audit", "proof", "2", "--save", proof)
     assert (
         json.loads((await regista("audit", "verify-proof", proof, "--key", key, "--json")).stdout)[
@@ -270,7 +272,7 @@ async def test_an_auditor_keeps_checks_proves_and_witnesses_from_the_command_lin
     note = read_text(kept)
     size = opened(note, note.split("\n")[0], audit_key.public).size
     await as_owner(database, f"DELETE FROM audit.checkpoints WHERE size >= {size}")
-    for command in (("audit", "check", kept), ("audit", "checkpoints", "--save", kept), witness):
+    for command in (("audit", "check", kept), ("audit", "log-checkpoints", "--save", kept), witness):
         assert "events are missing" in (await regista(*command, code=1)).stderr
     assert read_text(kept) == note
 

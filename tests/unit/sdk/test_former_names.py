@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from .conftest import Answers
 FORMER_CALLS = [
     ("recall", "withdraw"),
     ("recall_trained", "withdraw_trained"),
+    ("checkpoints", "log_checkpoints"),
     ("hold", "place_legal_hold"),
     ("release_hold", "release_legal_hold"),
     ("sweep", "clean_up"),
@@ -43,6 +45,22 @@ def test_the_former_hold_places_and_releases(
     answers.fixed["POST", f"/v1/models/churn/versions/3{path}"] = JSONResponse(VERSION)
     result = run("hold", "churn@3", *words, "--reason", "case 4711")
     assert (result.exit_code, "Use `regista legal-hold place`." in result.stderr) == (0, True)
+
+
+def test_a_former_command_of_a_group_and_a_former_option_work(
+    run: Any, answers: Answers, tmp_path: Path
+) -> None:
+    heads = {"origin": "log", "tree_size": 0, "verifier_key": "vk", "items": [], "next_page_token": ""}
+    answers.fixed["GET", "/v1/log-checkpoints"] = JSONResponse(heads)
+    result = run("audit", "checkpoints")
+    assert "'checkpoints' is deprecated. Use `regista audit log-checkpoints`." in result.stderr
+    assert ("vk" in result.stdout, "\n  checkpoints" in run("audit", "--help").stdout) == (True, False)
+    kept = tmp_path / "kept.note"
+    kept.write_text("no note")
+    for words in (["--checkpoint", str(kept)], [f"--checkpoint={kept}"]):
+        result = run("history", "verify", str(tmp_path), "--key", "k", *words)
+        assert "'--checkpoint' is deprecated. Use --log-checkpoint." in result.stderr
+        assert "log_checkpoint_not_signed" in result.stderr
 
 
 @pytest.mark.parametrize("name", sorted(FORMER))
