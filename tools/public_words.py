@@ -43,6 +43,7 @@ RULES = (
         r"Sweep(?:Scheduled|Planned|Advanced|Finished)|`sweep-[^`]+`|domain/sweep\.py",
     ),
     PublicRule("released", r"\breleased\b", "available", r"hold(?: is)? released|released the legal hold"),
+    PublicRule("track", r"regista\.track|\btrack\(|`track`", "capture"),
     PublicRule(
         "checkpoint",
         r"(?<!log[ _-])(?<!log)checkpoint",

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from starlette.responses import JSONResponse
 
+import regista
 from regista import errors
 from regista.cli import COMMANDS, FORMER
 from regista.client.async_client import AsyncClient
@@ -80,6 +81,13 @@ def test_a_former_call_warns(client: Client, answers: Answers) -> None:
     answers.fixed["POST", "/v1/models/churn/versions/3:withdraw"] = JSONResponse(VERSION)
     with pytest.warns(DeprecationWarning, match="recall is called withdraw now"):
         assert client.recall("churn@3", "poisoned")["withdrawn"] == "poisoned"
+
+
+def test_track_is_called_capture_and_still_names_the_calling_file() -> None:
+    with pytest.warns(DeprecationWarning, match="track is called capture now"):
+        former = regista.track(config={"C": 1.0})
+    assert former.code is not None
+    assert former.code == regista.capture(config={"C": 1.0}).code
 
 
 def test_a_former_warning_is_the_present_one() -> None:

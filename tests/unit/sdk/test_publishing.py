@@ -36,7 +36,7 @@ def _fits(name: str, data: Any) -> None:
 
 def _run() -> regista.Run:
     x, y = np.zeros((4, 2), dtype="float32"), np.zeros(4, dtype="int64")
-    with regista.track(config={"C": np.float64(1)}, seed=3, framework="scikit-learn") as run:
+    with regista.capture(config={"C": np.float64(1)}, seed=3, framework="scikit-learn") as run:
         run.train_data("bank", x, y, features=["a", "b"]).test_data("holdout", x).metric(
             "auc", 0.9, primary=True, definition="macro"
         )

@@ -144,8 +144,8 @@ class AsyncClient(
         """Upload the artifact (a file or folder) and publish ModelTrained; `wait()` then gives the version.
 
         ModelTrained is sent to Kafka, signed, where Kafka is configured, else over HTTP; `via` ("kafka",
-        "http") selects one. `run` comes from `regista.track`; `training` and `signature` add to it or replace
-        it. `creator` defaults to the profile's. `draft` registers without the mandatory metadata. `version`
+        "http") selects one. `run` comes from `regista.capture`; `training` and `signature` add to it or
+        replace it. `creator` defaults to the profile's. `draft` registers without the mandatory metadata. `version`
         claims a version or a bump, `exact` refuses instead of raising the claim, `base` is the version it was
         made from. `description`, `owner`, `tier` and `tags` describe a new model; later only the tier rises.
         `strict` refuses the version when one is not taken; else its `notes` name it.

@@ -150,7 +150,7 @@ def _checked(known: dict[str, Any]) -> dict[str, Any]:
 
 def _training_of(run: Run | None) -> dict[str, Any]:
     if run is not None and not isinstance(run, Run):
-        detail = f"`run` must be what regista.track() returns, not {type(run).__name__}"
+        detail = f"`run` must be what regista.capture() returns, not {type(run).__name__}"
         raise Invalid("no_run", detail, advice="Pass a dict as `training`.")
     return run.training() if run else {}
 
