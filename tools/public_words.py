@@ -43,6 +43,11 @@ RULES = (
         r"Sweep(?:Scheduled|Planned|Advanced|Finished)|`sweep-[^`]+`|domain/sweep\.py",
     ),
     PublicRule("released", r"\breleased\b", "available", r"hold(?: is)? released|released the legal hold"),
+    PublicRule(
+        "signature",
+        r"(?:whose|model|target's|input|output|training,|`training`,) `?signature",
+        "schema",
+    ),
     PublicRule("track", r"regista\.track|\btrack\(|`track`", "capture"),
     PublicRule(
         "checkpoint",

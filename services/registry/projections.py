@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, assert_never
 
+from services.registry import schema_words
 from services.registry.brief import BriefVersion
 from services.registry.domain import noted
 from services.registry.domain.model import events as e
@@ -79,7 +80,7 @@ def _described_by(r: Recorded, event: e.VersionRegistered | e.MetadataAdded | Br
         "identity": event.identity,
         "document": r.revision,
         "bump_level": bump.level if bump else None,
-        "bump_rule": bump.rule if bump else None,
+        "bump_rule": schema_words.rule(bump.rule) if bump else None,
         "missing": event.missing or None,
         "creator": training.creator,
         "dataset_name": training.dataset.name if training.dataset else None,

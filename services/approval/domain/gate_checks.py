@@ -231,7 +231,7 @@ def schema_compatible(p: SchemaCompatible, e: Evidence) -> Finding:
     tick = p.breaking == "tick"
     then = "; each approver must accept that" if tick else ""
     if champion.signature is None or e.signature is None:
-        missing = "a signature is missing; publish the version with its input and output schema"
+        missing = "a schema is missing; publish the version with that of its inputs and outputs"
         return Finding(tick, missing + then, inputs, tick)
     broken = "; ".join(map(str, incompatibilities(champion.signature, e.signature)))
     callers = f"callers of the champion {champion.semver or champion.number}"

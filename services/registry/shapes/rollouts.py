@@ -34,7 +34,7 @@ class NewRollout(OptionalReason):
 class Rollback(RequiredReason):
     """Without `to_number` a rollback ends a split, or goes to what served before.
 
-    `even_if_incompatible` accepts a target whose signature breaks today's callers. `from_number`: the
+    `even_if_incompatible` accepts a target whose schema breaks today's callers. `from_number`: the
     champion that you saw. `dry_run`: return the rollout as it would be, and change nothing.
     """
 

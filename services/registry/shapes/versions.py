@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints
 from services.registry.domain.model.events import Role
 from services.registry.domain.model.metadata import Kind, Relation
 from services.registry.domain.model.state import Stage
-from services.registry.domain.versioning.change import Level, Part
+from services.registry.domain.versioning.change import Level
 from services.registry.inbound import Artifact, Label, ModelTrained, Name, Shape, Signature, Text, Training
 from services.registry.shapes.common import OptionalReason
 from shared.http.routes import Body, PageQuery
@@ -83,6 +83,22 @@ class ParentAnswer(Shape):
     number: int
     relation: Relation
     digest: str
+
+
+Part = Literal[
+    "schema",
+    "code",
+    "config",
+    "features",
+    "framework",
+    "parents",
+    "metrics",
+    "data",
+    "seed",
+    "environment",
+    "artifact",
+]
+"""As in events, which call the schema `signature`."""
 
 
 class ChangeAnswer(Shape):
@@ -186,7 +202,7 @@ class VersionAnswer(Shape):
     stage: Stage
     artifact: Artifact | None
     training: Training
-    signature: Signature | None
+    schema_: Signature | None = Field(alias="schema")
     parents: list[ParentAnswer]
     bump: BumpAnswer | None
     missing: list[str] | None

@@ -112,7 +112,7 @@ def test_a_draft_is_completed_and_gets_its_version(house: House, churn: dict[str
         run = trained(7)
         training = run.training() | {"creator": "publisher:nightly"}
         done = nightly.complete(
-            "crm.draft@1", {"artifact": artifact, "training": training, "signature": run.signature}
+            "crm.draft@1", {"artifact": artifact, "training": training, "schema": run.model_schema}
         )
     assert (done["semver"], done["stage"]) == ("1.0.0", "Staging")
 

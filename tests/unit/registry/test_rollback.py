@@ -80,7 +80,7 @@ def test_it_skips_a_signature_that_does_not_serve_todays_callers():
     story.when(change(champion(2)))
     with pytest.raises(RuleBroken, match="no_rollback_target") as broken:
         story.when(roll_back())
-    assert "signature" in broken.value.facts["skipped"][0]
+    assert "schema" in broken.value.facts["skipped"][0]
     rolled = story.when(roll_back(even_if_incompatible=True))[0]
     assert (rolled.to_number, [c.path for c in rolled.overruled]) == (1, ["inputs.x"])
 

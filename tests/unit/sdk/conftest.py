@@ -39,7 +39,7 @@ COMPLETE: dict[str, Any] = {
         "trained_at": "2026-01-31T12:00:00Z",
         "code": {"revision": "abc"},
     },
-    "signature": {"inputs": [], "outputs": [{"name": "y", "type": "double"}]},
+    "schema": {"inputs": [], "outputs": [{"name": "y", "type": "double"}]},
 }
 """What is mandatory for a model, but its artifact and its creator."""
 

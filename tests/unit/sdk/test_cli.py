@@ -296,7 +296,7 @@ def test_a_wrong_setting_or_file_is_named_with_the_next_step(
             ("publish", "churn", "--metadata", "{file}"),
             "`training` must be an object",
         ),
-        (b'{"signature": 5}', ("publish", "churn", "--metadata", "{file}"), "`signature` must be an object"),
+        (b'{"schema": 5}', ("publish", "churn", "--metadata", "{file}"), "`schema` must be an object"),
         (
             b'{"parents": [1]}',
             ("publish", "churn", "--metadata", "{file}"),

@@ -6,6 +6,7 @@ import inspect
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from starlette.responses import JSONResponse
 
@@ -14,6 +15,7 @@ from regista import errors
 from regista.cli import COMMANDS, FORMER
 from regista.client.async_client import AsyncClient
 from regista.client.sync_client import Client
+from regista.publishing.publication import document
 
 from .conftest import Answers
 
@@ -88,6 +90,20 @@ def test_track_is_called_capture_and_still_names_the_calling_file() -> None:
         former = regista.track(config={"C": 1.0})
     assert former.code is not None
     assert former.code == regista.capture(config={"C": 1.0}).code
+
+
+def test_the_schema_may_be_given_by_its_former_name_once() -> None:
+    schema = {"inputs": [], "outputs": [{"name": "y", "type": "double"}]}
+    with pytest.warns(DeprecationWarning, match="signature is called schema now"):
+        assert document("churn", signature=schema) == document("churn", schema=schema)
+    with pytest.raises(errors.Invalid, match="two_schemas"):
+        document("churn", schema=schema, signature=schema)
+
+
+def test_the_schema_of_a_run_has_a_former_name() -> None:
+    run = regista.capture().schema({"x": np.array([1.0])}, {"y": np.array([2.0])})
+    with pytest.warns(DeprecationWarning, match="signature is called model_schema now"):
+        assert run.signature == run.model_schema
 
 
 def test_a_former_warning_is_the_present_one() -> None:

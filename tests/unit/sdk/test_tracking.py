@@ -146,7 +146,7 @@ def test_a_run_becomes_the_training_section_with_nothing_it_does_not_know() -> N
     assert result["code"]["digest"].startswith("sha256:")
     assert result["environment"]["packages"]["numpy"] == np.__version__
     assert (result["seed"], result["features"], result["trained_at"][-1]) == (7, ["age", "sum"], "Z")
-    assert run.signature == {
+    assert run.model_schema == {
         "inputs": [{"name": "age", "type": "float64"}, {"name": "sum", "type": "float64"}],
         "outputs": [{"name": "output", "type": "int64", "labels": ["0", "1"]}],
         "inputs_by": "position",

@@ -173,7 +173,7 @@ def test_publish_waits_until_the_version_is_validated(run: Any, answers: Answers
     version(answers, {}, {"stage": "Validated"})
     answers.fixed["GET", BY_ID] = JSONResponse(STAGING | {"stage": "Validated"})
     metadata = tmp_path / "run.json"
-    metadata.write_text(json.dumps({name: COMPLETE[name] for name in ("training", "signature")}))
+    metadata.write_text(json.dumps({name: COMPLETE[name] for name in ("training", "schema")}))
     (tmp_path / "model.onnx").write_bytes(b"model")
     files = [str(tmp_path / "model.onnx"), "--metadata", str(metadata)]
     words = ["publish", "churn", *files, "--until", "validated", "--json"]

@@ -62,7 +62,7 @@ class RolloutCalls(Requests):
 
         While several versions serve, the champion gets all requests. When one serves alone, the rollback goes
         to what served before it, or to `to_number`, which was champion there before. A version with a
-        signature that does not serve today's callers needs `even_if_incompatible`. `expected` is the
+        schema that does not serve today's callers needs `even_if_incompatible`. `expected` is the
         `revision` of the rollout that you read, `from_number` the champion that you saw: the call raises
         Stale if the rollout changed since. Without both the last writer wins. With `dry_run` the call returns
         the rollout as it would be, and changes nothing.

@@ -62,7 +62,9 @@ class VersionCalls(Requests):
     async def complete(
         self, reference: str, metadata: Mapping[str, Any], *, expected: int | None = None
     ) -> Json:
-        """Add to a draft what it lacks (training, signature, artifact, parents), and return the version.
+        """Add to a draft what it lacks (training, schema, artifact, parents), and return the version.
+
+        `schema` is what ModelTrained calls `signature`; either name is read.
 
         `expected` is the `revision` of the version that you read: the call raises Stale if the version
         changed since. Without it the last writer wins.
@@ -71,7 +73,7 @@ class VersionCalls(Requests):
             "PATCH",
             "registry",
             _path(reference),
-            dict(metadata),
+            {"signature" if name == "schema" else name: value for name, value in metadata.items()},
             expected,
             what=f"the version {reference}",
             shown=_VERSION,

@@ -29,7 +29,7 @@ regista publish churn model.onnx --draft
 @click.option(
     "--metadata",
     type=click.File("rb"),
-    help="JSON with `training`, `signature`, `parents` as in ModelTrained.",
+    help="JSON with `training`, `schema`, `parents` as in ModelTrained.",
 )
 @click.option("--follow-links", is_flag=True, help="Read links to files as files.")
 @click.option("--kind", type=KINDS, default="model", show_default=True)
@@ -76,18 +76,11 @@ def publish(
     """Upload an artifact (a file or a folder) and register a version (publish ModelTrained)."""
     if until and (facts["draft"] or not wait):
         raise click.UsageError("--until waits for a complete version: leave --draft and --no-wait out")
-    given = read_json(metadata.read(), "--metadata") if metadata else {}
     facts |= {
         "tags": pairs(facts["tags"], "tag") or None,
         "via": facts["via"] or "",
         "base": _base(facts["base"]),
-    }
-    facts |= {name: given.pop(name) for name in ("training", "signature", "parents") if name in given}
-    if given:
-        raise click.UsageError(
-            f"--metadata has only training, signature and parents, not {', '.join(sorted(given))}: "
-            "use the options for these"
-        )
+    } | _metadata(metadata)
     with session.client(lasting=True) as client:
         with session.progress("uploading") as progress:
             published = client.publish(model, artifact, progress=progress, **facts)
@@ -113,6 +106,20 @@ def publish(
     what = f"{model} {got.semver or '(no version yet)'}, number {got.number}, {stage}"
     session.one({}, f"registered {what}{_why(got.version)}" if got.new else f"already registered: {what}")
     _say_notes(got.version)
+
+
+def _metadata(file: BinaryIO | None) -> dict[str, Any]:
+    """Return what --metadata has. The schema may have its former name, `signature`."""
+    given = read_json(file.read(), "--metadata") if file else {}
+    if "signature" in given and "schema" not in given:
+        say("DeprecationWarning: `signature` in --metadata is deprecated. Use `schema`.", err=True, fg="red")
+        given["schema"] = given.pop("signature")
+    if others := given.keys() - {"training", "schema", "parents"}:
+        raise click.UsageError(
+            f"--metadata has only training, schema and parents, not {', '.join(sorted(others))}: "
+            "use the options for these"
+        )
+    return given
 
 
 def _say_notes(version: dict[str, Any]) -> None:

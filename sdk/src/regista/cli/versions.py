@@ -263,7 +263,7 @@ def _number(value: str) -> float:
 )
 @click.argument("reference", metavar="MODEL@VERSION")
 @click.option(
-    "--metadata", required=True, type=click.File("rb"), help="JSON: training, signature, artifact, parents."
+    "--metadata", required=True, type=click.File("rb"), help="JSON: training, schema, artifact, parents."
 )
 @IF_REVISION
 def complete(session: Session, reference: str, metadata: BinaryIO, expected: int | None) -> None:

@@ -126,6 +126,7 @@ class AsyncClient(
         follow_links: bool = False,
         kind: str = "model",
         training: Mapping[str, Any] | None = None,
+        schema: Mapping[str, Any] | None = None,
         signature: Mapping[str, Any] | None = None,
         creator: str | None = None,
         on_behalf_of: str = "",
@@ -144,12 +145,12 @@ class AsyncClient(
         """Upload the artifact (a file or folder) and publish ModelTrained; `wait()` then gives the version.
 
         ModelTrained is sent to Kafka, signed, where Kafka is configured, else over HTTP; `via` ("kafka",
-        "http") selects one. `run` comes from `regista.capture`; `training` and `signature` add to it or
-        replace it. `creator` defaults to the profile's. `draft` registers without the mandatory metadata. `version`
-        claims a version or a bump, `exact` refuses instead of raising the claim, `base` is the version it was
-        made from. `description`, `owner`, `tier` and `tags` describe a new model; later only the tier rises.
-        `strict` refuses the version when one is not taken; else its `notes` name it.
-        `follow_links` reads links to files as files.
+        "http") selects one. `run` comes from `regista.capture`; `training` and `schema` add to it or
+        replace it; `signature` is the former name of `schema`. `creator` defaults to the profile's. `draft`
+        registers without the mandatory metadata. `version` claims a version or a bump, `exact` refuses
+        instead of raising the claim, `base` is the version it was made from. `description`, `owner`, `tier`
+        and `tags` describe a new model; later only the tier rises. `strict` refuses the version when one is
+        not taken; else its `notes` name it. `follow_links` reads links to files as files.
 
         Raises Refused before the upload when metadata are missing or wrong, and over HTTP when the registry
         refuses the version; other RegistaErrors. A message on Kafka has its outcome later: `wait()` raises
@@ -164,6 +165,7 @@ class AsyncClient(
             run,
             kind=kind,
             training=training,
+            schema=schema,
             signature=signature,
             creator=creator,
             on_behalf_of=on_behalf_of,

@@ -27,6 +27,7 @@ from regista.errors import (
     Unavailable,
 )
 from regista.files import HashingStream, Progress, begin, manifest
+from regista.former_names import warn_of
 from regista.local_errors import reading
 from regista.publishing.json_values import check_exact, json_value
 from regista.publishing.tracking import Run
@@ -92,6 +93,7 @@ def document(
     *,
     kind: str = "model",
     training: Mapping[str, Any] | None = None,
+    schema: Mapping[str, Any] | None = None,
     signature: Mapping[str, Any] | None = None,
     creator: str = "",
     on_behalf_of: str = "",
@@ -129,11 +131,22 @@ def document(
         version={"claim": version, "exact": exact} if version else None,
         base=base,
         training=_known(**facts) or None,
-        signature=_object("signature", signature) or (run.signature if run else None),
+        signature=_schema(schema, signature) or (run.model_schema if run else None),
         parents=_objects("parents", parents) or None,
         strict=strict or None,
     )
     return _checked(known)
+
+
+def _schema(schema: Mapping[str, Any] | None, former: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the schema that was given by its name or by its former name `signature`."""
+    if former is None:
+        return _object("schema", schema)
+    if schema is not None:
+        detail = "`signature` is the former name of `schema`"
+        raise Invalid("two_schemas", detail, advice="Pass `schema` only.")
+    warn_of("signature", "schema")
+    return _object("signature", former)
 
 
 def _check_claim(version: str, *, exact: bool) -> None:

@@ -55,7 +55,7 @@ class Run:
         self.dataset: dict[str, str] | None = None
         self.features: list[str] | None = None
         self.metrics: list[dict[str, Any]] = []
-        self.signature: dict[str, Any] | None = None
+        self.model_schema: dict[str, Any] | None = None
         self._framework = framework
         self._test: dict[str, str] | None = None
         self._environment: dict[str, Any] = {}
@@ -141,13 +141,24 @@ class Run:
         given = schema_of(outputs, name="output")
         if labels is not None:
             given[0]["labels"] = [str(label) for label in labels]
-        self.signature = {
+        self.model_schema = {
             "inputs": schema_of(inputs, name="input", features=features or self.features),
             "outputs": given,
             "inputs_by": addressed_by(inputs),
             "outputs_by": addressed_by(outputs),
         }
         return self
+
+    @property
+    def signature(self) -> dict[str, Any] | None:
+        """`model_schema` by its former name."""
+        warn_of("signature", "model_schema")
+        return self.model_schema
+
+    @signature.setter
+    def signature(self, schema: dict[str, Any] | None) -> None:
+        warn_of("signature", "model_schema")
+        self.model_schema = schema
 
     def training(self) -> dict[str, Any]:
         """Return the `training` section of ModelTrained, without unknown values.
