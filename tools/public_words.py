@@ -48,6 +48,12 @@ RULES = (
         r"(?:whose|model|target's|input|output|training,|`training`,) `?signature",
         "schema",
     ),
+    PublicRule(
+        "base",
+        r"`base`|--base\b|\bbase=|\"base_semver\"|the base\b(?! model)",
+        "compare_with, compared_with",
+        r"is called `base`|`base`: what the version is compared with",
+    ),
     PublicRule("track", r"regista\.track|\btrack\(|`track`", "capture"),
     PublicRule(
         "checkpoint",

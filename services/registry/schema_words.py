@@ -1,4 +1,4 @@
-"""Call the schema of a model `schema` in answers; events and messages call it `signature`."""
+"""Use the words of answers: `schema` for the `signature`, `compared_with` for the `base` of events."""
 
 from __future__ import annotations
 
@@ -26,4 +26,5 @@ def change(one: Change) -> dict[str, Any]:
 def bump(why: Bump) -> dict[str, Any]:
     """Return why a version has its number as it is shown."""
     shown: dict[str, Any] = msgspec.to_builtins(why)
-    return shown | {"rule": rule(why.rule), "changes": [change(one) for one in why.changes]}
+    compared = {"compared_with": shown.pop("base"), "compared_with_semver": shown.pop("base_semver")}
+    return shown | compared | {"rule": rule(why.rule), "changes": [change(one) for one in why.changes]}

@@ -115,16 +115,17 @@ class ChangeAnswer(Shape):
 
 
 class BumpAnswer(Shape):
-    """Why the version has its number: `rule` applies to the differences from `base`; `note` explains a claim.
+    """Why the version has its number.
 
+    `rule` applies to the differences from the version `compared_with` (0: none). `note` explains a claim.
     `changes` are the most important differences; `ignored` are the paths of configuration values that changed
     and are noise; `omitted` counts the others. The diff of both versions shows all.
     """
 
     level: Level | None
     rule: str
-    base: int
-    base_semver: str
+    compared_with: int
+    compared_with_semver: str
     claimed: str
     note: str
     proven: Level | None

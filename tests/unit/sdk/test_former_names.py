@@ -100,6 +100,13 @@ def test_the_schema_may_be_given_by_its_former_name_once() -> None:
         document("churn", schema=schema, signature=schema)
 
 
+def test_the_version_to_compare_with_may_be_given_by_its_former_name_once() -> None:
+    with pytest.warns(DeprecationWarning, match="base is called compare_with now"):
+        assert document("churn", base=3) == document("churn", compare_with=3)
+    with pytest.raises(errors.Invalid, match="two_comparisons"):
+        document("churn", compare_with=3, base=3)
+
+
 def test_the_schema_of_a_run_has_a_former_name() -> None:
     run = regista.capture().schema({"x": np.array([1.0])}, {"y": np.array([2.0])})
     with pytest.warns(DeprecationWarning, match="signature is called model_schema now"):

@@ -52,7 +52,7 @@ def _run() -> regista.Run:
         {
             "version": "minor",
             "exact": True,
-            "base": "1.2.0",
+            "compare_with": "1.2.0",
             "tags": {"a": "b"},
             "tier": "high",
             "owner": "team:x",
@@ -60,7 +60,7 @@ def _run() -> regista.Run:
             "kind": "embedding",
         },
         {
-            "base": 3,
+            "compare_with": 3,
             "parents": [{"model": "base", "number": 1, "relation": "base_model"}],
             "on_behalf_of": "person:ann",
             "run_url": "https://x",

@@ -9,6 +9,7 @@ from regista.calls.requests import Json, Requests, at, given, model_and_version,
 from regista.former_names import former
 from regista.publishing.json_values import metric_value
 
+_OF_MODEL_TRAINED = {"schema": "signature", "compare_with": "base"}
 _VERSION = summary("stage", "semver", "missing", "withdrawn", "legal_hold", "retired")
 
 
@@ -64,7 +65,7 @@ class VersionCalls(Requests):
     ) -> Json:
         """Add to a draft what it lacks (training, schema, artifact, parents), and return the version.
 
-        `schema` is what ModelTrained calls `signature`; either name is read.
+        `schema` and `compare_with` are what ModelTrained calls `signature` and `base`; either name is read.
 
         `expected` is the `revision` of the version that you read: the call raises Stale if the version
         changed since. Without it the last writer wins.
@@ -73,7 +74,7 @@ class VersionCalls(Requests):
             "PATCH",
             "registry",
             _path(reference),
-            {"signature" if name == "schema" else name: value for name, value in metadata.items()},
+            {_OF_MODEL_TRAINED.get(name, name): value for name, value in metadata.items()},
             expected,
             what=f"the version {reference}",
             shown=_VERSION,

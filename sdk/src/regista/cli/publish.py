@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 
 import click
 
+from regista.cli.terminal.former import RenamingCommand
 from regista.cli.terminal.options import GOALS, KINDS, TIERS, TIMEOUT
 from regista.cli.terminal.output import say
 from regista.cli.terminal.session import Session, command
@@ -23,7 +24,7 @@ regista publish churn model.onnx --draft
 """
 
 
-@command(examples=EXAMPLES)
+@command(cls=RenamingCommand, former={"--base": "--compare-with"}, examples=EXAMPLES)
 @click.argument("model")
 @click.argument("artifact", type=click.Path(exists=True, path_type=Path), required=False)
 @click.option(
@@ -43,7 +44,7 @@ regista publish churn model.onnx --draft
 )
 @click.option("--exact", is_flag=True, help="Refuse the version instead of raising the claim.")
 @click.option(
-    "--base",
+    "--compare-with",
     help="The version to compare with: a number, a semantic version, an environment or an alias.",
 )
 @click.option("--owner")
@@ -79,7 +80,7 @@ def publish(
     facts |= {
         "tags": pairs(facts["tags"], "tag") or None,
         "via": facts["via"] or "",
-        "base": _base(facts["base"]),
+        "compare_with": _number(facts["compare_with"]),
     } | _metadata(metadata)
     with session.client(lasting=True) as client:
         with session.progress("uploading") as progress:
@@ -131,11 +132,15 @@ def _say_notes(version: dict[str, Any]) -> None:
 def _why(version: Mapping[str, Any]) -> str:
     """Return why the version has its number, and what did not count."""
     bump = version.get("bump") or {}
-    lines = [f"{bump['level']} ({bump['rule']}) against {bump['base_semver']}"] if bump.get("level") else []
+    lines = (
+        [f"{bump['level']} ({bump['rule']}) against {bump['compared_with_semver']}"]
+        if bump.get("level")
+        else []
+    )
     lines += [f"note: {bump['note']}"] if bump.get("note") else []
     lines += [f"ignored as noise: {', '.join(bump['ignored'])}"] if bump.get("ignored") else []
     return "".join(f"\n  {line}" for line in lines)
 
 
-def _base(value: str | None) -> int | str | None:
+def _number(value: str | None) -> int | str | None:
     return int(value) if value and value.isdecimal() else value

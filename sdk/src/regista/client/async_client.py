@@ -138,6 +138,7 @@ class AsyncClient(
         draft: bool = False,
         version: str = "",
         exact: bool = False,
+        compare_with: int | str | None = None,
         base: int | str | None = None,
         parents: Sequence[Mapping[str, Any]] = (),
         strict: bool = False,
@@ -148,9 +149,10 @@ class AsyncClient(
         "http") selects one. `run` comes from `regista.capture`; `training` and `schema` add to it or
         replace it; `signature` is the former name of `schema`. `creator` defaults to the profile's. `draft`
         registers without the mandatory metadata. `version` claims a version or a bump, `exact` refuses
-        instead of raising the claim, `base` is the version it was made from. `description`, `owner`, `tier`
-        and `tags` describe a new model; later only the tier rises. `strict` refuses the version when one is
-        not taken; else its `notes` name it. `follow_links` reads links to files as files.
+        instead of raising the claim, `compare_with` is the version to compare with, `base` its former name.
+        `description`, `owner`, `tier` and `tags` describe a new model; later only the tier rises. `strict`
+        refuses the version when one is not taken; else its `notes` name it. `follow_links` reads links to
+        files as files.
 
         Raises Refused before the upload when metadata are missing or wrong, and over HTTP when the registry
         refuses the version; other RegistaErrors. A message on Kafka has its outcome later: `wait()` raises
@@ -177,6 +179,7 @@ class AsyncClient(
             draft=draft,
             version=version,
             exact=exact,
+            compare_with=compare_with,
             base=base,
             parents=parents,
             strict=strict,

@@ -105,6 +105,7 @@ def document(
     draft: bool = False,
     version: str = "",
     exact: bool = False,
+    compare_with: int | str | None = None,
     base: int | str | None = None,
     parents: Sequence[Mapping[str, Any]] = (),
     strict: bool = False,
@@ -129,7 +130,7 @@ def document(
         tier=tier,
         tags=_object("tags", tags) or None,
         version={"claim": version, "exact": exact} if version else None,
-        base=base,
+        base=_compared(compare_with, base),
         training=_known(**facts) or None,
         signature=_schema(schema, signature) or (run.model_schema if run else None),
         parents=_objects("parents", parents) or None,
@@ -147,6 +148,17 @@ def _schema(schema: Mapping[str, Any] | None, former: Mapping[str, Any] | None) 
         raise Invalid("two_schemas", detail, advice="Pass `schema` only.")
     warn_of("signature", "schema")
     return _object("signature", former)
+
+
+def _compared(compare_with: int | str | None, former: int | str | None) -> int | str | None:
+    """Return the version to compare with, which was given by its name or by its former name `base`."""
+    if former is None:
+        return compare_with
+    if compare_with is not None:
+        detail = "`base` is the former name of `compare_with`"
+        raise Invalid("two_comparisons", detail, advice="Pass `compare_with` only.")
+    warn_of("base", "compare_with")
+    return former
 
 
 def _check_claim(version: str, *, exact: bool) -> None:
