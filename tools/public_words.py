@@ -54,6 +54,7 @@ RULES = (
         "compare_with, compared_with",
         r"is called `base`|`base`: what the version is compared with",
     ),
+    PublicRule("subject", r"(?-i:\bSUBJECT\b)|--subject\b", "identity"),
     PublicRule("track", r"regista\.track|\btrack\(|`track`", "capture"),
     PublicRule(
         "checkpoint",

@@ -69,7 +69,7 @@ class Forbidden(RegistaError):
     """403: the owner of the key lacks the role for this request."""
 
     exit_code = 5
-    advice = "Ask an admin for the role: `regista access grant SUBJECT ROLE --namespace NAMESPACE`."
+    advice = "Ask an admin for the role: `regista access grant IDENTITY ROLE --namespace NAMESPACE`."
 
 
 class NotFound(RegistaError):

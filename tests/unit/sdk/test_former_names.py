@@ -66,6 +66,15 @@ def test_a_former_command_of_a_group_and_a_former_option_work(
         assert "log_checkpoint_not_signed" in result.stderr
 
 
+def test_attempts_are_selected_by_identity(run: Any, answers: Answers) -> None:
+    answers.fixed["GET", "/v1/reports/attempts"] = JSONResponse({"items": [], "next_page_token": ""})
+    assert "deprecated" not in run("audit", "attempts", "--identity", "u-7k2m", "--json").stderr
+    result = run("audit", "attempts", "--subject", "u-7k2m", "--json")
+    assert "'--subject' is deprecated. Use --identity." in result.stderr
+    sent = [request.query["subject"] for request in answers.of("GET", "/v1/reports/attempts")]
+    assert sent == ["u-7k2m", "u-7k2m"]
+
+
 @pytest.mark.parametrize("name", sorted(FORMER))
 def test_a_former_command_is_hidden(name: str, run: Any) -> None:
     assert name not in COMMANDS

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from regista.cli import audit_reports
-from regista.cli.terminal.former import RenamingGroup
+from regista.cli.terminal.former import RenamingCommand, RenamingGroup
 from regista.cli.terminal.output import as_json, say, to_the_second
 from regista.cli.terminal.people import actors, naming, warn_of_faults, when, who
 from regista.cli.terminal.session import Session, command
@@ -67,11 +67,13 @@ def log_checkpoints(session: Session, limit: int, file: Path | None) -> None:
 
 
 @command(
+    cls=RenamingCommand,
+    former={"--subject": "--identity"},
     group=audit,
     examples="regista audit attempts --limit 20\nregista audit attempts --model churn\n"
-    "regista audit attempts --subject u-7k2m --since 2026-11-01",
+    "regista audit attempts --identity u-7k2m --since 2026-11-01",
 )
-@click.option("--subject", help="Only attempts of this subject.")
+@click.option("--identity", "subject", help="Only attempts of this identity.")
 @click.option("--model", help="Only attempts on this model.")
 @click.option("--since", metavar="TIME", help="RFC 3339, or a day in UTC.")
 @click.option("--until", metavar="TIME", help="RFC 3339, or a day in UTC.")
