@@ -11,10 +11,10 @@ import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer
 
+from services.kafka.topics import SERVICES, TOPICS
 from services.local.demo.people import PEOPLE
 from services.local.kafka import SECURITY
 from services.local.stack import Stack
-from services.local.topics import SERVICES, TOPICS
 
 from .conftest import DemoRun
 

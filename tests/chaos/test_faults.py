@@ -24,9 +24,9 @@ import pytest
 
 from regista.client.async_client import AsyncClient
 from regista.wire.keys import load_signing_key
+from services.kafka.topics import SOURCES, WRITERS
 from services.local.folders import REPOSITORY
 from services.local.kafka import SECURITY
-from services.local.topics import SOURCES, WRITERS
 from shared.foundation.topics import dlq_of
 from tests.chaos.callers import Caller, KafkaCaller
 from tests.chaos.checker import Facts, check

@@ -11,14 +11,14 @@ import asyncpg
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from minio.error import S3Error
+from services.local.kafka_quotas import set_quotas
 
+from services.kafka.topics import SERVICES, TOPICS, TRAINING, USAGE, WRITERS, Grant, grants, topics
 from services.local import kafka_access
 from services.local.folders import InstanceFolder, LocalError
 from services.local.kafka import SECURITY, SUPER_USER
-from services.local.kafka_quotas import set_quotas
 from services.local.s3 import BUCKET
 from services.local.stack import Stack
-from services.local.topics import SERVICES, TOPICS, TRAINING, USAGE, WRITERS, Grant, grants, topics
 from shared.foundation.topics import bound_topic, dlq_of, topic_of
 
 
