@@ -121,7 +121,8 @@ class Run:
 
     async def facts(self) -> Facts:
         stack = self.fleet.instance.stack
-        dead = await dead_letters(self.kafka_options("registry"), [dlq_of(topic) for topic in SOURCES])
+        administrator = stack.kafka.connection().aiokafka()  # no service reads the dead letters of all topics
+        dead = await dead_letters(administrator, [dlq_of(topic) for topic in SOURCES])
         return Facts(
             journal=list(read_journal(self.journal.path)),
             events=await whole_log(stack.owner_url()),

@@ -133,7 +133,7 @@ def connection(profile: Profile) -> dict[str, Any]:
     settings["security_protocol"] = security
     if security.startswith("SASL"):
         settings |= {
-            "sasl_mechanism": "SCRAM-SHA-512",
+            "sasl_mechanism": profile.kafka_mechanism,
             "sasl_plain_username": profile.kafka_user,
             "sasl_plain_password": profile.kafka_password,
         }
