@@ -63,8 +63,9 @@ class Connection:
         }
         try:
             return AdminClient({**limits, **self.properties}, logger=_quiet)
-        except (KafkaException, ValueError, TypeError) as wrong:
-            raise ClusterError(f"the connection cannot be made: {wrong}") from None
+        except KafkaException as wrong:
+            about = f" (CA file: {self.ca_file})" if self.ca_file else ""
+            raise ClusterError(f"the connection cannot be made{about}: {wrong.args[0].str()}") from None
 
     def aiokafka(self) -> dict[str, Any]:
         """Return the options of aiokafka's clients. Raises ClusterError for what it does not have."""

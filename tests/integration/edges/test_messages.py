@@ -169,8 +169,7 @@ async def test_two_replicas_share_the_work_and_one_killed_in_the_middle_loses_an
     async def took_over(client: Any) -> bool:
         lags = (await client.get("/metrics")).text
         return all(
-            f'regista_consumer_lag{{group="{GROUP}",partition="{n}",topic="{TOPIC}"}} 0.0'
-            in lags
+            f'regista_consumer_lag{{group="{GROUP}",partition="{n}",topic="{TOPIC}"}} 0.0' in lags
             for n in range(4)
         )
 
