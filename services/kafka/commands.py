@@ -270,7 +270,7 @@ def _described(step: Step) -> str:
 def _as_data(plan: Plan) -> dict[str, Any]:
     return {
         "exit_code": plan.exit_code,
-        "missing": len(plan.steps),
+        "to_apply": len(plan.steps),
         "by_hand": plan.count("by hand"),
         "unknown": plan.count("unknown"),
         "superfluous": plan.count("superfluous"),

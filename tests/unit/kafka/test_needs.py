@@ -167,7 +167,7 @@ def test_what_a_service_sends_fits_into_the_topics() -> None:
         {"publishers": ("-x",)},
         {"readers": ("pipeline",)},
         {"publishers": ("x", "x")},
-        {"principals": {"nobody": "x"}},
+        {"principals": {"stranger": "x"}},
         {"user_prefix": "a b"},
     ],
 )

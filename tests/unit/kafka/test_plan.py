@@ -143,7 +143,7 @@ def test_more_partitions_and_copies_than_needed_are_no_difference() -> None:
     assert compare(NEEDS, with_topic(EVENTS, partitions=12, replication=3)).differences == ()
 
 
-def test_too_few_copies_are_told_and_stay() -> None:
+def test_too_few_copies_are_shown_and_stay() -> None:
     found = replace(whole(), brokers=3)
     plan = compare(NEEDS, found)
     assert {(d.state, d.needed, d.found) for d in plan.differences} == {("by hand", "3 copies", "1")}
@@ -200,7 +200,7 @@ def test_a_permission_from_some_hosts_only_stays() -> None:
         FoundAcl("registry", "GROUP", "registry.regista.training.v1", "READ", "LITERAL", allow=False),
     ],
 )
-def test_a_prohibition_of_what_is_needed_is_told(acl: FoundAcl) -> None:
+def test_a_prohibition_of_what_is_needed_is_shown(acl: FoundAcl) -> None:
     plan = compare(NEEDS, with_acls(acl))
     assert (only(plan).state, plan.steps, plan.exit_code) == ("by hand", (), 2)
 
@@ -229,12 +229,12 @@ def test_what_does_not_concern_regista_is_not_shown(acl: FoundAcl) -> None:
         FoundAcl("*", "TOPIC", "*", "READ", "LITERAL"),
     ],
 )
-def test_a_right_that_is_not_needed_is_told_and_stays(acl: FoundAcl) -> None:
+def test_a_right_that_is_not_needed_is_shown_and_stays(acl: FoundAcl) -> None:
     plan = compare(NEEDS, with_acls(acl))
     assert (only(plan).state, plan.steps, plan.exit_code) == ("superfluous", (), 0)
 
 
-def test_a_cluster_without_permissions_is_told() -> None:
+def test_a_cluster_without_permissions_is_shown() -> None:
     plan = compare(NEEDS, replace(whole(), acls=None, no_authorizer=True))
     assert (only(plan).name, only(plan).state, plan.exit_code) == ("authorizer", "by hand", 2)
 
