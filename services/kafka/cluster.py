@@ -69,10 +69,8 @@ def _topics(
         try:
             described[name] = future.result(ANSWERS_WITHIN)
         except KafkaException as error:
-            if error.args[0].code() not in {
-                KafkaError.UNKNOWN_TOPIC_OR_PART,
-                KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001 - as above
-            }:
+            absent = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC}  # noqa: SLF001 - as above
+            if name in wanted and error.args[0].code() not in absent:
                 unread[f"topic {name}"] = _why(error)
     settings = _settings(admin, [name for name in described if name in wanted], unread)
     found = {}
