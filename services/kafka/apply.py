@@ -44,7 +44,7 @@ from services.kafka.plan import (
     Step,
     compare,
 )
-from services.kafka.quotas import set_quotas
+from services.kafka.protocol import set_quotas
 
 ITERATIONS = 4096  # the least that Kafka accepts; the passwords are random and long
 VISIBLE_WITHIN = 20.0
@@ -195,6 +195,12 @@ def _failed(futures: Mapping[Any, Future[Any]], already: int | None = None) -> I
             future.result(ANSWERS_WITHIN)
         except KafkaException as refused:
             if refused.args[0].code() != already:
-                yield Failed(step, f"{refused.args[0].name()}: {refused.args[0].str()}")
+                yield Failed(step, _why(refused.args[0]))
         except TimeoutError:
             yield Failed(step, f"no answer within {ANSWERS_WITHIN:g} s")
+
+
+def _why(error: KafkaError) -> str:
+    """Return the reason of a refusal; that of a missing right without the request, which brokers add."""
+    name = str(error.name())
+    return f"{name}: the principal lacks the right" if "AUTHORIZATION" in name else f"{name}: {error.str()}"

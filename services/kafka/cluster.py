@@ -5,33 +5,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
-from confluent_kafka.admin import (
-    AclBindingFilter,
-    AclOperation,
-    AclPermissionType,
-    AdminClient,
-    ConfigResource,
-    OffsetSpec,
-    ResourcePatternType,
-    ResourceType,
-    ScramMechanism,
-)
+from confluent_kafka.admin import AdminClient, ConfigResource, OffsetSpec
 
 from services.kafka.connection import ANSWERS_WITHIN, ClusterError, Connection
 from services.kafka.found import OURS, Found, FoundAcl, FoundTopic, Parts
 from services.kafka.needs import Needs
-from services.kafka.quotas import quotas_of
+from services.kafka.protocol import NO_AUTHORIZER, NOT_PERMITTED, Refused, all_acls, quotas_of, users_of
 
-_UNREADABLE = {
-    KafkaError.CLUSTER_AUTHORIZATION_FAILED: "the principal needs DESCRIBE on the cluster",
-    KafkaError.UNSUPPORTED_VERSION: "this cluster does not answer it",
-    KafkaError._UNSUPPORTED_FEATURE: "this cluster does not answer it",  # noqa: SLF001 - librdkafka's own codes begin so
-    KafkaError.TOPIC_AUTHORIZATION_FAILED: "the principal needs DESCRIBE and DESCRIBE_CONFIGS on it",
-}
+T = TypeVar("T")
 
 
 def read(connection: Connection, needs: Needs, parts: Parts) -> Found:
@@ -40,11 +26,33 @@ def read(connection: Connection, needs: Needs, parts: Parts) -> Found:
     brokers, names = _listed(admin, connection)
     unread: dict[str, str] = {}
     topics = _topics(admin, needs, names, unread)
-    users = _users(admin, needs.users, unread) if parts.users else None
-    acls = _acls(admin, unread) if parts.acls else None
-    quotas = _quotas(connection, needs, unread) if parts.quotas else None
-    no_authorizer = parts.acls and acls is None and "permissions" not in unread
+    users = acls = quotas = None
+    no_authorizer = False
+    if parts.users:
+        question = partial(users_of, connection, needs.users)
+        users = _asked(question, "users", "DESCRIBE", "--no-users", unread)
+    if parts.acls:
+        try:
+            acls = _asked(partial(_acls, connection), "permissions", "DESCRIBE", "--no-acls", unread)
+        except NoAuthorizer:
+            no_authorizer = True
+    if parts.quotas:
+        limits = partial(quotas_of, connection, needs.quotas)
+        quotas = _asked(limits, "quotas", "DESCRIBE_CONFIGS", "--no-quotas", unread)
     return Found(brokers, topics, users, acls, quotas, unread, no_authorizer)
+
+
+class NoAuthorizer(Exception):  # noqa: N818 - an answer
+    """The cluster checks no permissions."""
+
+
+def _acls(connection: Connection) -> frozenset[FoundAcl]:
+    try:
+        return all_acls(connection)
+    except Refused as error:
+        if error.code == NO_AUTHORIZER:
+            raise NoAuthorizer from None
+        raise
 
 
 def _listed(admin: AdminClient, connection: Connection) -> tuple[int, list[str]]:
@@ -112,74 +120,21 @@ def _used(admin: AdminClient, name: str, partitions: int) -> bool:
         return True
 
 
-def _users(
-    admin: AdminClient, users: Iterable[str], unread: dict[str, str]
-) -> dict[str, frozenset[str]] | None:
-    """Return the SCRAM mechanisms of each user that has some."""
-    found = {}
-    futures: Any = admin.describe_user_scram_credentials(list(users), request_timeout=ANSWERS_WITHIN)
-    for user, future in futures.items():
-        try:
-            described = future.result(ANSWERS_WITHIN)
-        except KafkaException as error:
-            if error.args[0].code() != KafkaError.RESOURCE_NOT_FOUND:
-                unread["users"] = f"{_why(error)}; --no-users leaves them out"
-                return None
-        else:
-            names = (_mechanism(one.mechanism) for one in described.scram_credential_infos)
-            found[user] = frozenset(names)
-    return found
-
-
-def _mechanism(mechanism: ScramMechanism) -> str:
-    return str(mechanism.name).replace("_", "-")
-
-
-def _acls(admin: AdminClient, unread: dict[str, str]) -> frozenset[FoundAcl] | None:
-    any_name: Any = None
-    everything = AclBindingFilter(
-        ResourceType.ANY,
-        any_name,
-        ResourcePatternType.ANY,
-        any_name,
-        any_name,
-        AclOperation.ANY,
-        AclPermissionType.ANY,
-    )
+def _asked(
+    question: Callable[[], T], part: str, right: str, without: str, unread: dict[str, str]
+) -> T | None:
+    """Return the answer to a question, or name in `unread` why there is none."""
     try:
-        bindings = admin.describe_acls(everything, request_timeout=ANSWERS_WITHIN).result(ANSWERS_WITHIN)
-    except KafkaException as error:
-        if error.args[0].code() != KafkaError.SECURITY_DISABLED:
-            unread["permissions"] = f"{_why(error)}; --no-acls leaves them out"
-        return None
-    return frozenset(_acl(binding) for binding in bindings)
-
-
-def _acl(binding: Any) -> FoundAcl:
-    return FoundAcl(
-        binding.principal.removeprefix("User:"),
-        binding.restype.name,
-        binding.name,
-        binding.operation.name,
-        binding.resource_pattern_type.name,
-        binding.host,
-        binding.permission_type == AclPermissionType.ALLOW,
-    )
-
-
-def _quotas(
-    connection: Connection, needs: Needs, unread: dict[str, str]
-) -> Mapping[str, Mapping[str, float]] | None:
-    try:
-        return quotas_of(connection, needs.quotas)
+        return question()
+    except Refused as error:
+        why = f"the principal needs {right} on the cluster" if error.code == NOT_PERMITTED else str(error)
     except ClusterError as error:
-        unread["quotas"] = (
-            f"{error}: the principal needs DESCRIBE_CONFIGS on the cluster; --no-quotas leaves them out"
-        )
-        return None
+        why = str(error)
+    unread[part] = f"{why}; {without} leaves them out"
+    return None
 
 
 def _why(error: KafkaException) -> str:
-    code = error.args[0].code()
-    advice = _UNREADABLE.get(code)
-    return f"{error.args[0].name()}: {advice}" if advice else str(error.args[0].str() or error.args[0].name())
+    if error.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+        return "the principal needs DESCRIBE and DESCRIBE_CONFIGS on it"
+    return str(error.args[0].str() or error.args[0].name())

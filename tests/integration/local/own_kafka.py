@@ -31,6 +31,7 @@ from services.kafka.connection import Connection
 from services.kafka.found import Parts
 from services.kafka.needs import Needs
 from services.kafka.plan import Plan, compare
+from services.kafka.protocol import all_acls, users_of
 from services.local import kafka_access
 from services.local.folders import InstanceFolder
 from services.local.kafka import PORTS, Kafka
@@ -109,7 +110,8 @@ class OwnKafka:
 
     def create(self, topic: str, partitions: int = 4, **settings: str) -> None:
         config = {name.replace("_", "."): value for name, value in settings.items()}
-        self.admin.create_topics([NewTopic(topic, partitions, 1, config=config)])[topic].result(20)
+        admin = self.admin  # it has to live until the answer
+        admin.create_topics([NewTopic(topic, partitions, 1, config=config)])[topic].result(20)
 
     def empty(self) -> None:
         """Delete every topic, user and permission."""
@@ -137,8 +139,13 @@ class OwnKafka:
         if gone:
             for future in admin.alter_user_scram_credentials(gone).values():
                 future.result(20)
-        while [n for n in admin.list_topics(timeout=10).topics if not n.startswith("__")]:
+        while not self.is_empty():  # brokers learn of it a moment later
             admin.poll(0.05)
+
+    def is_empty(self) -> bool:
+        """Return whether the broker shows no topic, user or permission."""
+        topics = [name for name in self.admin.list_topics(timeout=10).topics if not name.startswith("__")]
+        return not (topics or all_acls(self.connection) or users_of(self.connection, []))
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from services.kafka.apply import apply
 from services.kafka.needs import Grant, Needs
 from services.kafka.passwords import password_of
 from services.kafka.plan import Permit, SetPassword
-from services.kafka.quotas import quotas_of, set_quotas
+from services.kafka.protocol import quotas_of, set_quotas
 from services.kafka.topics import TRAINING
 from services.local import kafka_access
 from services.local.kafka import SUPER_USER
@@ -94,7 +94,7 @@ def test_a_large_event_fits_although_the_broker_allows_less_by_default(tmp_path:
 def test_wrong_settings_are_corrected_and_what_keeps_more_stays(own: OwnKafka) -> None:
     own.create(EVENTS, retention_ms="604800000", cleanup_policy="compact")
     own.create(TRAINING, max_message_bytes="8388608")
-    own.create(dlq_of(EVENTS), retention_ms="1000", retention_bytes="-1")
+    own.create(dlq_of(EVENTS), retention_ms="1000", retention_bytes="-1", max_message_bytes="2097152")
     _code, found = own.plan()
     wrong = {(one["name"], one["needed"], one["found"]) for one in found if one["state"] == "wrong"}
     assert (EVENTS, "retention.ms=-1", "604800000") in wrong
@@ -111,11 +111,11 @@ def test_other_settings_of_a_topic_stay(own: OwnKafka) -> None:
     own.create(EVENTS, retention_ms="604800000", segment_ms="86400000")
     assert own.apply().exit_code == 0
     assert own.compared(Needs()).differences == ()
-    resource = own.kafka.connection().admin()
+    admin = own.admin
     from confluent_kafka.admin import ConfigResource  # noqa: PLC0415
 
     topic = ConfigResource(ConfigResource.Type.TOPIC, EVENTS)
-    assert resource.describe_configs([topic])[topic].result(20)["segment.ms"].value == "86400000"
+    assert admin.describe_configs([topic])[topic].result(20)["segment.ms"].value == "86400000"
 
 
 def test_partitions_are_raised_without_messages_and_never_with_them(own: OwnKafka) -> None:
@@ -156,7 +156,8 @@ def test_a_missing_right_is_found_and_given(own: OwnKafka) -> None:
         AclOperation.WRITE,
         AclPermissionType.ALLOW,
     )
-    own.admin.delete_acls([one])[one].result(20)
+    admin = own.admin
+    admin.delete_acls([one])[one].result(20)
     code, found = own.plan()
     assert (code, [(d["name"], d["state"], d["needed"]) for d in found]) == (
         2,

@@ -16,7 +16,7 @@ from services.kafka.apply import apply, set_up
 from services.kafka.connection import ClusterError
 from services.kafka.needs import Grant, Needs
 from services.kafka.plan import Permit, SetQuota
-from services.kafka.quotas import set_quotas
+from services.kafka.protocol import set_quotas
 from services.kafka.topics import SERVICES, TOPICS, TRAINING, USAGE, WRITERS
 from services.local import kafka_access
 from services.local.folders import InstanceFolder, LocalError
