@@ -48,7 +48,7 @@ user() {{  # user NAME: create the user, or set its password to that of its file
             exit 1
             ;;
     esac
-    printf 'SCRAM-SHA-512=[iterations={iterations},password=%s]\\n' "$password" > "$config"
+    printf 'SCRAM-SHA-512=iterations={iterations},password=%s\\n' "$password" > "$config"
     run kafka-configs --alter --entity-type users --entity-name "$1" --add-config-file "$config"
 }}
 """

@@ -118,7 +118,7 @@ def test_the_script_reads_each_password_from_its_file_and_passes_it_in_none_of_i
         if "--add-config-file" in given:
             users[given["--entity-name"]] = given["--add-config-file"]
     assert users == {
-        user: f"file:SCRAM-SHA-512=[iterations=4096,password=secret-of-{user}]" for user in NEEDS.users
+        user: f"file:SCRAM-SHA-512=iterations=4096,password=secret-of-{user}" for user in NEEDS.users
     }
     assert not list(folder.glob("tmp.*"))
 
