@@ -18,11 +18,11 @@ from typing import Any
 import asyncpg
 import pytest
 
+from services.kafka.topics import SERVICES, TOPICS
 from services.local import kafka_access, lifecycle
 from services.local.folders import InstanceFolder, home
 from services.local.processes import ProcessIdentity
 from services.local.stack import Stack
-from services.local.topics import SERVICES, TOPICS
 from shared.migrate import migrate
 from tests import containers
 

@@ -215,7 +215,7 @@ def connection(settings: Settings) -> dict[str, Any]:
     }
     if settings.kafka_security.startswith("SASL"):
         found |= {
-            "sasl_mechanism": "SCRAM-SHA-512",
+            "sasl_mechanism": settings.kafka_mechanism,
             "sasl_plain_username": settings.kafka_user,
             "sasl_plain_password": settings.kafka_password,
         }

@@ -17,10 +17,10 @@ import yaml
 
 from regista.wire.keys import load_signing_key
 from services.artifact.stores.s3 import S3Store
+from services.kafka.topics import SERVICES
 from services.local import containers
 from services.local.folders import REPOSITORY
 from services.local.postgres import SETTINGS as OF_POSTGRES
-from services.local.topics import SERVICES
 from shared.foundation.settings import Settings
 
 COMPOSE = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())
