@@ -242,6 +242,11 @@ def owners(stream: str, data: Any) -> frozenset[str]:
     )
 
 
+def named_models(stream: str, data: Any) -> frozenset[str]:
+    """Return the ids of the models that the event names, with that of its stream."""
+    return frozenset(_models(_heads(data), model_of_stream(stream)))
+
+
 Known = dict[str, dict[str, frozenset[int]]]
 """By stream: the models that its events named so far, each with its versions."""
 
