@@ -343,30 +343,3 @@ class HistoryPlanned(BaseModel):
 
     planned: int
     exported: int
-
-
-class PublicEvent(BaseModel):
-    """A public event in the JSON format of CloudEvents. The server-sent event's `id` is the cursor behind it.
-
-    Its extension attributes are those of the message on Kafka. `dssematerial` is the signature of the service
-    over the attributes that `signedextattrs` names and the exact bytes of `data`, which is the last member.
-    `leaf` is the event's leaf in the log.
-    """
-
-    specversion: str
-    id: str
-    source: str
-    type: str
-    subject: str
-    time: datetime
-    datacontenttype: str
-    partitionkey: str
-    recordedtime: datetime
-    revision: str
-    leaf: str
-    correlationid: str = ""
-    causationid: str = ""
-    traceparent: str = ""
-    signedextattrs: str
-    dssematerial: str
-    data: dict[str, Any]

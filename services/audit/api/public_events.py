@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from regista.wire.event_stream import LONGEST_CURSOR, BadCursor, position_of
@@ -15,7 +15,7 @@ from services.audit.moments import beginning
 from services.audit.parts import Parts
 from services.audit.public_events.response import HEADERS, EventStream
 from services.audit.public_events.streams import Stream, Wanted
-from services.audit.shapes import SINCE, Moment, PublicEvent
+from services.audit.shapes import SINCE, Moment
 from shared.deciding.access import namespace_of
 from shared.deciding.decider import NotFound, Unprocessable
 from shared.http.problems import Problem
@@ -31,6 +31,33 @@ class PublicEventsQuery(Body):
     namespace: str = Field("", max_length=200, description="only events of this namespace and those below")
     type: str = Field("", max_length=2_000, description="only these types, separated by commas")
     follow: bool = Field(True, description="false: end at the present")
+
+
+class PublicEvent(BaseModel):
+    """A public event in the JSON format of CloudEvents. The server-sent event's `id` is the cursor behind it.
+
+    Its extension attributes are those of the message on Kafka. `dssematerial` is the signature of the service
+    over the attributes that `signedextattrs` names and the exact bytes of `data`, which is the last member.
+    `leaf` is the event's leaf in the log.
+    """
+
+    specversion: str
+    id: str
+    source: str
+    type: str
+    subject: str
+    time: datetime
+    datacontenttype: str
+    partitionkey: str
+    recordedtime: datetime
+    revision: str
+    leaf: str
+    correlationid: str = ""
+    causationid: str = ""
+    traceparent: str = ""
+    signedextattrs: str
+    dssematerial: str
+    data: dict[str, Any]
 
 
 async def stream_public_events(call: Call[None, PublicEventsQuery]) -> Response:

@@ -25,9 +25,9 @@ DECLARED = ("Environment", "Policy")
 class About:
     """What a public event is about.
 
-    `models` are the ids of all models that it concerns. Whoever may read all of `owners` receives it, or any
-    of them where `any_owner` is true. `declared` is the namespace of what is declared for the models below it
-    ("" for all models), None for every other event. `name` is that of a model that may not exist.
+    `models` are the ids of all models that it concerns. A caller who may read all of `owners` receives it, or
+    any of them where `any_owner` is true. `declared` is the namespace of what is declared for the models
+    below it ("" for all models), None for every other event. `name` is that of a model that may not exist.
     """
 
     models: frozenset[str]

@@ -33,7 +33,7 @@ GROUP BY s.stream
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A public event with its place in the topics, who may receive it, and its JSON."""
+    """A public event with its partition in the topics, who may receive it, and its JSON."""
 
     partition: Partition
     offset: int
@@ -89,5 +89,5 @@ def _item(message: Received, one: About, names: Mapping[str, str]) -> Item | Non
         json = to_json(event)
     except NotACloudEvent:
         return None
-    place = (service, message.partition)
-    return Item(place, message.offset, event.type, recorded, one.models, one.audience(names), json)
+    partition = (service, message.partition)
+    return Item(partition, message.offset, event.type, recorded, one.models, one.audience(names), json)

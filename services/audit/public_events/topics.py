@@ -51,22 +51,21 @@ SUBSCRIPTIONS: Mapping[str, Subscription] = {
 }
 
 
-def _assigned(place: Partition) -> TopicPartition:
-    return TopicPartition(topic_of(place[0]), place[1])
-
-
 class Topics:
     """A started reader of all partitions. `position` is what it reads next."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, access: AccessView, places: Sequence[Partition]) -> None:
-        self._consumer, self._access = consumer, access
-        self._places = {_assigned(place): place for place in places}
+    def __init__(
+        self, consumer: AIOKafkaConsumer, access: AccessView, partitions: dict[TopicPartition, Partition]
+    ) -> None:
+        self._consumer, self._access, self._partitions = consumer, access, partitions
         self.position: Position = {}
 
     @classmethod
     async def opened(cls, settings: Settings, access: AccessView) -> Topics:
         """Return a reader of the topics that exist. Raises KAFKA_ERRORS and TimeoutError."""
+        service_of = {topic_of(service): service for service in SERVICES}
         consumer = AIOKafkaConsumer(
+            *service_of,
             **connection(settings),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
@@ -77,14 +76,11 @@ class Topics:
         try:
             async with answer_in_time():
                 await consumer.start()
-                await consumer.topics()  # partitions_for_topic answers from what this call has read
-                places = [
-                    (service, number)
-                    for service in SERVICES
-                    for number in sorted(consumer.partitions_for_topic(topic_of(service)) or ())
-                ]
-                consumer.assign([_assigned(place) for place in places])
-            return cls(consumer, access, places)
+            partitions = {at: (service_of[at.topic], at.partition) for at in sorted(consumer.assignment())}
+            # A subscription would begin all topics again when one gets another partition.
+            consumer.unsubscribe()
+            consumer.assign(list(partitions))
+            return cls(consumer, access, partitions)
         except BaseException:
             await stop_client(consumer)
             raise
@@ -94,29 +90,29 @@ class Topics:
 
     async def ends(self) -> Position:
         """Return the position behind the newest message."""
-        return await self._offsets(await self._consumer.end_offsets(list(self._places)))
+        return await self._offsets(await self._consumer.end_offsets(list(self._partitions)))
 
     async def beginnings(self) -> Position:
         """Return the position of the oldest message that is kept."""
-        return await self._offsets(await self._consumer.beginning_offsets(list(self._places)))
+        return await self._offsets(await self._consumer.beginning_offsets(list(self._partitions)))
 
     async def at(self, moment: datetime) -> Position:
         """Return a position before every event that was recorded at the moment or later."""
         since = max(0, int((moment.timestamp() - CLOCKS_DIFFER) * 1000))
         async with answer_in_time():
-            found = await self._consumer.offsets_for_times(dict.fromkeys(self._places, since))
+            found = await self._consumer.offsets_for_times(dict.fromkeys(self._partitions, since))
         return await self.ends() | {
-            self._places[at]: offset.offset for at, offset in found.items() if offset is not None
+            self._partitions[at]: offset.offset for at, offset in found.items() if offset is not None
         }
 
     async def _offsets(self, offsets: Mapping[TopicPartition, int]) -> Position:
-        return {self._places[at]: offset for at, offset in offsets.items()}
+        return {self._partitions[at]: offset for at, offset in offsets.items()}
 
     def seek(self, position: Position) -> None:
         """Read from the position next. Partitions that it lacks are read from their beginning."""
-        self.position = {place: position.get(place, 0) for place in self._places.values()}
-        for at, place in self._places.items():
-            self._consumer.seek(at, self.position[place])
+        self.position = {partition: position.get(partition, 0) for partition in self._partitions.values()}
+        for at, partition in self._partitions.items():
+            self._consumer.seek(at, self.position[partition])
 
     async def read(self, wait_ms: int) -> list[Received]:
         """Return the next authentic messages and move the position behind them; none after `wait_ms`.
@@ -130,7 +126,7 @@ class Topics:
             found = [
                 message for at, records in batch.items() for message in await self._verified(at, records)
             ]
-            reached = {self._places[at]: await self._consumer.position(at) for at in batch}
+            reached = {self._partitions[at]: await self._consumer.position(at) for at in batch}
         except BaseException:
             self.seek(before)
             raise
@@ -138,7 +134,7 @@ class Topics:
         return found
 
     async def _verified(self, at: TopicPartition, records: Sequence[Record]) -> list[Received]:
-        service = self._places[at][0]
+        service = self._partitions[at][0]
         verdicts = await verified(records, SUBSCRIPTIONS[service], self._access)
         for record, verdict in zip(records, verdicts, strict=True):
             if isinstance(verdict, Refused):

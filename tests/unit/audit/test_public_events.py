@@ -95,34 +95,34 @@ def test_environments_are_shown_above_and_below_their_namespace_and_policies_to_
     assert not receives(with_roles(), "PolicyPublished", "policy-default", {"name": "default"})
 
 
-def item(place: Partition, offset: int, size: int = 1) -> Item:
+def item(partition: Partition, offset: int, size: int = 1) -> Item:
     when = datetime(2026, 3, 1, tzinfo=UTC)
-    return Item(place, offset, "t", when, frozenset(), Audience(frozenset({"fraud"})), b"x" * size)
+    return Item(partition, offset, "t", when, frozenset(), Audience(frozenset({"fraud"})), b"x" * size)
 
 
-PLACES: list[Partition] = [("registry", 0), ("registry", 1), ("approval", 0)]
+PARTITIONS: list[Partition] = [("registry", 0), ("registry", 1), ("approval", 0)]
 
 
 @given(
-    st.lists(st.lists(st.sampled_from(PLACES), max_size=6), max_size=20),
+    st.lists(st.lists(st.sampled_from(PARTITIONS), max_size=6), max_size=20),
     st.integers(0, 20),
     st.integers(1, 12),
 )
 def test_items_behind_a_covered_position_are_all_kept(
     batches: list[list[Partition]], reader_at: int, most: int
 ) -> None:
-    """Whoever stopped after some batch misses nothing if the newest items cover the position."""
-    newest, end = Newest(most_items=most, most_bytes=10_000), dict.fromkeys(PLACES, 0)
+    """A reader that stopped after some batch misses nothing if the newest items cover the position."""
+    newest, end = Newest(most_items=most, most_bytes=10_000), dict.fromkeys(PARTITIONS, 0)
     newest.begin(end)
     position, expected = Position(), list[tuple[Partition, int]]()
     for number, batch in enumerate(batches):
         if number == reader_at:
             position, expected = dict(end), []
         added = []
-        for place in batch:
-            added.append(item(place, end[place]))
-            expected.append((place, end[place]))
-            end[place] += 1
+        for partition in batch:
+            added.append(item(partition, end[partition]))
+            expected.append((partition, end[partition]))
+            end[partition] += 1
         newest.add(added, end)
     kept = [(one.partition, one.offset) for one in newest.after(newest.base, 1_000)]
     assert len(kept) <= most

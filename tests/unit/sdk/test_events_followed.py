@@ -94,7 +94,7 @@ def test_an_event_whose_handling_failed_comes_again(service: EventService, tmp_p
         for one in client.events(since="2026-03-01", bookmark=bookmark):
             if one.id == "id-3":
                 break
-    assert [one.id for one in followed(service, tmp_path, bookmark=bookmark)][0] == "id-3"
+    assert followed(service, tmp_path, bookmark=bookmark)[0].id == "id-3"
 
 
 def test_a_bookmark_of_another_registry_is_refused(service: EventService, tmp_path: Path) -> None:
@@ -176,7 +176,9 @@ def test_a_refusal_of_the_first_request_is_raised(service: EventService, tmp_pat
         followed(service, tmp_path, follow=True)
 
 
-def test_a_service_that_is_away_for_a_while_is_waited_for(service: EventService, tmp_path: Path) -> None:
+def test_a_service_that_is_unreachable_for_a_while_is_waited_for(
+    service: EventService, tmp_path: Path
+) -> None:
     service.cuts = [2_000]
     found = []
     profile = Profile(url=service.url, api_key="rg_a_b", cache_dir=str(tmp_path), usage_window=0)

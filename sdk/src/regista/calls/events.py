@@ -45,7 +45,7 @@ class EventCalls(ModelCalls, AccessCalls):
         """Yield the public events that you may read: of a model, a namespace, some types, or all.
 
         They begin at the present, at `since` (a time, a day in UTC, or the `cursor` of an event: behind it),
-        or where the file `bookmark` says, if it exists. Without `follow` they end at the present. Events of
+        or where the file `bookmark` ended, if it exists. Without `follow` they end at the present. Events of
         one stream come in order, each at least once; after an interruption the connection is opened again
         where it ended. The bookmark moves behind an event when the next one is asked for, so an event whose
         handling failed comes again.

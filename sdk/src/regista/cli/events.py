@@ -16,7 +16,7 @@ from regista.cli.terminal.output import Column, as_csv, as_yaml, one_line, say, 
 from regista.cli.terminal.session import Session, command
 
 LATELY = timedelta(days=1)
-"""How far `tail` looks back without --since and without a bookmark."""
+"""The time that `tail` shows without --since and without a bookmark."""
 NEWEST = 20
 
 
@@ -39,7 +39,7 @@ def _options(function: Any) -> Any:
             click.option(
                 "--bookmark",
                 type=click.Path(dir_okay=False, path_type=Path),
-                help="Begin where this file says, and keep in it how far it got.",
+                help="Begin where this file ended, and keep in it how far it got.",
             ),
             click.option(
                 "--via", type=click.Choice(["http", "kafka"]), help="Kafka needs the user of a reader."

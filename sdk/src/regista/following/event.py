@@ -67,7 +67,7 @@ def read_event(signed: CloudEvent, cursor: str) -> Event:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What a reader asks for. `cursor` and `since` are where to begin, "" and None for the present.
+    """What a reader wants. `cursor` and `since` are where to begin, "" and None for the present.
 
     `model` is a name or id; `model_id` its id, where it is known.
     """
@@ -153,7 +153,7 @@ def where_to_begin(since: datetime | str | None) -> tuple[str, datetime | None]:
 def selection(
     since: datetime | str | None, model: str | None, namespace: str | None, types: Any, *, follow: bool
 ) -> Selection:
-    """Return what a caller asks for. Raises Invalid for a cursor, time or type that there is not."""
+    """Return what a caller wants. Raises Invalid for a cursor, time or type that there is not."""
     named = [types] if isinstance(types, str) else list(types)
     if wrong := [problem for one in named if (problem := problem_of_type(one))]:
         raise Invalid(

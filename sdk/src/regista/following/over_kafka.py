@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator
 from datetime import datetime
 from typing import Any
 
@@ -50,9 +50,9 @@ async def over_kafka(
         end = await reader.begin(asked)
         yield cursor_of(reader.position), None, ""
         while asked.follow or is_behind(reader.position, end):
-            for place, record in await reader.read():
-                reader.position[place] = record.offset + 1
-                yield cursor_of(reader.position), _event(record), place[0]
+            for partition, record in await reader.read():
+                reader.position[partition] = record.offset + 1
+                yield cursor_of(reader.position), _event(record), partition[0]
             yield cursor_of(reader.position), None, ""
     finally:
         await reader.close()
@@ -69,8 +69,8 @@ def _event(record: Any) -> CloudEvent | None:
 class _Reader:
     """A started consumer of all partitions, without a group."""
 
-    def __init__(self, consumer: Any, places: dict[Any, Partition]) -> None:
-        self._consumer, self._places = consumer, places
+    def __init__(self, consumer: Any, partitions: dict[Any, Partition]) -> None:
+        self._consumer, self._partitions = consumer, partitions
         self.position: Position = {}
 
     async def begin(self, asked: Selection) -> Position:
@@ -79,8 +79,8 @@ class _Reader:
 
         try:
             async with asyncio.timeout(SEND_SECONDS):
-                end = self._of(await self._consumer.end_offsets(list(self._places)))
-                oldest = self._of(await self._consumer.beginning_offsets(list(self._places)))
+                end = self._of(await self._consumer.end_offsets(list(self._partitions)))
+                oldest = self._of(await self._consumer.beginning_offsets(list(self._partitions)))
                 start = await self._start(asked, end)
         except (KafkaError, TimeoutError) as e:
             raise Unavailable(
@@ -93,8 +93,8 @@ class _Reader:
                 advice="Begin with a time: since, or --since.",
             )
         self.position = merged(oldest, start)
-        for at, place in self._places.items():
-            self._consumer.seek(at, self.position.get(place, 0))
+        for at, partition in self._partitions.items():
+            self._consumer.seek(at, self.position.get(partition, 0))
         return end
 
     async def _start(self, asked: Selection, end: Position) -> Position:
@@ -104,16 +104,16 @@ class _Reader:
 
     async def _at(self, moment: datetime) -> Position:
         since = max(0, int((moment.timestamp() - CLOCKS_DIFFER) * 1000))
-        found = await self._consumer.offsets_for_times(dict.fromkeys(self._places, since))
-        return {self._places[at]: one.offset for at, one in found.items() if one is not None}
+        found = await self._consumer.offsets_for_times(dict.fromkeys(self._partitions, since))
+        return {self._partitions[at]: one.offset for at, one in found.items() if one is not None}
 
     def _of(self, offsets: dict[Any, int]) -> Position:
-        return {self._places[at]: offset for at, offset in offsets.items()}
+        return {self._partitions[at]: offset for at, offset in offsets.items()}
 
     async def read(self) -> list[tuple[Partition, Any]]:
-        """Return the next records, none after a while. Kafka's client waits for a broker that is away."""
+        """Return the next records, none after a while. Kafka's client waits for an unreachable broker."""
         batch = await self._consumer.getmany(timeout_ms=WAIT_MS, max_records=500)
-        return [(self._places[at], record) for at, records in batch.items() for record in records]
+        return [(self._partitions[at], record) for at, records in batch.items() for record in records]
 
     async def close(self) -> None:
         with contextlib.suppress(TimeoutError):
@@ -154,18 +154,12 @@ def _forbidden(profile: Profile) -> RegistaError:
     )
 
 
-def _check_readable(topics: Collection[str]) -> None:
-    """Raise TopicAuthorizationFailedError unless all topics of services are there: others are not listed."""
-    from aiokafka.errors import TopicAuthorizationFailedError  # noqa: PLC0415
-
-    if missing := {topic_of(service) for service in SERVICES} - set(topics):
-        raise TopicAuthorizationFailedError(missing)
-
-
 async def _started(settings: dict[str, Any]) -> _Reader:
-    from aiokafka import AIOKafkaConsumer, TopicPartition  # noqa: PLC0415
+    from aiokafka import AIOKafkaConsumer  # noqa: PLC0415
 
+    service_of = {topic_of(service): service for service in SERVICES}
     consumer = AIOKafkaConsumer(
+        *service_of,
         **settings,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
@@ -175,14 +169,11 @@ async def _started(settings: dict[str, Any]) -> _Reader:
     try:
         async with asyncio.timeout(SEND_SECONDS):
             await consumer.start()
-            _check_readable(await consumer.topics())
-            places = {
-                TopicPartition(topic_of(service), number): (service, number)
-                for service in SERVICES
-                for number in sorted(consumer.partitions_for_topic(topic_of(service)) or ())
-            }
-            consumer.assign(list(places))
-        return _Reader(consumer, places)
+        partitions = {at: (service_of[at.topic], at.partition) for at in sorted(consumer.assignment())}
+        # A subscription would begin all topics again when one gets another partition.
+        consumer.unsubscribe()
+        consumer.assign(list(partitions))
+        return _Reader(consumer, partitions)
     except BaseException:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP_SECONDS):
