@@ -279,7 +279,8 @@ def owners(stream: str, data: Any) -> frozenset[str]:
 
 def named_models(stream: str, data: Any) -> frozenset[str]:
     """Return the ids of the models that the event names, with that of its stream."""
-    return frozenset(_models(_heads(data), model_of_stream(stream)))
+    heads = _heads(msgspec.Raw(msgspec.json.encode(data)))
+    return frozenset(_models(heads, model_of_stream(stream)))
 
 
 Known = dict[str, dict[str, frozenset[int]]]

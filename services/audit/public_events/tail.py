@@ -30,6 +30,8 @@ MOST_ITEMS, MOST_BYTES = 5_000, 16 * 1024 * 1024
 WAIT_MS = 500
 IDLE = 30.0
 """Seconds without a stream after which the reader is closed."""
+HELD = 10.0
+"""Seconds between tries at a message that fails for an unforeseen reason."""
 FIRST_WAIT, LONGEST_WAIT = 0.02, 0.5
 """Seconds between two looks into the index for an event that is not there yet, then ever longer."""
 
@@ -123,6 +125,10 @@ class Tail:
                     raise_if_cancelled()
                     KAFKA.report(error)
                     await asyncio.sleep(1)
+                except Exception:  # streams wait; the seal must not
+                    raise_if_cancelled()
+                    log.exception("the newest public events cannot be read: tried again")
+                    await asyncio.sleep(HELD)
         finally:
             self.stopping = True
             self._notify()

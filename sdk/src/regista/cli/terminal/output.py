@@ -85,8 +85,8 @@ def print_table(items: Sequence[Mapping[str, Any]], columns: Sequence[Column], *
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, gap // 2))
     for (title, _), one in zip(columns, widths, strict=True):
         table.add_column(title, overflow="fold", width=one)
-    for row in cells[1:]:
-        table.add_row(*row)
+    for line in cells[1:]:
+        table.add_row(*line)
     console(width=sum(widths) + between).print(table)
 
 
