@@ -418,6 +418,6 @@ async def test_a_kafka_user_who_may_not_read_is_named(
 async def test_unverified_callers_get_no_stream(services: Services, service: Running) -> None:
     async with httpx.AsyncClient(base_url=service.url) as client:
         assert (await client.get("/v1/public-events")).status_code == 401
-    nobody = await services.people.person("nobody")
-    async with service.client(nobody) as client:
+    without_role = await services.people.person("eve")
+    async with service.client(without_role) as client:
         assert (await client.get("/v1/public-events")).status_code == 403

@@ -252,3 +252,25 @@ def test_follow_ends_with_the_error_that_ended_it(service: EventService, tmp_pat
 def test_lines_and_a_bookmark_exclude_each_other(service: EventService, tmp_path: Path) -> None:
     shown = regista(service, tmp_path, "events", "tail", "-n", "2", "--bookmark", str(tmp_path / "b"))
     assert shown.exit_code == 2
+
+
+def test_the_program_in_the_documents_runs_as_it_stands(
+    service: EventService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program = (Path(__file__).parents[3] / "docs" / "events.md").read_text("utf-8")
+    program = program.partition("```python\n")[2].partition("```")[0]
+    settings = {
+        "URL": service.url,
+        "API_KEY": "rg_a_b",
+        "CACHE_DIR": str(tmp_path),
+        "CONFIG": str(tmp_path / "none"),
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(f"REGISTA_{name}", value)
+    monkeypatch.chdir(tmp_path)
+    service.events = [
+        event(0, type="regista.registry.VersionPromoted.v1", data={"environment": "production"})
+    ]
+    exec(compile(program, "docs/events.md", "exec"), {})  # noqa: S102 - it is ours
+    assert capsys.readouterr().out == "VersionPromoted fraud.scoring production\n"
+    assert service.requests[0][0]["type"] == "RolledBack,VersionPromoted"
