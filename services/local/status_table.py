@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from dataclasses import asdict, fields
 
 from rich.table import Table
 from rich.text import Text
 
-from regista.cli.terminal.output import console, one_line, say
+from regista.cli.terminal.output import as_csv, as_json, as_yaml, console, one_line, say
 from services.local.status import Part, Status
 from shared.foundation.topics import topic_of
 
@@ -41,6 +42,17 @@ def show(status: Status) -> None:
         )
     for what, why in status.unknown.items():
         say(f"how far {what} are behind is unknown: {why}", fg="yellow")
+
+
+def written(status: Status, form: str) -> str:
+    """Return the status as JSON or YAML, the processes as CSV, or their names."""
+    if form in {"json", "yaml"}:
+        whole = asdict(status) | {"ready": status.ready}
+        return as_json(whole) if form == "json" else as_yaml(whole)
+    if form == "name":
+        return "\n".join(one_line(part.name) for part in status.parts)
+    columns = [(field.name, field.name) for field in fields(Part)]
+    return as_csv([asdict(part) for part in status.parts], columns)
 
 
 def _print(table: Table) -> None:

@@ -242,6 +242,29 @@ def test_each_format_is_one_of_lines(service: EventService, tmp_path: Path) -> N
     assert regista(service, tmp_path, *tail, "-o", "yaml").output.count("\n---\n") == 7
 
 
+def test_types_may_be_one_list(service: EventService, tmp_path: Path) -> None:
+    followed(service, tmp_path, types="VersionPromoted, RolledBack")
+    assert service.requests[0][0]["type"] == "RolledBack,VersionPromoted"
+
+
+def test_no_events_are_said_to_be_none(service: EventService, tmp_path: Path) -> None:
+    service.events = []
+    shown = regista(service, tmp_path, "events", "tail")
+    assert (shown.exit_code, shown.stdout) == (0, "")
+    assert "there are no such events" in shown.stderr
+    assert regista(service, tmp_path, "events", "tail", "--json").output == ""
+
+
+@pytest.mark.parametrize("form", ["", "json", "yaml", "csv", "name", "wide"])
+def test_hostile_events_are_printed_harmlessly(service: EventService, tmp_path: Path, form: str) -> None:
+    hostile = "\x1b]0;pwned\x07\x1b[2J\u202egnp\u2066\u200b\x7f\x85\u2028\rx"
+    service.events = [event(0, data={"model": hostile, "reason": hostile, hostile: [hostile]})]
+    tail = ("events", "tail", "--since", "2026-03-01")
+    shown = regista(service, tmp_path, *tail, *(["-o", form] if form else [])).output
+    assert shown
+    assert all(c.isprintable() or c in "\n\t" for c in shown)
+
+
 def test_follow_ends_with_the_error_that_ended_it(service: EventService, tmp_path: Path) -> None:
     service.end = "key_ended"
     shown = regista(service, tmp_path, "events", "follow", "--since", "2026-03-01", "--json")

@@ -141,6 +141,8 @@ def _show(session: Session, found: Iterable[Any]) -> None:
         for line in show(event, first):
             say(line)
         first = False
+    if first and session.for_people:
+        say("there are no such events: --since TIME looks further into the past", err=True)
 
 
 def _as_json(event: Any, _first: bool) -> Iterator[str]:

@@ -154,7 +154,8 @@ def selection(
     since: datetime | str | None, model: str | None, namespace: str | None, types: Any, *, follow: bool
 ) -> Selection:
     """Return what a caller wants. Raises Invalid for a cursor, time or type that there is not."""
-    named = [types] if isinstance(types, str) else list(types)
+    listed = [types] if isinstance(types, str) else list(types)
+    named = [part.strip() for one in listed for part in one.split(",") if part.strip()]
     if wrong := [problem for one in named if (problem := problem_of_type(one))]:
         raise Invalid(
             "unknown_event_type",
