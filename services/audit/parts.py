@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from regista.wire.keys import SigningKey
 from services.audit.export.process import Exports
 from services.audit.export.stores import HistoryStore
-from services.audit.public_events.streams import PublicEvents
+from services.audit.public_events.feeds import PublicEvents
 from services.audit.verification.verifier import Verifier
 
 
@@ -15,7 +15,7 @@ from services.audit.verification.verifier import Verifier
 class Parts:
     """`key` signs checkpoints. `store` takes exported files; it is None where the log is not exported.
 
-    `public_events` are the streams of public events that callers have open.
+    `public_events` are the feeds of public events that callers have open.
     """
 
     key: SigningKey

@@ -11,7 +11,7 @@ from services.audit.api import ROUTES
 from services.audit.export.process import Exports
 from services.audit.leader import follow_log
 from services.audit.parts import Parts
-from services.audit.public_events.streams import Limits, PublicEvents
+from services.audit.public_events.feeds import Limits, PublicEvents
 from services.audit.published.guard import Published
 from services.audit.settings import AuditSettings
 from services.audit.verification.verifier import Verifier, check_invariants
@@ -62,7 +62,7 @@ def signing_key(settings: Settings) -> SigningKey:
 def process(app: App) -> Process:
     """Return what this service runs."""
     key, settings = signing_key(app.settings), AuditSettings.extending(app.settings)
-    events = PublicEvents(Limits(settings.event_streams, settings.event_streams_of_caller))
+    events = PublicEvents(Limits(settings.event_feeds, settings.event_feeds_of_caller))
     verifier = Verifier(key, settings.verify_all_every)
     parts = Parts(key, verifier, Exports(settings), settings.store(), events)
     return Process(

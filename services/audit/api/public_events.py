@@ -1,4 +1,4 @@
-"""Stream the public events of all services to callers who cannot or need not read Kafka."""
+"""Send the public events of all services to callers who cannot or need not read Kafka."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from regista.wire.event_stream import LONGEST_CURSOR, BadCursor, position_of
+from regista.wire.event_feed import LONGEST_CURSOR, BadCursor, position_of
 from regista.wire.event_types import name_of, problem_of_type
 from services.audit import queries
 from services.audit.moments import beginning
 from services.audit.parts import Parts
+from services.audit.public_events.feeds import Feed, Wanted
 from services.audit.public_events.response import HEADERS, EventStream
-from services.audit.public_events.streams import Stream, Wanted
 from services.audit.shapes import SINCE, Moment
 from shared.deciding.access import namespace_of
 from shared.deciding.decider import NotFound, Unprocessable
@@ -60,16 +60,16 @@ class PublicEvent(BaseModel):
     data: dict[str, Any]
 
 
-async def stream_public_events(call: Call[None, PublicEventsQuery]) -> Response:
-    """Stream the events that the caller may read, in the order of each stream, each at least once."""
+async def feed_public_events(call: Call[None, PublicEventsQuery]) -> Response:
+    """Send the events that the caller may read, in the order of each stream, each at least once."""
     call.require_any_role()
     wanted = await _wanted(call)
     if call.request.method == "HEAD":
         return Response(None, 200, HEADERS)
     events, subject = call.app.parts_as(Parts).public_events, call.actor.subject
     events.limits.enter(subject)
-    stream = Stream(call.app, events, call.actor, wanted)
-    return EventStream(stream.frames(), lambda: events.limits.leave(subject))
+    feed = Feed(call.app, events, call.actor, wanted)
+    return EventStream(feed.frames(), lambda: events.limits.leave(subject))
 
 
 async def _wanted(call: Call[None, PublicEventsQuery]) -> Wanted:
@@ -121,7 +121,7 @@ ROUTES = (
     Route(
         "GET",
         "/v1/public-events",
-        stream_public_events,
+        feed_public_events,
         "The public events of all services, as server-sent events",
         query=PublicEventsQuery,
         response=PublicEvent,

@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 
 from regista.wire.cloudevents import NotACloudEvent, utc
-from regista.wire.event_stream import Partition, to_json
+from regista.wire.event_feed import Partition, to_json
 from services.audit import queries
 from services.audit.domain.audience import About, Audience, about
 from services.audit.domain.reading import SHARED_STREAMS, is_uuid

@@ -37,7 +37,7 @@ def frame(cursor: str, data: bytes = b"", kind: str = "") -> bytes:
 
 
 def end_frame(cursor: str, code: str, detail: str) -> bytes:
-    """Return the last event of a stream: why it ends, and what the caller does next."""
+    """Return the last event of a feed: why it ends, and what the caller does next."""
     return frame(cursor, msgspec.json.encode({"code": code, "detail": detail}), "end")
 
 
@@ -66,7 +66,7 @@ class EventStream(Response):
                     task.cancel()
                 await asyncio.wait({sending, gone})
             if not sending.cancelled() and (error := sending.exception()) is not None:
-                log.error("a stream of events failed", exc_info=error)
+                log.error("a feed of events failed", exc_info=error)
         finally:
             self._close()
 

@@ -1,4 +1,4 @@
-"""Read the newest public events once in a process, for all of its streams.
+"""Read the newest public events once in a process, for all of its feeds.
 
 While no caller follows the events, nothing is read.
 """
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import asyncpg
 from prometheus_client import Gauge
 
-from regista.wire.event_stream import Position, is_behind
+from regista.wire.event_feed import Position, is_behind
 from services.audit.public_events.locating import Item, located
 from services.audit.public_events.topics import Topics
 from shared.foundation.outages import KAFKA, POSTGRES
@@ -26,10 +26,10 @@ from shared.messaging.kafka_errors import KAFKA_ERRORS
 log = logging.getLogger(__name__)
 
 MOST_ITEMS, MOST_BYTES = 5_000, 16 * 1024 * 1024
-"""Newest events that a process keeps for its streams. A stream that is further behind reads Kafka itself."""
+"""Newest events that a process keeps for its feeds. A feed that is further behind reads Kafka itself."""
 WAIT_MS = 500
 IDLE = 30.0
-"""Seconds without a stream after which the reader is closed."""
+"""Seconds without a feed after which the reader is closed."""
 HELD = 10.0
 """Seconds between tries at a message that fails for an unforeseen reason."""
 FIRST_WAIT, LONGEST_WAIT = 0.02, 0.5
@@ -86,12 +86,12 @@ class Newest:
 
 
 class Tail:
-    """Fills `newest` while there is a stream. `stopping` is true when the process ends."""
+    """Fills `newest` while there is a feed. `stopping` is true when the process ends."""
 
     def __init__(self) -> None:
         self.newest = Newest()
         self.stopping = False
-        self._streams = 0
+        self._feeds = 0
         self._wanted = asyncio.Event()
         self._changed = asyncio.Event()
 
@@ -107,12 +107,12 @@ class Tail:
     @contextlib.contextmanager
     def followed(self) -> Iterator[None]:
         """Read for as long as the block lasts."""
-        self._streams += 1
+        self._feeds += 1
         self._wanted.set()
         try:
             yield
         finally:
-            self._streams -= 1
+            self._feeds -= 1
 
     async def run(self, app: App) -> None:
         """Read for the life of the process. Wait while Kafka is unavailable."""
@@ -125,7 +125,7 @@ class Tail:
                     raise_if_cancelled()
                     KAFKA.report(error)
                     await asyncio.sleep(1)
-                except Exception:  # streams wait; the seal must not
+                except Exception:  # feeds wait; the seal must not
                     raise_if_cancelled()
                     log.exception("the newest public events cannot be read: tried again")
                     await asyncio.sleep(HELD)
@@ -148,7 +148,7 @@ class Tail:
         loop = asyncio.get_running_loop()
         unused_since: float | None = None
         while True:
-            if self._streams:
+            if self._feeds:
                 unused_since = None
             elif unused_since is None:
                 unused_since = loop.time()

@@ -9,7 +9,7 @@ from datetime import datetime
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from prometheus_client import Counter
 
-from regista.wire.event_stream import SERVICES, Partition, Position
+from regista.wire.event_feed import SERVICES, Partition, Position
 from shared.foundation.settings import Settings
 from shared.foundation.topics import topic_of
 from shared.identity.access_view import AccessView

@@ -22,7 +22,7 @@ from regista.errors import Forbidden
 from regista.following.over_http import Frame, frames
 from regista.wire.cloudevents import CloudEvent, to_kafka
 from regista.wire.dsse import sign
-from regista.wire.event_stream import cursor_of
+from regista.wire.event_feed import cursor_of
 from regista.wire.keys import SigningKey
 from shared.deciding.access import KeyRevoked, RoleRevoked
 from shared.foundation.settings import Settings
@@ -266,7 +266,7 @@ async def test_one_caller_may_have_ten_streams(services: Services, service: Runn
         streams = [await open_.enter_async_context(streaming(service, key)) for _ in range(10)]
         await asyncio.gather(*map(begun, streams))
         answer = await client.get("/v1/public-events")
-        assert (answer.status_code, answer.json()["code"]) == (429, "too_many_streams")
+        assert (answer.status_code, answer.json()["code"]) == (429, "too_many_feeds")
         await begun(await open_.enter_async_context(streaming(service, other)))
 
     async def has_room() -> bool:

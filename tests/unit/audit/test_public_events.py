@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from immutables import Map
 
-from regista.wire.event_stream import Partition, Position, is_behind
+from regista.wire.event_feed import Partition, Position, is_behind
 from services.audit.domain.audience import Audience, about
 from services.audit.public_events.locating import Item
 from services.audit.public_events.tail import Newest

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from regista.wire.cloudevents import CloudEvent
 from regista.wire.dsse import SigningKey, generate_signing_key, sign
-from regista.wire.event_stream import cursor_of, position_of, to_json
+from regista.wire.event_feed import cursor_of, position_of, to_json
 
 KEY = generate_signing_key("service:registry")
 

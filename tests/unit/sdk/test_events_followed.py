@@ -247,7 +247,7 @@ def test_types_may_be_one_list(service: EventService, tmp_path: Path) -> None:
     assert service.requests[0][0]["type"] == "RolledBack,VersionPromoted"
 
 
-def test_no_events_are_said_to_be_none(service: EventService, tmp_path: Path) -> None:
+def test_that_there_are_no_events_is_stated(service: EventService, tmp_path: Path) -> None:
     service.events = []
     shown = regista(service, tmp_path, "events", "tail")
     assert (shown.exit_code, shown.stdout) == (0, "")

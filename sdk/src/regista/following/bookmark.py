@@ -10,7 +10,7 @@ import msgspec
 
 from regista.errors import Invalid
 from regista.local_errors import writing
-from regista.wire.event_stream import BadCursor, position_of
+from regista.wire.event_feed import BadCursor, position_of
 
 SAVE_EVERY = 0.2
 """Seconds between two writes of the file while events come: after a crash these may come again."""

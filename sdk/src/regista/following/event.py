@@ -12,7 +12,7 @@ import msgspec
 
 from regista.errors import Invalid
 from regista.wire.cloudevents import CloudEvent, NotACloudEvent, utc
-from regista.wire.event_stream import BadCursor, cursor_of, position_of, to_json
+from regista.wire.event_feed import BadCursor, cursor_of, position_of, to_json
 from regista.wire.event_types import name_of, problem_of_type
 
 _NOWHERE = cursor_of({})

@@ -9,7 +9,7 @@ from typing import Any
 
 from regista.wire.cloudevents import CloudEvent, NotACloudEvent, utc
 from regista.wire.dsse import BadSignature, key_id_of, verify
-from regista.wire.event_stream import SERVICES
+from regista.wire.event_feed import SERVICES
 
 READ_AGAIN = 600.0
 """Seconds after which the keys are read again: one may have been declared compromised."""

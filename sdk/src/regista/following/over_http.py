@@ -16,7 +16,7 @@ from regista.client.transport import Transport
 from regista.errors import Invalid, RegistaError, Unauthorized, Unavailable
 from regista.following.event import Selection
 from regista.wire.cloudevents import CloudEvent, NotACloudEvent
-from regista.wire.event_stream import from_json
+from regista.wire.event_feed import from_json
 
 log = logging.getLogger("regista")
 
@@ -90,7 +90,7 @@ async def over_http(
             if not connected or (not asked.follow and attempt >= max(1, patience.attempts)):
                 raise _unreachable(e) from None
             if not attempt:
-                log.warning("the stream of events was interrupted (%s): connecting again", _short(e))
+                log.warning("the feed of events was interrupted (%s): connecting again", _short(e))
         await asyncio.sleep(max(0.05, min(LONGEST_PAUSE, patience.pause(attempt, None))))
         attempt += 1
 
@@ -99,13 +99,13 @@ async def _connection(transport: Transport, asked: Selection, cursor: str) -> As
     headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": cursor} if cursor else {})
     async with transport.download("audit", "/public-events", headers, asked.query()) as answer:
         if not answer.headers.get("content-type", "").startswith("text/event-stream"):
-            raise Unavailable("not_regista", f"{answer.request.url} did not answer a stream of events")
+            raise Unavailable("not_regista", f"{answer.request.url} did not answer a feed of events")
         async for frame in frames(answer.aiter_bytes()):
             yield frame
 
 
 def _finished(frame: Frame) -> bool:
-    """Return whether the stream has ended for good; False where it goes on after connecting again.
+    """Return whether the feed has ended for good; False where it goes on after connecting again.
 
     Raises what ended it.
     """
@@ -139,4 +139,4 @@ def _short(error: Exception) -> str:
 def _unreachable(error: Exception) -> Exception:
     if isinstance(error, RegistaError):
         return error
-    return Unavailable("unreachable", f"the stream of events broke off ({type(error).__name__})")
+    return Unavailable("unreachable", f"the feed of events broke off ({type(error).__name__})")

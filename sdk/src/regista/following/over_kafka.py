@@ -18,7 +18,7 @@ from regista.errors import Forbidden, Invalid, NotConfigured, RegistaError, Unav
 from regista.following.event import Selection
 from regista.publishing.kafka import SEND_SECONDS, STOP_SECONDS, connection
 from regista.wire.cloudevents import CloudEvent, NotACloudEvent, from_kafka
-from regista.wire.event_stream import (
+from regista.wire.event_feed import (
     SERVICES,
     Partition,
     Position,

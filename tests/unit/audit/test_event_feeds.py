@@ -1,4 +1,4 @@
-"""One stream of public events: what it sends of the newest events, and how it ends."""
+"""One feed of public events: what it sends of the newest events, and how it ends."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from regista.wire.event_stream import Position, position_of
+from regista.wire.event_feed import Position, position_of
 from services.audit.domain.audience import Audience
+from services.audit.public_events.feeds import Feed, Limits, PublicEvents, Wanted
 from services.audit.public_events.locating import Item
-from services.audit.public_events.streams import Limits, PublicEvents, Stream, Wanted
 from services.audit.public_events.tail import Newest
 from shared.deciding.access import (
     IdentityCreated,
@@ -68,8 +68,8 @@ class House:
         ]
         self.newest.add(items, {PARTITION: first + len(items)})
 
-    def stream(self, **wanted: Any) -> AsyncGenerator[bytes]:
-        return Stream(self.app, self.events, Actor("ann", method="api-key:k1"), Wanted(**wanted)).frames()
+    def feed(self, **wanted: Any) -> AsyncGenerator[bytes]:
+        return Feed(self.app, self.events, Actor("ann", method="api-key:k1"), Wanted(**wanted)).frames()
 
 
 async def numbers(frames: AsyncGenerator[bytes], count: int) -> list[Any]:
@@ -93,7 +93,7 @@ async def begun(frames: AsyncGenerator[bytes]) -> Position:
 async def test_a_stream_begins_at_the_present_and_names_its_position() -> None:
     house = House()
     house.add("fraud", "fraud")
-    frames = house.stream()
+    frames = house.feed()
     assert await begun(frames) == {PARTITION: 2}
     house.add("fraud")
     assert await numbers(frames, 1) == [2]
@@ -103,7 +103,7 @@ async def test_a_stream_begins_at_the_present_and_names_its_position() -> None:
 async def test_a_position_in_the_newest_events_needs_no_kafka() -> None:
     house = House()
     house.add("fraud", "crm", "fraud", "fraud")
-    frames = house.stream(position={PARTITION: 1})
+    frames = house.feed(position={PARTITION: 1})
     await begun(frames)
     assert await numbers(frames, 2) == [2, 3]
     await frames.aclose()
@@ -113,7 +113,7 @@ async def test_a_role_that_is_revoked_hides_what_is_kept_already() -> None:
     house = House()
     house.happens(RoleGranted("ann", "viewer", "crm"))
     house.add("crm", "fraud", "crm", "fraud")
-    frames = house.stream(position={PARTITION: 0})
+    frames = house.feed(position={PARTITION: 0})
     await begun(frames)
     assert await numbers(frames, 1) == [0]
     house.happens(RoleRevoked("ann", "viewer", "crm"))
@@ -125,7 +125,7 @@ async def test_a_role_that_is_revoked_hides_what_is_kept_already() -> None:
 async def test_a_key_that_ended_ends_the_stream_before_the_next_event(event: Any) -> None:
     house = House()
     house.add("fraud", "fraud")
-    frames = house.stream(position={PARTITION: 0})
+    frames = house.feed(position={PARTITION: 0})
     await begun(frames)
     assert await numbers(frames, 1) == [0]
     house.happens(event)
@@ -135,7 +135,7 @@ async def test_a_key_that_ended_ends_the_stream_before_the_next_event(event: Any
 async def test_a_stream_that_falls_behind_ends_with_the_position_of_what_was_sent() -> None:
     house = House(most_items=3)
     house.add("fraud", "fraud")
-    frames = house.stream(position={PARTITION: 0})
+    frames = house.feed(position={PARTITION: 0})
     await begun(frames)
     assert await numbers(frames, 1) == [0]
     house.add(*["fraud"] * 10)
@@ -148,7 +148,7 @@ async def test_a_stream_that_falls_behind_ends_with_the_position_of_what_was_sen
 async def test_a_stopping_process_and_a_stopped_log_end_streams() -> None:
     house = House()
     for stop, code in ((_stops, "stopping"), (_log_stops, "log_stopped")):
-        frames = house.stream()
+        frames = house.feed()
         await begun(frames)
         stop(house)
         assert await numbers(frames, 1) == [code]
@@ -167,7 +167,7 @@ async def test_types_are_selected() -> None:
     house = House()
     house.add("fraud")
     house.add("fraud", type_="regista.registry.RolledBack.v1")
-    frames = house.stream(position={PARTITION: 0}, types=frozenset({"RolledBack"}))
+    frames = house.feed(position={PARTITION: 0}, types=frozenset({"RolledBack"}))
     await begun(frames)
     assert await numbers(frames, 1) == [1]
     await frames.aclose()
@@ -176,10 +176,10 @@ async def test_types_are_selected() -> None:
 def test_streams_are_limited_by_caller_and_in_all() -> None:
     limits = Limits(most=2, most_of_caller=1)
     limits.enter("ann")
-    with pytest.raises(Problem, match="You have 1 streams"):
+    with pytest.raises(Problem, match="You have 1 feeds"):
         limits.enter("ann")
     limits.enter("bob")
-    with pytest.raises(Problem, match="2 streams of events are open"):
+    with pytest.raises(Problem, match="2 feeds of events are open"):
         limits.enter("eve")
     limits.leave("ann")
     limits.enter("eve")

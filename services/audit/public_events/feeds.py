@@ -1,4 +1,4 @@
-"""Stream the public events to one caller: from a position in the past, then as they come."""
+"""Send the public events to one caller: from a position in the past, then as they come."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from prometheus_client import Gauge
 
-from regista.wire.event_stream import Position, cursor_of, is_behind, merged
+from regista.wire.event_feed import Position, cursor_of, is_behind, merged
 from regista.wire.event_types import name_of
 from services.audit.public_events.locating import Item, located
 from services.audit.public_events.response import RETRY, end_frame, frame
@@ -30,15 +30,15 @@ from shared.messaging.kafka_errors import KAFKA_ERRORS
 log = logging.getLogger(__name__)
 
 HEARTBEAT = 15.0
-"""Seconds after which a stream without events sends the cursor alone."""
+"""Seconds after which a feed without events sends the cursor alone."""
 LOOK_EVERY = 2.0
 """Seconds between two looks whether the caller's key is still valid, while there is no event."""
 PAGE = 100
 READ_MS = 500
 AT_A_TIME = 4
-"""Streams of a process that read the past at the same time; each has a client of Kafka. Others wait."""
+"""Feeds of a process that read the past at the same time; each has a client of Kafka. Others wait."""
 
-OPEN = Gauge("regista_audit_event_streams", "Streams of public events that are open in this process")
+OPEN = Gauge("regista_audit_event_feeds", "Feeds of public events that are open in this process")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Wanted:
     """What a caller wants.
 
     Events of a model (its id), of a namespace and those below it, of types (names), recorded since a time;
-    each "" or None for all. `position` is where to begin, None: at the present. Without `follow` the stream
+    each "" or None for all. `position` is where to begin, None: at the present. Without `follow` the feed
     ends at the present.
     """
 
@@ -67,8 +67,8 @@ class Wanted:
         )
 
 
-class Ended(Exception):  # noqa: N818 - how a stream ends, not a fault
-    """The stream ends. `code` and `detail` state why, and what the caller does next."""
+class Ended(Exception):  # noqa: N818 - how a feed ends, not a fault
+    """The feed ends. `code` and `detail` state why, and what the caller does next."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
@@ -89,26 +89,26 @@ KEY_ENDED = Ended("key_ended", "The API key is revoked or expired, or its owner 
 
 @dataclass(slots=True)
 class Limits:
-    """The open streams, in all and by caller."""
+    """The open feeds, in all and by caller."""
 
     most: int
     most_of_caller: int
     open: Counter[str] = field(default_factory=Counter)
 
     def enter(self, subject: str) -> None:
-        """Count one more stream. Raises Problem 429 when there are too many."""
+        """Count one more feed. Raises Problem 429 when there are too many."""
         if self.open[subject] >= self.most_of_caller:
             raise Problem(
                 429,
-                "too_many_streams",
-                f"You have {self.most_of_caller} streams of events open here: close one, then connect again.",
+                "too_many_feeds",
+                f"You have {self.most_of_caller} feeds of events open here: close one, then connect again.",
                 {"retry-after": "5"},
             )
         if self.open.total() >= self.most:
             raise Problem(
                 429,
-                "too_many_streams",
-                f"{self.most} streams of events are open here: connect again later.",
+                "too_many_feeds",
+                f"{self.most} feeds of events are open here: connect again later.",
                 {"retry-after": "5"},
             )
         self.open[subject] += 1
@@ -123,15 +123,15 @@ class Limits:
 
 @dataclass(slots=True)
 class PublicEvents:
-    """The streams of this process. `past`: who reads the past waits for one of AT_A_TIME turns."""
+    """The feeds of this process. `past`: who reads the past waits for one of AT_A_TIME turns."""
 
     limits: Limits
     tail: Tail = field(default_factory=Tail)
     past: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_A_TIME))
 
 
-class Stream:
-    """One stream. `frames` is what is sent; it ends with an event `end` that states why."""
+class Feed:
+    """One feed. `frames` is what is sent; it ends with an event `end` that states why."""
 
     def __init__(self, app: App, events: PublicEvents, actor: Actor, wanted: Wanted) -> None:
         self._app, self._events, self._tail = app, events, events.tail
@@ -285,7 +285,7 @@ class Stream:
         return cursor_of(self._position) if self._begun else ""
 
     def _check(self) -> AccessState:
-        """Return the caller's present roles. Raises Ended when the stream must end."""
+        """Return the caller's present roles. Raises Ended when the feed must end."""
         if self._tail.stopping:
             raise STOPPING
         if reason := self._app.standing.reason:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from regista.wire.cloudevents import CloudEvent, NotACloudEvent
 from regista.wire.dsse import generate_signing_key, sign, verify
-from regista.wire.event_stream import (
+from regista.wire.event_feed import (
     SERVICES,
     BadCursor,
     cursor_of,

@@ -1,4 +1,4 @@
-"""The public events as a stream: positions and their cursors, and events as JSON (structured CloudEvents).
+"""The public events as a feed: positions and their cursors, and events as JSON (structured CloudEvents).
 
 A position is the next offset of each partition of each service's topic. Its text, the cursor, is opaque to
 callers; over HTTP and from Kafka it is the same.
@@ -27,7 +27,7 @@ Position = dict[Partition, int]
 
 
 class BadCursor(ValueError):  # noqa: N818 - names what the text is
-    """The text is no cursor of a stream of events."""
+    """The text is no cursor of a feed of events."""
 
 
 def topic_of(service: str) -> str:
@@ -53,12 +53,12 @@ def position_of(cursor: str) -> Position:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         offsets = msgspec.json.decode(raw, type=dict[str, list[int]])
     except (binascii.Error, ValueError) as e:
-        raise BadCursor(f"{cursor!r:.60} is no cursor of a stream of events") from e
+        raise BadCursor(f"{cursor!r:.60} is no cursor of a feed of events") from e
     for service, of_service in offsets.items():
         if service not in SERVICES or len(of_service) > MOST_PARTITIONS:
-            raise BadCursor(f"{cursor!r:.60} is no cursor of a stream of events")
+            raise BadCursor(f"{cursor!r:.60} is no cursor of a feed of events")
         if any(not 0 <= offset < 2**63 for offset in of_service):
-            raise BadCursor(f"{cursor!r:.60} is no cursor of a stream of events")
+            raise BadCursor(f"{cursor!r:.60} is no cursor of a feed of events")
     return {
         (service, number): offset
         for service, of_service in offsets.items()
