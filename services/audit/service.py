@@ -11,6 +11,7 @@ from services.audit.api import ROUTES
 from services.audit.export.process import Exports
 from services.audit.leader import follow_log
 from services.audit.parts import Parts
+from services.audit.public_events.feeds import Limits, PublicEvents
 from services.audit.published.guard import Published
 from services.audit.settings import AuditSettings
 from services.audit.verification.verifier import Verifier, check_invariants
@@ -61,7 +62,9 @@ def signing_key(settings: Settings) -> SigningKey:
 def process(app: App) -> Process:
     """Return what this service runs."""
     key, settings = signing_key(app.settings), AuditSettings.extending(app.settings)
-    parts = Parts(key, Verifier(key, settings.verify_all_every), Exports(settings), settings.store())
+    events = PublicEvents(Limits(settings.event_feeds, settings.event_feeds_of_caller))
+    verifier = Verifier(key, settings.verify_all_every)
+    parts = Parts(key, verifier, Exports(settings), settings.store(), events)
     return Process(
         SERVICE,
         routes=ROUTES,
@@ -69,6 +72,7 @@ def process(app: App) -> Process:
         background=[
             partial(follow_log, key=key, published=Published(key, settings.copies())),
             parts.verifier.run,
+            events.tail.run,
             *([parts.exports.run] if parts.store else []),
         ],
         checks={"sealing": check_sealing, "invariants": check_verified},

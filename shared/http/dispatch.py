@@ -157,7 +157,7 @@ class Application:
             return
         finally:
             seconds = time.perf_counter() - began
-            if serving.compiled is not None and status:
+            if serving.compiled is not None and status and not serving.compiled.route.event_stream:
                 serving.compiled.observe(status, seconds)
             access_log.write(serving.served, status, seconds)
 
