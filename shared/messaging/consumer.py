@@ -26,11 +26,11 @@ from shared.identity.access_view import AccessView
 from shared.log.transact import Transactor, WriterDied
 from shared.messaging.acknowledging import acknowledge, partition_of
 from shared.messaging.answers import answer_signer
+from shared.messaging.authenticity import Ignored, Refused, verified
 from shared.messaging.dead_letters import DeadLetters
 from shared.messaging.kafka import Handler, Malformed, Prepare, Received, Record, Subscription
 from shared.messaging.kafka_errors import KAFKA_ERRORS
 from shared.messaging.outage_reports import report_outage
-from shared.messaging.verification import Ignored, Refused, verified
 
 log = logging.getLogger(__name__)
 
