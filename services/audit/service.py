@@ -10,10 +10,10 @@ from services.audit import index_writer, sealing
 from services.audit.api import ROUTES
 from services.audit.export.process import Exports
 from services.audit.leader import follow_log
+from services.audit.log_verification.verifier import Verifier, check_invariants
 from services.audit.parts import Parts
 from services.audit.published.guard import Published
 from services.audit.settings import AuditSettings
-from services.audit.verification.verifier import Verifier, check_invariants
 from shared.deciding.events import EventTypes
 from shared.deciding.service import Service
 from shared.foundation.settings import Settings, SettingsWrong
