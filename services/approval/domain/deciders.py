@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from services.approval.domain import approving, override, policy, promotion, publishing
+from services.approval.domain import approving, override, policy, policy_publication, promotion
 from services.approval.domain.gate import GATE, GateCommand
 from services.approval.domain.policy import POLICIES, POLICY
 from services.approval.domain.review import REVIEW, Comment, RemindAfterReview
@@ -22,7 +22,7 @@ FOLDS: tuple[Fold[Any, Any], ...] = (POLICY, POLICIES, GATE, REVIEW)
 
 DECIDERS: dict[type, Decider[Any, Any, Any] | Joint[Any]] = {
     **policy.DECIDERS,
-    **publishing.DECIDERS,
+    **policy_publication.DECIDERS,
     **dict.fromkeys(get_args(GateCommand), GATE),
     **promotion.DECIDERS,
     **approving.DECIDERS,

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from services.approval.domain import approving, gate, override, policy, promotion, publishing, review
+from services.approval.domain import approving, gate, override, policy, policy_publication, promotion, review
 from services.approval.domain.deciders import FOLDS as ALL_FOLDS
 from services.approval.domain.gate_kinds import Gate
 from services.approval.domain.policy import Policy, PublishPolicy
@@ -120,7 +120,7 @@ class World:
         others = [policy.stream_of(other) for other in self.state(policy.ALL).names]
         streams = Streams({name: self.state(name) for name in (stream, policy.ALL, *others)})
         command = PublishPolicy(name, policy_, **{"by": "root", **more})
-        return self.append(publishing.publish(command, streams))
+        return self.append(policy_publication.publish(command, streams))
 
     def confirm(self, name: str, by: str, revision: int | None = None, **names: tuple[str, ...]) -> list[Any]:
         """`names`: printed names by subject."""
@@ -132,7 +132,7 @@ class World:
             name, at, Person(by, names.get(by, ())), Person(proposer, names.get(proposer, ()))
         )
         streams = self.with_people(Streams({stream: self.state(stream)}), by, proposer)
-        return self.append(publishing.confirm(command, streams))
+        return self.append(policy_publication.confirm(command, streams))
 
     def gates(
         self,
