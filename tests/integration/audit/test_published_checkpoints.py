@@ -10,10 +10,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from click.testing import CliRunner
 
-from regista.cli import root
-from regista.client.transport import Transport
 from regista.wire.checkpoint import opened
 from regista.wire.keys import generate_signing_key
 from regista.wire.merkle import inclusion_ranges, leaf_hash, verify_inclusion
@@ -218,28 +215,6 @@ def read_text(file: str) -> str:
 
 def write_text(file: str, text: str) -> None:
     Path(file).write_text(text, "utf-8")
-
-
-@pytest.fixture
-def regista(tmp_path: Path, service: Running, auditor: str, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The command line beside the service."""
-
-    async def url_of(_self: Any, _service: str) -> str:
-        return service.url
-
-    monkeypatch.setattr(Transport, "url_of", url_of)
-    settings = {
-        "REGISTA_URL": service.url,
-        "REGISTA_API_KEY": auditor,
-        "REGISTA_CONFIG": str(tmp_path / "none"),
-    }
-
-    async def call(*words: str, code: int = 0) -> Any:
-        result = await asyncio.to_thread(CliRunner().invoke, root, list(words), env=settings)
-        assert result.exit_code == code, result.output + result.stderr
-        return result
-
-    return call
 
 
 async def test_an_auditor_keeps_checks_proves_and_witnesses_from_the_command_line(
