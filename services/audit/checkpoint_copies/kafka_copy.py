@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from regista.wire.checkpoint import Checkpoint
-from services.audit.published.copies import CopyUnavailable
+from services.audit.checkpoint_copies.copies import CopyUnavailable
 from shared.foundation.settings import Settings
 from shared.foundation.topics import CHECKPOINTS
 from shared.messaging.kafka import connection, start_producer, stop_client

@@ -10,19 +10,16 @@ from typing import Any
 
 import asyncpg
 import pytest
-from click.testing import CliRunner
 
-from regista.cli import root
-from regista.client.transport import Transport
 from regista.wire.checkpoint import opened
 from regista.wire.keys import generate_signing_key
 from regista.wire.merkle import inclusion_ranges, leaf_hash, verify_inclusion
 from services.audit import index_writer, tiles
+from services.audit.checkpoint_copies.copies import Copy, StoreCopy
+from services.audit.checkpoint_copies.guard import Contradicted, PublishedCheckpoints
+from services.audit.checkpoint_copies.kafka_copy import KafkaCopy
 from services.audit.export.stores import DiskStore, HistoryStore
 from services.audit.leader import follow_log
-from services.audit.published.copies import Copy, StoreCopy
-from services.audit.published.guard import Contradicted, Published
-from services.audit.published.kafka_copy import KafkaCopy
 from services.audit.sealing import SealedPage, Sealer
 from shared.deciding.events import START, Cursor
 from shared.foundation.settings import Settings
@@ -84,7 +81,7 @@ async def sealed_whole(audit: Audit, sealer: Sealer) -> None:
 
 async def signed_with(audit: Audit, key: Any, *copies: Copy) -> int:
     """Seal and sign with a new process, and return how many events its log checkpoint covers."""
-    published = Published(key, copies)
+    published = PublishedCheckpoints(key, copies)
     sealer = Sealer(key, published)
     try:
         await sealed_whole(audit, sealer)
@@ -134,7 +131,7 @@ async def test_a_process_that_runs_on_compares_with_its_own_last_checkpoint(
     log: Log, audit: Audit, database: Any, audit_key: Any, statements: Any
 ) -> None:
     await three_events(log)
-    published = Published(audit_key)
+    published = PublishedCheckpoints(audit_key)
     sealer = Sealer(audit_key, published)
     await sealed_whole(audit, sealer)
     assert await sealer.sign(audit.connection)
@@ -218,28 +215,6 @@ def read_text(file: str) -> str:
 
 def write_text(file: str, text: str) -> None:
     Path(file).write_text(text, "utf-8")
-
-
-@pytest.fixture
-def regista(tmp_path: Path, service: Running, auditor: str, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The command line beside the service."""
-
-    async def url_of(_self: Any, _service: str) -> str:
-        return service.url
-
-    monkeypatch.setattr(Transport, "url_of", url_of)
-    settings = {
-        "REGISTA_URL": service.url,
-        "REGISTA_API_KEY": auditor,
-        "REGISTA_CONFIG": str(tmp_path / "none"),
-    }
-
-    async def call(*words: str, code: int = 0) -> Any:
-        result = await asyncio.to_thread(CliRunner().invoke, root, list(words), env=settings)
-        assert result.exit_code == code, result.output + result.stderr
-        return result
-
-    return call
 
 
 async def test_an_auditor_keeps_checks_proves_and_witnesses_from_the_command_line(

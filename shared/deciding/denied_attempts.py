@@ -60,6 +60,6 @@ def evolve(state: DeniedState, event: AttemptsDenied) -> DeniedState:
     return DeniedState(hour, recorded | {_key(event)})
 
 
-DENIALS: Decider[RecordDenied, AttemptsDenied, DeniedState] = Decider(
+DENIED_ATTEMPTS: Decider[RecordDenied, AttemptsDenied, DeniedState] = Decider(
     "denied", DeniedState(), evolve, decide=decide
 )

@@ -9,9 +9,9 @@ import asyncpg
 import pytest
 
 from regista.wire.keys import SigningKey
+from services.audit.log_verification.pages import PRODUCTION, SEALED, STREAMS
+from services.audit.log_verification.verifier import Report, Verifier
 from services.audit.sealing import Sealer
-from services.audit.verification.pages import PRODUCTION, SEALED, STREAMS
-from services.audit.verification.verifier import Report, Verifier
 from shared.foundation.postgres import connect_pool
 from tests.integration.audit.conftest import MODEL, STREAM, Audit, Log, promoted, published, registered
 

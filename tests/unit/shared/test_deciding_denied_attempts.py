@@ -9,7 +9,7 @@ from functools import reduce
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.deciding.denials import DENIALS, DeniedState, RecordDenied, hour_of
+from shared.deciding.denied_attempts import DENIED_ATTEMPTS, DeniedState, RecordDenied, hour_of
 from shared.deciding.events import AttemptsDenied, EventTypes, encode
 
 NOW = datetime(2026, 11, 29, 17, 30, tzinfo=UTC)
@@ -17,12 +17,12 @@ TRIED = AttemptsDenied("eve", "role_missing", "POST /x", hour_of(NOW), 1, NOW, N
 
 
 def folded(*events: AttemptsDenied) -> DeniedState:
-    return reduce(DENIALS.evolve, events, DENIALS.initial)
+    return reduce(DENIED_ATTEMPTS.evolve, events, DENIED_ATTEMPTS.initial)
 
 
 def test_the_first_attempt_of_an_hour_is_recorded_once_by_all_replicas() -> None:
-    assert DENIALS.decide(RecordDenied(TRIED, opening=True), DENIALS.initial) == [TRIED]
-    assert DENIALS.decide(RecordDenied(TRIED, opening=True), folded(TRIED)) == []
+    assert DENIED_ATTEMPTS.decide(RecordDenied(TRIED, opening=True), DENIED_ATTEMPTS.initial) == [TRIED]
+    assert DENIED_ATTEMPTS.decide(RecordDenied(TRIED, opening=True), folded(TRIED)) == []
 
 
 def test_another_rule_action_model_or_hour_is_another_attempt() -> None:
@@ -32,12 +32,12 @@ def test_another_rule_action_model_or_hour_is_another_attempt() -> None:
         replace(TRIED, model_id="m"),
         replace(TRIED, hour=TRIED.hour + timedelta(hours=1)),
     ):
-        assert DENIALS.decide(RecordDenied(other, opening=True), folded(TRIED)) == [other]
+        assert DENIED_ATTEMPTS.decide(RecordDenied(other, opening=True), folded(TRIED)) == [other]
 
 
 def test_the_rest_of_an_hour_is_recorded_whatever_was_before() -> None:
     rest = replace(TRIED, count=41)
-    assert DENIALS.decide(RecordDenied(rest, opening=False), folded(TRIED)) == [rest]
+    assert DENIED_ATTEMPTS.decide(RecordDenied(rest, opening=False), folded(TRIED)) == [rest]
 
 
 def test_the_state_keeps_the_newest_hour_only() -> None:

@@ -20,9 +20,9 @@ from services.audit import queries, tiles
 from services.audit.domain.checked import INDEXED_COLUMNS, column_faults, index_fault
 from services.audit.domain.production import champion_of, production_faults, serving_faults
 from services.audit.domain.reading import Stored, read
+from services.audit.log_verification import decided
+from services.audit.log_verification.people import deciders, identities
 from services.audit.sealing import edge_of
-from services.audit.verification import decided
-from services.audit.verification.people import deciders, identities
 from shared.deciding.events import Cursor
 
 STREAMS, SEALED, CHECKPOINTS, PRODUCTION = "I2-streams", "I2-sealed", "I4-checkpoints", "I9-production"

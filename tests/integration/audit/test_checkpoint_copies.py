@@ -13,17 +13,17 @@ import pytest
 
 from regista.wire.checkpoint import Checkpoint, signed
 from regista.wire.keys import generate_signing_key
+from services.audit.checkpoint_copies.copies import CopyUnavailable
+from services.audit.checkpoint_copies.guard import Contradicted, PublishedCheckpoints
+from services.audit.checkpoint_copies.kafka_copy import PAGE, KafkaCopy
 from services.audit.leader import follow_log
-from services.audit.published.copies import CopyUnavailable
-from services.audit.published.guard import Contradicted, Published
-from services.audit.published.kafka_copy import PAGE, KafkaCopy
 from services.audit.sealing import Sealer
 from shared.foundation.postgres import leadership
 from shared.foundation.settings import Settings
 from shared.http.app import App
 from tests.integration.approval.conftest import until_true
 from tests.integration.audit.conftest import Audit, Log
-from tests.integration.audit.test_published import disk, sealed_whole, three_events
+from tests.integration.audit.test_published_checkpoints import disk, sealed_whole, three_events
 
 KEY = generate_signing_key("service:audit")
 
@@ -80,7 +80,7 @@ async def test_while_a_copy_is_unavailable_events_are_sealed_and_signed_afterwar
     copies = tmp_path / "copies"
     await three_events(log)
     app = App("audit", Settings(database_url=database.url("audit")))
-    task = asyncio.create_task(follow_log(app, audit_key, Published(audit_key, [disk(copies)])))
+    task = asyncio.create_task(follow_log(app, audit_key, PublishedCheckpoints(audit_key, [disk(copies)])))
     try:
         await until_true(lambda: audit.connection.fetchval("SELECT max(size) = 3 FROM audit.checkpoints"))
         aside = tmp_path / "aside"
@@ -108,7 +108,7 @@ async def test_two_leaders_of_two_copies_of_one_database_cannot_both_go_on(
 ) -> None:
     """As after a failover to a replica that lacked events, while the former primary still runs."""
     await three_events(log)
-    first = Sealer(audit_key, Published(audit_key, [disk(tmp_path)]))
+    first = Sealer(audit_key, PublishedCheckpoints(audit_key, [disk(tmp_path)]))
     await sealed_whole(audit, first)
     await first.sign(audit.connection)
     head = await audit.connection.fetchrow("SELECT origin, size FROM audit.tree")
@@ -127,7 +127,7 @@ async def test_a_process_that_leads_no_more_withdraws_that_it_waits_for_copies(
     await three_events(log)
     app = App("audit", Settings(database_url=database.url("audit")))
     copy = KafkaCopy(Settings(kafka_bootstrap="127.0.0.1:9"))
-    following = asyncio.create_task(follow_log(app, audit_key, Published(audit_key, [copy])))
+    following = asyncio.create_task(follow_log(app, audit_key, PublishedCheckpoints(audit_key, [copy])))
 
     async def waits() -> bool:
         return "copies" in app.readiness.reasons.get("published", "")

@@ -14,8 +14,8 @@ import msgspec
 
 from regista.wire.merkle import Tree
 from services.audit import tiles
+from services.audit.log_verification.pages import RULES, Findings, LogState, Position, Tally
 from services.audit.sealing import edge_of
-from services.audit.verification.pages import RULES, Findings, LogState, Position, Tally
 from shared.deciding.events import START, Cursor
 from shared.foundation.postgres import lock_key
 

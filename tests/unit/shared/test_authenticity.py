@@ -14,6 +14,7 @@ from regista.wire.keys import SigningKey, generate_signing_key
 from regista.wire.limits import DATA_BYTES
 from shared.deciding.events import Actor
 from shared.identity.access_view import Signer
+from shared.messaging.authenticity import Ignored, Refused, UnknownKey, Verdict, judge
 from shared.messaging.kafka import (
     Handler,
     Malformed,
@@ -22,7 +23,6 @@ from shared.messaging.kafka import (
     by_publishers,
     by_service,
 )
-from shared.messaging.verification import Ignored, Refused, UnknownKey, Verdict, judge
 
 
 @dataclass

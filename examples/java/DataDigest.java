@@ -7,7 +7,7 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 
-/** The digest of a table, form 2 (data-digest.md): columns of Long, Double or String; null is missing. */
+/** The digest of a table, form 2 (docs/data-digest.md): columns of Long, Double or String; null is missing. */
 public final class DataDigest {
 
     static byte[] sha256(byte[]... pieces) throws Exception {

@@ -11,7 +11,7 @@ from regista.wire.checkpoint import BadCheckpoint, Checkpoint, opened, unverifie
 from regista.wire.keys import SigningKey
 from regista.wire.merkle import Tree, consistency_ranges, verify_consistency
 from services.audit import tiles
-from services.audit.published.copies import Copy
+from services.audit.checkpoint_copies.copies import Copy
 
 CONTRADICTED = Gauge(
     "regista_audit_contradicted", "1 while the log contradicts a published log checkpoint: nothing is signed"
@@ -34,7 +34,7 @@ class Contradicted(Exception):  # noqa: N818
         self.what = what
 
 
-class Published:
+class PublishedCheckpoints:
     """What audit published: the last log checkpoint of this process, and the copies outside the database.
 
     A log checkpoint is stored in every copy before it is stored in the database and served.

@@ -56,7 +56,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class GateState:
+class VersionGates:
     """What approval has noted of a version (or of a model) and decided about it.
 
     `noted`: the newest revision of each foreign stream. `evaluations`: oldest first; registry accepts at most
@@ -100,7 +100,7 @@ def verdict_key(stage: str, promotion_id: str | None) -> str:
     return promotion_id or stage
 
 
-def decide(command: NoteModel | NoteVersion, state: GateState) -> Sequence[Noted]:
+def decide(command: NoteModel | NoteVersion, state: VersionGates) -> Sequence[Noted]:
     """Return the note to store, or nothing.
 
     Nothing is stored for an older revision than the one noted, and for registry's answer to approval's own
@@ -122,10 +122,10 @@ def decide(command: NoteModel | NoteVersion, state: GateState) -> Sequence[Noted
     return [command.note]
 
 
-GateCommand = NoteModel | NoteVersion
+NoteCommand = NoteModel | NoteVersion
 
 
-def evolve(state: GateState, event: GateEvent | Noted) -> GateState:
+def evolve(state: VersionGates, event: GateEvent | Noted) -> VersionGates:
     match event:
         case Noted():
             source = event.source
@@ -163,7 +163,7 @@ def evolve(state: GateState, event: GateEvent | Noted) -> GateState:
             assert_never(event)
 
 
-def _evolve_noted(state: GateState, note: Noted, event: Any) -> GateState:
+def _evolve_noted(state: VersionGates, note: Noted, event: Any) -> VersionGates:
     match event:
         case noted.ModelEvent():
             return replace(state, model=facts.model_facts(state.model or ModelFacts(), event))
@@ -215,9 +215,9 @@ def _evolve_noted(state: GateState, note: Noted, event: Any) -> GateState:
 
 
 def _promotion(
-    state: GateState,
+    state: VersionGates,
     event: noted.PromotionRequested | noted.PromotionRefused | noted.VersionPromoted | noted.PromotionSpent,
-) -> GateState:
+) -> VersionGates:
     id_ = event.promotion_id or ""
     match event:
         case noted.PromotionRequested():
@@ -236,7 +236,7 @@ def _promotion(
             assert_never(event)
 
 
-def _registered(state: GateState, note: Noted, event: noted.VersionRegistered) -> GateState:
+def _registered(state: VersionGates, note: Noted, event: noted.VersionRegistered) -> VersionGates:
     evaluations = newest((*facts.claimed(event), *state.evaluations))
     return replace(
         state,
@@ -246,14 +246,14 @@ def _registered(state: GateState, note: Noted, event: noted.VersionRegistered) -
     )
 
 
-def _closed(state: GateState, promotion_id: str, status: PromotionStatus) -> GateState:
+def _closed(state: VersionGates, promotion_id: str, status: PromotionStatus) -> VersionGates:
     promotion = state.promotions.get(promotion_id)
     if promotion is None:
         return state
     return replace(state, promotions=state.promotions.set(promotion_id, replace(promotion, status=status)))
 
 
-def evidence_of(gate: GateState, model: GateState, environment: str = DEFAULT_ENVIRONMENT) -> Evidence:
+def evidence_of(gate: VersionGates, model: VersionGates, environment: str = DEFAULT_ENVIRONMENT) -> Evidence:
     """Return the facts of the version and its model, and the champion of the environment.
 
     Raises ValueError when the version has not been noted.
@@ -282,12 +282,12 @@ def evidence_of(gate: GateState, model: GateState, environment: str = DEFAULT_EN
     )
 
 
-def may_validate(gate: GateState) -> bool:
+def may_validate(gate: VersionGates) -> bool:
     """Return whether the gates of stage Validated can be checked and their verdict still matters."""
     return gate.version is not None and gate.version.stage == "Staging" and not gate.waits_for
 
 
-def is_open(gate: GateState) -> bool:
+def is_open(gate: VersionGates) -> bool:
     """Return whether assessing the gates may lead to an event.
 
     When it is False for a state that was read under lock, the message that makes it True comes later, and its
@@ -296,4 +296,6 @@ def is_open(gate: GateState) -> bool:
     return may_validate(gate) or bool(gate.promotions)
 
 
-GATE: Decider[GateCommand, GateEvent | Noted, GateState] = Decider("gate", GateState(), evolve, decide=decide)
+VERSION_GATES: Decider[NoteCommand, GateEvent | Noted, VersionGates] = Decider(
+    "gate", VersionGates(), evolve, decide=decide
+)

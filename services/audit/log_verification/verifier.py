@@ -14,10 +14,10 @@ from prometheus_client import Gauge
 
 from regista.wire.keys import SigningKey
 from services.audit import queries
+from services.audit.log_verification import runs
+from services.audit.log_verification.pages import PRODUCTION, RULES, LogState, check_page, log_state
+from services.audit.log_verification.runs import Part, Run
 from services.audit.tiles import NotTiled
-from services.audit.verification import runs
-from services.audit.verification.pages import PRODUCTION, RULES, LogState, check_page, log_state
-from services.audit.verification.runs import Part, Run
 from shared.foundation.outages import POSTGRES
 from shared.foundation.postgres import CONNECTION_ERRORS, leadership
 from shared.foundation.postgres_errors import raise_if_cancelled

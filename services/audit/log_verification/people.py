@@ -11,7 +11,7 @@ from services.audit import queries
 from services.audit.domain.independence import Identities
 from services.audit.domain.reading import key_of
 from services.audit.domain.without_people import after_reviews, without_people
-from services.audit.verification import decided
+from services.audit.log_verification import decided
 
 NEWEST = 500
 """The number of newest events of each type that the exceptions are found in."""

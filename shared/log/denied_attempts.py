@@ -16,7 +16,14 @@ from datetime import UTC, datetime
 from prometheus_client import Counter
 
 from shared.deciding.decider import RuleBroken
-from shared.deciding.denials import MOST_DETAIL, MOST_TARGET, UNKNOWN, RecordDenied, hour_of, stream_of
+from shared.deciding.denied_attempts import (
+    MOST_DETAIL,
+    MOST_TARGET,
+    UNKNOWN,
+    RecordDenied,
+    hour_of,
+    stream_of,
+)
 from shared.deciding.events import Actor, AttemptsDenied
 from shared.deciding.submission import Cause, Outcome, Submission
 from shared.foundation.outages import POSTGRES
@@ -51,7 +58,7 @@ class _Counted:
     opened: bool = False
 
 
-class Denials:
+class DeniedAttempts:
     """The denied attempts of this process that are not recorded yet."""
 
     def __init__(
