@@ -110,6 +110,8 @@ class Route:
     `public`: the route needs no API key.
     `streams`: the endpoint reads the body itself with `call.stream()` and sets its own limit.
     `limit` is the maximum size of a body in bytes, `timeout` the time limit in seconds.
+    `event_stream`: the answer are server-sent events, each with JSON of the type `response`. It lasts until
+    the caller leaves, so its time is not measured.
     `also` are statuses that it answers beside `status` and those that every such route has.
     `former` are paths that it had before: they are served with the header Deprecation, and not documented.
     """
@@ -128,6 +130,7 @@ class Route:
     content_etag: bool = field(default=False, kw_only=True)
     public: bool = field(default=False, kw_only=True)
     streams: bool = field(default=False, kw_only=True)
+    event_stream: bool = field(default=False, kw_only=True)
     limit: int = field(default=BODY_LIMIT, kw_only=True)
     timeout: float = field(default=30.0, kw_only=True)
     also: Sequence[int] = field(default=(), kw_only=True)

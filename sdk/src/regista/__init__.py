@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from regista.client.profile import Profile, read_profile
     from regista.client.sync_client import Client, Publication, load, publish
     from regista.errors import Refused, RegistaError
+    from regista.following.event import Event
     from regista.loading.loaded import Loaded
     from regista.publishing.publication import Registered
     from regista.publishing.tracking import Run, capture
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AsyncClient",
     "Client",
+    "Event",
     "Loaded",
     "Profile",
     "Publication",
@@ -40,6 +42,7 @@ __version__ = "0.1.0"
 _MODULES = {
     "AsyncClient": "client.async_client",
     "Client": "client.sync_client",
+    "Event": "following.event",
     "Loaded": "loading.loaded",
     "Profile": "client.profile",
     "Publication": "client.sync_client",

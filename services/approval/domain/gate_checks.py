@@ -5,7 +5,6 @@ Write rules positively (`value >= bound`), so that a missing value and NaN deny.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal
@@ -14,9 +13,7 @@ from regista.wire.signature import incompatibilities
 from services.approval.domain.comparison import comparable, is_independent, measured, primary_metric
 from services.approval.domain.evidence import Evidence
 from services.approval.domain.noted import Evaluation
-
-_DURATION = re.compile(r"([1-9][0-9]{0,6})(s|m|h|d)", re.ASCII)
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+from shared.deciding.durations import parse_duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +112,10 @@ class Manual:
 
 
 def duration(text: str) -> timedelta:
-    """Parse `45s`, `30m`, `12h` or `7d`. Raises ValueError."""
-    if not (found := _DURATION.fullmatch(text)):
-        raise ValueError(f"{text!r} is no duration; write a number and one of s, m, h, d, as in 7d")
-    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+    """Return the time that people get. Raises ValueError where it is no duration, or none is left."""
+    if not (seconds := parse_duration(text)):
+        raise ValueError(f"{text!r} leaves no time; write a longer duration, as in 7d")
+    return timedelta(seconds=seconds)
 
 
 def metadata_complete(_p: MetadataComplete, e: Evidence) -> Finding:

@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 
 from regista.wire.merkle import Range, consistency_ranges, inclusion_ranges
-from services.audit import shapes, tiles
+from services.audit import proof_queries, shapes, tiles
 from services.audit.parts import Parts
 from services.audit.sealing import verifier
 from shared.deciding.decider import NotFound, Unprocessable
@@ -16,19 +16,6 @@ from shared.http.problems import Problem
 from shared.http.routes import Call, PageQuery, Route
 
 AUDITOR = "auditor"
-
-TREE = "SELECT origin, size FROM audit.tree"
-
-CHECKPOINTS = (
-    "SELECT size, root, note, signed_at FROM audit.checkpoints WHERE size < $1 ORDER BY size DESC LIMIT $2"
-)
-
-# A leaf with the bytes it stands for, as the log has them now.
-LEAF = """
-SELECT s.leaf, e.bytes FROM audit.sealed s
-LEFT JOIN log.events e ON e.service = s.service AND e.stream = s.stream AND e.revision = s.revision
-WHERE s.leaf_index = $1
-"""
 
 
 async def get_log_checkpoints(call: Call[None, PageQuery]) -> dict[str, Any]:
@@ -38,17 +25,17 @@ async def get_log_checkpoints(call: Call[None, PageQuery]) -> dict[str, Any]:
     log.
     """
     call.require(AUDITOR, "")
-    tree = await call.app.pool.fetchrow(TREE)
+    origin, tree_size = await proof_queries.tree(call.app.pool)
     (below,) = call.query.after(int) or (2**63 - 1,)
-    rows = await call.app.pool.fetch(CHECKPOINTS, below, call.query.page_size)
+    rows = await proof_queries.checkpoints(call.app.pool, below, call.query.page_size)
     items = [
         {"size": r["size"], "root": r["root"].hex(), "note": r["note"], "signed_at": r["signed_at"]}
         for r in rows
     ]
     return {
-        "origin": tree["origin"],
-        "tree_size": tree["size"],
-        "verifier_key": verifier(tree["origin"], call.app.parts_as(Parts).key),
+        "origin": origin,
+        "tree_size": tree_size,
+        "verifier_key": verifier(origin, call.app.parts_as(Parts).key),
         "items": items,
         "next_page_token": call.query.next_token(rows, "size"),
     }
@@ -63,7 +50,7 @@ async def get_inclusion(call: Call[None, shapes.InclusionQuery]) -> dict[str, An
             f"The tree of size {size} has the leaves 0 to {size - 1}: name one of them, or a larger `size`.",
         )
     proof = await _proof(call.app.pool, inclusion_ranges(index, size))
-    row = await call.app.pool.fetchrow(LEAF, index)
+    row = await proof_queries.leaf(call.app.pool, index)
     if row is None:
         raise NotFound(
             "unknown_leaf",
@@ -93,7 +80,7 @@ async def get_consistency(call: Call[None, shapes.ConsistencyQuery]) -> dict[str
 async def _size(call: Call[Any, Any], size: int | None) -> int:
     """Return the size of the tree that a proof is about: all sealed leaves where none is named."""
     call.require(AUDITOR, "")
-    sealed: int = (await call.app.pool.fetchrow(TREE))["size"]
+    _, sealed = await proof_queries.tree(call.app.pool)
     if size is not None and size > sealed:
         raise NotFound(
             "unknown_tree",

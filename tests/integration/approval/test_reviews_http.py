@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from shared.http.dispatch import Table
-from shared.log.denials import Denials
+from shared.log.denied_attempts import DeniedAttempts
 
 POLICY = {
     "stages": {
@@ -85,14 +85,14 @@ WHERE type = 'AttemptsDenied' ORDER BY who, code
 async def test_attempts_to_approve_against_the_rules_are_recorded_with_their_model(
     desk, people, request_promotion
 ):
-    denials = desk.app.denials = Denials(desk.app.transactor.submit, "approval")
+    denied_attempts = desk.app.denied_attempts = DeniedAttempts(desk.app.transactor.submit, "approval")
     await request_promotion()
     assert (await approve(desk, "carl", 1)).json()["code"] == "own_work"
     assert (await approve(desk, "carl", 1)).json()["code"] == "own_work"
     assert (await approve(desk, "eve", 1)).json()["code"] == "role_missing"
     assert (await approve(desk, "zoe", 1)).status_code == 404
     assert (await approve(desk, "ann", 9)).status_code == 412
-    await denials.record(ending=True)
+    await denied_attempts.record(ending=True)
     rows = [tuple(row) for row in await desk.app.pool.fetch(RECORDED)]
     assert [(who, model, count) for who, code, model, count in rows] == [
         ("ann", "m", "1"),

@@ -15,10 +15,10 @@ import pytest
 
 from regista.wire.digests import FileEntry, manifest_digest
 from services.artifact.projections import DELETE, VERIFY
+from services.artifact.stored_bytes import verify
 from services.artifact.stores import ObjectChanged, StoreUnavailable
 from services.artifact.stores.disk import DiskStore
 from services.artifact.stores.s3 import S3Store
-from services.artifact.verification import verify
 from tests.integration.artifact.conftest import digest_of, manifest, pieces, sum_of, without_etag
 from tests.integration.artifact.copier import Job
 

@@ -10,8 +10,8 @@ import pytest
 from services.artifact import queries
 from services.artifact.projections import CHECK, DELETE, DISCARD, UPLOAD, VERIFY
 from services.artifact.service import SERVICE
+from services.artifact.stored_bytes import verify
 from services.artifact.stores import NoSuchObject
-from services.artifact.verification import verify
 from shared.log import projector
 from tests.integration.artifact.conftest import digest_of, manifest, pieces, sum_of, whole, without_etag
 

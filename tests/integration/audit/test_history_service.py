@@ -4,7 +4,6 @@ and as files that others query.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import uuid
@@ -16,10 +15,7 @@ from typing import Any
 import duckdb
 import httpx
 import pytest
-from click.testing import CliRunner
 
-from regista.cli import root
-from regista.client.transport import Transport
 from regista.exported_history import verify
 from regista.wire.history import FOLDER
 from tests.integration.audit.conftest import Audit, Log
@@ -251,29 +247,6 @@ async def test_a_replica_killed_while_it_exports_is_followed_by_another(
     verified = verify(copied(store, tmp_path / "copy"), [key])
     assert (verified.faults, verified.gaps) == ([], [])
     assert verified.events >= 88
-
-
-@pytest.fixture
-def regista(service: Running, auditor: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Return a call of the command line against the service."""
-
-    async def url_of(_self: Any, _service: str) -> str:
-        return service.url
-
-    monkeypatch.setattr(Transport, "url_of", url_of)
-    settings = {
-        "REGISTA_URL": service.url,
-        "REGISTA_API_KEY": auditor,
-        "REGISTA_CONFIG": str(tmp_path / "none"),
-        "REGISTA_USAGE_WINDOW": "0",
-    }
-
-    async def call(*words: str, code: int = 0) -> Any:
-        result = await asyncio.to_thread(CliRunner().invoke, root, list(words), env=settings)
-        assert result.exit_code == code, result.output + result.stderr
-        return result
-
-    return call
 
 
 async def test_the_command_line_exports_copies_lists_and_verifies(

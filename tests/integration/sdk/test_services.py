@@ -403,7 +403,9 @@ def test_a_person_is_shown_by_name_until_it_is_erased_and_the_log_names_the_acto
         assert client.names([subject]) == {subject: None}
         events = until(
             lambda: (
-                (found := client.events(f"access-{subject}")) and found[-1]["type"] == "NameErased" and found
+                (found := client.stored_events(f"access-{subject}"))
+                and found[-1]["type"] == "NameErased"
+                and found
             )
         )
     admin = house.run("admin", "access", "identity", "list")

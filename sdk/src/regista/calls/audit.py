@@ -43,7 +43,7 @@ class AuditCalls(Requests):
         """Return what was in production at a time (RFC 3339, or the end of a day in UTC), or is now."""
         return dict(await self._get("audit", "/as-of", model=model, environment=environment, at=at_time))
 
-    async def events(
+    async def stored_events(
         self, stream: str | None = None, limit: int | None = None, *, correlation_id: str | None = None
     ) -> list[Json]:
         """Return the stored events of a stream, or of one correlation id."""

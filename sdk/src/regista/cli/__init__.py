@@ -42,6 +42,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     },
     "Audit and operations": {
         "timeline": "The events of a model",
+        "events": "What happens to models, as it happens",
         "as-of": "What was in production at a time",
         "cleanup": "Plan, run and explain cleanups; retention",
         "legal-hold": "Place or release a legal hold",

@@ -295,7 +295,7 @@ def events(session: Session, stream: str | None, correlation: str | None, limit:
     if bool(stream) == bool(correlation):
         raise click.UsageError("name a stream or --correlation ID")
     with session.client() as client:
-        found = client.events(stream, limit, correlation_id=correlation)
+        found = client.stored_events(stream, limit, correlation_id=correlation)
         shown = naming(session, client, (subject for event in found for subject in actors(event)))
     columns = [
         ("when", when),

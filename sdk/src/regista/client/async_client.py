@@ -19,6 +19,7 @@ from regista.calls.audit import AuditCalls
 from regista.calls.cleanup import CleanupCalls
 from regista.calls.dead_letters import DeadLetterCalls
 from regista.calls.environments import EnvironmentCalls
+from regista.calls.events import EventCalls
 from regista.calls.models import ModelCalls
 from regista.calls.reports import ReportCalls
 from regista.calls.requests import Json
@@ -50,6 +51,7 @@ _of_parent: list[object] = []
 
 
 class AsyncClient(
+    EventCalls,
     ModelCalls,
     WaitingCalls,
     RolloutCalls,

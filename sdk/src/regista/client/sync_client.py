@@ -9,7 +9,7 @@ import inspect
 import logging
 import os
 import threading
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Mapping
 from functools import update_wrapper
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
@@ -76,6 +76,28 @@ def _publication(
     return call
 
 
+def _iterated(
+    method: Callable[Concatenate[AsyncClient, P], AsyncGenerator[T]],
+) -> Callable[Concatenate[Client, P], Iterator[T]]:
+    def call(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
+        return _items(_called(method, self.asynchronous, *args, **kwargs))
+
+    update_wrapper(call, method)
+    return call
+
+
+def _items(items: AsyncGenerator[T]) -> Iterator[T]:
+    async def following() -> list[T]:
+        return [one] if (one := await anext(items, _END)) is not _END else []  # type: ignore[list-item]
+
+    try:
+        while found := LOOP.run(following()):
+            yield found[0]
+    finally:
+        LOOP.run(items.aclose())
+
+
+_END = object()
 _clients: WeakSet[Client] = WeakSet()
 
 
@@ -115,6 +137,8 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    events = _iterated(AsyncClient.events)
 
     publish = _publication(AsyncClient.publish)
     publish_document = _publication(AsyncClient.publish_document)
@@ -188,7 +212,7 @@ class Client:
 
     timeline = _blocking(AsyncClient.timeline)
     as_of = _blocking(AsyncClient.as_of)
-    events = _blocking(AsyncClient.events)
+    stored_events = _blocking(AsyncClient.stored_events)
     attempts = _blocking(AsyncClient.attempts)
     promotions = _blocking(AsyncClient.promotions)
     denials = _blocking(AsyncClient.denials)

@@ -328,5 +328,11 @@ def environment() -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "platform": f"{platform.system()}-{platform.machine()}".lower(),
-        "packages": {name: metadata.version(name) for name in sorted(imported)},
+        "packages": {name: _version(name) for name in sorted(imported)},
     }
+
+
+@functools.cache
+def _version(distribution: str) -> str:
+    """Return the version that was installed when a run first read it; what is imported stays that version."""
+    return metadata.version(distribution)

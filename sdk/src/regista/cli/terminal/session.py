@@ -17,6 +17,7 @@ from regista.cli.terminal.output import (
     as_csv,
     as_json,
     as_yaml,
+    console,
     one_line,
     print_fields,
     print_table,
@@ -125,10 +126,9 @@ class Session:
         if not sys.stderr.isatty():
             yield
             return
-        from rich.console import Console  # noqa: PLC0415
-        from rich.text import Text  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415 - a pipe needs no rich
 
-        with Console(stderr=True).status(Text(printable(title))):
+        with console(sys.stderr).status(Text(printable(title))):
             yield
 
 
