@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
 from services.cleanup.domain.defaults import DefaultRetentionChanged, DefaultRetentionRemoved
 from services.cleanup.domain.noted import (
     PUBLIC_TYPES,
-    STAGES,
     ModelNamed,
     Serving,
     VersionAdded,
     VersionChanged,
     read_noted,
+    stage_after,
 )
 from services.cleanup.domain.retention_events import (
     RetentionChanged,
@@ -127,6 +128,7 @@ def _noted(noted: Noted) -> list[Change]:
                 "number": data.number,
                 "semver": data.semver or "",
                 "stage": stage,
+                "retired": False,
                 "registered_at": data.recordedtime,
             }
             return [Put(VERSIONS, row)]
@@ -144,19 +146,17 @@ def _noted(noted: Noted) -> list[Change]:
 
 def _version_changed(name: str, data: VersionChanged) -> list[Change]:
     changes: list[Change] = []
-    if name in STAGES and data.production:
-        changes.append(
-            Patch(VERSIONS, {"model_id": data.model_id, "number": data.number}, {"stage": STAGES[name]})
-        )
+    if stage := stage_after(name, data):
+        columns: dict[str, Any] = {"stage": stage} | ({"retired": True} if name == "VersionRetired" else {})
+        changes.append(Patch(VERSIONS, {"model_id": data.model_id, "number": data.number}, columns))
     if name in {"VersionRetired", "RetireRefused"}:
         verdict = "retired" if name == "VersionRetired" else "refused"
         reasons = [{"code": "refused_by_registry", "detail": reason} for reason in data.reasons]
-        columns = {"verdict": verdict, "reasons": reasons}
         changes.append(
             Patch(
                 VERDICTS,
                 {"sweep_id": data.sweep_id, "model_id": data.model_id, "number": data.number},
-                columns,
+                {"verdict": verdict, "reasons": reasons},
             )
         )
         changes.append(Drop(DUE, {"kind": PROPOSE, "key": _version_key(data.model_id, data.number)}))

@@ -89,7 +89,7 @@ ORDER BY model_id, number LIMIT $5
 
 # Each version of a model: its stage, its uses, and the newest verdict on it.
 STANDINGS = """
-SELECT v.number, v.semver, v.stage, v.registered_at, u.total AS uses, u.last_used_at,
+SELECT v.number, v.semver, v.stage, v.retired, v.registered_at, u.total AS uses, u.last_used_at,
   l.verdict, l.rule, l.reasons, l.delete_after, l.sweep_id, l.at
 FROM versions v
 LEFT JOIN uses u ON u.model_id = v.model_id AND u.number = v.number

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, DateTime, Index, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, Index, Integer, MetaData, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from shared.log.due_work import DUE
@@ -31,6 +31,7 @@ VERSIONS = Table(
     Column("number", Integer, primary_key=True),
     Column("semver", Text, nullable=False),
     Column("stage", Text, nullable=False),
+    Column("retired", Boolean, nullable=False),
     Column("registered_at", DateTime(timezone=True), nullable=False),
 )
 

@@ -13,8 +13,6 @@ from services.cleanup.domain.retention_state import Rollout, State
 CANNOT_BE_USED = {"Draft": "draft", "Rejected": "rejected"}
 """Stages in which a version cannot be used, so that it may be retired by age alone."""
 
-RETIRED = "Retired"
-
 
 @dataclass(frozen=True, slots=True)
 class Protection:
@@ -70,7 +68,7 @@ def _can_return(state: State, environment: str, number: int) -> bool:
     version = state.versions.get(number)
     return (
         version is not None
-        and version.stage != RETIRED
+        and not version.retired
         and not version.recalled
         and f"{environment}/{number}" not in state.rolled_back
     )
@@ -85,7 +83,7 @@ def newest(state: State, count: int) -> list[int]:
         if (
             version
             and version.stage not in CANNOT_BE_USED
-            and version.stage != RETIRED
+            and not version.retired
             and not version.recalled
         ):
             found.append(number)
