@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from services.cleanup.domain.defaults import DefaultRetentionChanged, DefaultRetentionRemoved
+from services.cleanup.domain.environments import ENVIRONMENT_CREATED
 from services.cleanup.domain.noted import (
     PUBLIC_TYPES,
     ModelNamed,
@@ -31,9 +32,11 @@ from services.cleanup.domain.waiting_reports import LONGEST_WAIT, ReportGivenUp,
 from services.cleanup.tables import (
     DEFAULTS,
     EARLY,
+    ENVIRONMENTS,
     MODELS,
     NAMES,
     POLICIES,
+    SERVED_IN,
     SWEEPS,
     USES,
     USES_BY_DAY,
@@ -51,6 +54,8 @@ PROPOSE, SWEEP, CHUNK, WAITED = "propose", "sweep", "sweep-chunk", "waited"
 def project(recorded: Recorded) -> Iterable[Change]:
     """Return the row changes of one event."""
     match recorded.event:
+        case Noted(source=source, data=data) if source.type == ENVIRONMENT_CREATED:
+            return [Put(ENVIRONMENTS, {"namespace": data["namespace"], "name": data["name"]})]
         case Noted():
             return _noted(recorded.event)
         case UsageRecorded():
@@ -132,12 +137,14 @@ def _noted(noted: Noted) -> list[Change]:
                 "registered_at": data.recordedtime,
             }
             return [Put(VERSIONS, row)]
-        case Serving() if name == "RolledBack" and data.production:
-            return [
-                Patch(
-                    VERSIONS, {"model_id": data.model_id, "number": data.to_number}, {"stage": "Production"}
-                )
+        case Serving():
+            changes: list[Change] = [
+                Put(SERVED_IN, {"model_id": data.model_id, "environment": data.environment})
             ]
+            if name == "RolledBack" and data.production:
+                version = {"model_id": data.model_id, "number": data.to_number}
+                changes.append(Patch(VERSIONS, version, {"stage": "Production"}))
+            return changes
         case VersionChanged():
             return _version_changed(name, data)
         case _:

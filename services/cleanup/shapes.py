@@ -178,7 +178,7 @@ class Simulation(BaseModel):
 
 
 class Standing(BaseModel):
-    """A version, its uses and the newest verdict on it. `stage` is the registry's; a retired version keeps it.
+    """A version, its uses and the newest verdict on it. `stage` is the registry's, also when it is retired.
 
     `uses` is null when no use was ever reported, `verdict` when no sweep has judged the version.
     """

@@ -112,4 +112,33 @@ EARLY = Table(
     Index("early_by_name", "name"),
 )
 
-TABLES = (MODELS, NAMES, VERSIONS, POLICIES, DEFAULTS, USES, USES_BY_DAY, VERDICTS, SWEEPS, EARLY, DUE)
+# The declared environments, and those in which versions of a model served: what a report of use may name.
+ENVIRONMENTS = Table(
+    "environments",
+    _metadata,
+    Column("namespace", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+)
+
+SERVED_IN = Table(
+    "served_in",
+    _metadata,
+    Column("model_id", Text, primary_key=True),
+    Column("environment", Text, primary_key=True),
+)
+
+TABLES = (
+    MODELS,
+    NAMES,
+    VERSIONS,
+    POLICIES,
+    DEFAULTS,
+    USES,
+    USES_BY_DAY,
+    VERDICTS,
+    SWEEPS,
+    EARLY,
+    ENVIRONMENTS,
+    SERVED_IN,
+    DUE,
+)

@@ -80,12 +80,7 @@ def newest(state: State, count: int) -> list[int]:
     number = state.highest
     while number and len(found) < count:
         version = state.versions.get(number)
-        if (
-            version
-            and version.stage not in CANNOT_BE_USED
-            and not version.retired
-            and not version.recalled
-        ):
+        if version and version.stage not in CANNOT_BE_USED and not version.retired and not version.recalled:
             found.append(number)
         number -= 1
     return found

@@ -11,7 +11,6 @@ from services.registry.domain.serving.environment import (
     EditEnvironment,
     RetireEnvironment,
     full_name,
-    unknown_environment,
 )
 from services.registry.serving import queries
 from services.registry.shapes.environments import (
@@ -26,6 +25,7 @@ from services.registry.shapes.environments import (
 )
 from shared.deciding.access import covers, namespace_of
 from shared.deciding.decider import NotFound
+from shared.deciding.environments import unknown_environment
 from shared.deciding.submission import Permission, Submission
 from shared.http.routes import Call, Reply, Route
 
