@@ -48,7 +48,7 @@ class EditEnvironment:
 
 @dataclass(frozen=True, slots=True)
 class RetireEnvironment:
-    """End an environment. `used_by` names the models that use it now: it is refused for them."""
+    """End an environment. It is refused for the models that use it (`used_by`, as read under its lock)."""
 
     namespace: str
     name: str
