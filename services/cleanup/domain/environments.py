@@ -35,15 +35,24 @@ class NoteEnvironment:
     data: dict[str, Any]
 
 
-def decide(command: NoteEnvironment, noted: int) -> Sequence[Noted]:
-    """Return the note. `noted`: the registry's revision up to which its environments were noted."""
-    if command.source.revision <= noted:
+@dataclass(frozen=True, slots=True)
+class Environments:
+    """`noted` is the revision up to which the registry's environments were noted. Look-ups read the rows."""
+
+    noted: int = 0
+
+
+def decide(command: NoteEnvironment, state: Environments) -> Sequence[Noted]:
+    """Return the note; nothing when it was noted."""
+    if command.source.revision <= state.noted:
         return []
     return [Noted(command.source, command.leaf, command.data)]
 
 
-def evolve(_noted: int, event: Noted) -> int:
-    return event.source.revision
+def evolve(_state: Environments, event: Noted) -> Environments:
+    return Environments(event.source.revision)
 
 
-ENVIRONMENTS: Decider[NoteEnvironment, Noted, int] = Decider("environments", 0, evolve, decide=decide)
+ENVIRONMENTS: Decider[NoteEnvironment, Noted, Environments] = Decider(
+    "environments", Environments(), evolve, decide=decide
+)
