@@ -39,10 +39,14 @@ def file(tmp_path: Path, first: int, suffix: str) -> Path:
     return next((tmp_path / "kept" / FOLDER).glob(f"{first:016d}-*.{suffix}"))
 
 
-def changed(path: Path, **fields: Any) -> bytes:
+def with_fields(path: Path, **fields: Any) -> bytes:
+    return msgspec.json.encode(msgspec.json.decode(path.read_bytes()) | fields)
+
+
+def changed(path: Path, **fields: Any) -> None:
+    content = with_fields(path, **fields)
     path.chmod(0o644)
-    path.write_bytes(msgspec.json.encode(msgspec.json.decode(path.read_bytes()) | fields))
-    return path.read_bytes()
+    path.write_bytes(content)
 
 
 async def compared(audit: Audit, store: DiskStore) -> OfHistory:
@@ -59,8 +63,7 @@ async def test_a_log_that_lacks_exported_events_has_lost_them(
 ) -> None:
     """As after a restore to an earlier time: the store has a file of later leaves."""
     more = {"first": 30, "last": 39, "file": file_name(30, 39), "sealed": 40}
-    manifest = changed(file(tmp_path, 20, "json"), **more)
-    store.put(manifest_name(30, 39), manifest)
+    store.put(manifest_name(30, 39), with_fields(file(tmp_path, 20, "json"), **more))
     store.put(file_name(30, 39), file(tmp_path, 20, "parquet").read_bytes())
     assert (await compared(audit, store)).lost == ["leaves 30 to 39 are exported; the log has sealed 30"]
 
