@@ -3,24 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
 
-import asyncpg
 import pytest
 
-from services.registry.domain.serving.environment import ENVIRONMENTS, RetireEnvironment
-from services.registry.domain.serving.rollback import RollBack
-from services.registry.domain.serving.stop import StopRollout
-from services.registry.look_ups import retirement
-from services.registry.service import SERVICE
 from shared.deciding.decider import RuleBroken
-from shared.deciding.events import Actor
-from shared.deciding.submission import Cause, Permission, Submission
-from shared.foundation.postgres import WakeUp, connect_pool
-from shared.log.transact import Transactor
 from tests.integration.registry.conftest import trained
 
 pytestmark = pytest.mark.servers
@@ -138,60 +125,6 @@ async def test_what_serves_where_is_one_list(registry, senders):
         assert await list_() == [spam, live]
         assert await list_(stopped=True, production=False) == [("team.churn", "staging", 0)]
         assert (await root.post("/environments/staging:retire", json={"reason": "x"})).status_code == 200
-
-
-@dataclass
-class Writer:
-    """A replica's way into the log, without HTTP: both commands are submitted at the same moment."""
-
-    pool: asyncpg.Pool
-    transactor: Transactor
-
-    async def retire(self, name: str) -> Any:
-        command = RetireEnvironment("", name)
-        return await self.transactor.submit(
-            retirement(command, a_cause(), Actor("root"), Permission("admin"), "it is old")
-        )
-
-    async def stop(self, model_id: str, environment: str) -> Any:
-        command = StopRollout(model_id, environment)
-        return await self.transactor.submit(
-            Submission(command, (f"model-{model_id}",), a_cause(), Actor("root"))
-        )
-
-    async def go_back(self, model_id: str, environment: str, to: int) -> Any:
-        command = RollBack(model_id, environment, to)
-        return await self.transactor.submit(
-            Submission(command, (f"model-{model_id}",), a_cause(), Actor("root"), depends_on=(ENVIRONMENTS,))
-        )
-
-    async def is_used_and_retired(self, name: str) -> bool:
-        found: bool = await self.pool.fetchval(
-            "SELECT EXISTS (SELECT FROM environments e JOIN rollouts r ON r.environment = e.name "
-            "WHERE e.name = $1 AND e.retired AND r.champion > 0)",
-            name,
-        )
-        return found
-
-
-def a_cause() -> Cause:
-    return Cause("http/root", str(uuid.uuid4()), b"")
-
-
-@pytest.fixture
-async def writers(registry: Any, database: Any) -> AsyncIterator[list[Writer]]:
-    url = database.url("registry")
-    made, tasks = [], []
-    for _ in range(2):
-        pool, wake_up = await connect_pool(url, schemas=("registry",)), WakeUp(url, "registry")
-        made.append(Writer(pool, Transactor(SERVICE, pool, wake_up)))
-        tasks += [asyncio.create_task(made[-1].transactor.run()), asyncio.create_task(wake_up.run())]
-    yield made
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    for writer in made:
-        await writer.pool.close()
 
 
 @pytest.mark.parametrize("replicas", [1, 2])
