@@ -324,7 +324,8 @@ async def test_what_is_read_under_the_locks_contains_what_another_process_wrote_
         )
         rows = await bank.pool.fetch(
             "SELECT convert_from(bytes, 'UTF8')::json->'data'->>'total' AS total FROM log.events_cleanup "
-            "WHERE stream = 'account-a' AND (tx, seq) < (SELECT tx, seq FROM log.events_cleanup WHERE event_id = $1) "
+            "WHERE stream = 'account-a' AND (tx, seq) < "
+            "(SELECT tx, seq FROM log.events_cleanup WHERE event_id = $1) "
             "ORDER BY tx DESC, seq DESC LIMIT 1",
             outcome.events[0].event_id,
         )

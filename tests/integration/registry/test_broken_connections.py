@@ -6,8 +6,8 @@ Each of these was once reported of an acknowledged command in a run of random fa
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -29,23 +29,12 @@ WHERE usename = 'regista_registry' AND datname = current_database() AND pid <> p
 EVENTS = "SELECT service, stream, revision, tx::text::bigint AS tx, seq, bytes FROM log.events"
 
 
-@contextlib.asynccontextmanager
-async def ending_connections(database: Any) -> AsyncIterator[None]:
-    """End all connections of the registry's role again and again."""
+@pytest.fixture
+async def end_connections(database: Any) -> AsyncIterator[Callable[[], Awaitable[Any]]]:
+    """End all connections of the registry's role."""
     ender = await asyncpg.connect(database.url("registry"))
-
-    async def end() -> None:
-        while True:
-            await ender.execute(END)
-            await asyncio.sleep(0.15)
-
-    task = asyncio.create_task(end())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        await ender.close()
+    yield partial(ender.execute, END)
+    await ender.close()
 
 
 async def promoted(registry: Any, senders: Any, versions: int) -> str:
@@ -71,36 +60,37 @@ async def stored(database: Any) -> list[Any]:
 
 
 async def test_the_rollback_target_of_production_is_never_retired(
-    registry: Any, senders: Any, writers: list[Writer], database: Any
+    registry: Any, senders: Any, writers: list[Writer], database: Any, end_connections: Any
 ) -> None:
     model_id = await promoted(registry, senders, 4)
     one, other = writers
-    async with ending_connections(database):
-        for number in (2, 3, 4):
-            answers = await asyncio.gather(
-                one.switch(model_id, Share(number, 100, "champion")),
-                *(other.submit(retire(n, model_id)) for n in range(1, 5)),
-                return_exceptions=True,
-            )
-            unforeseen = [a for a in answers if isinstance(a, Exception) and not isinstance(a, RuleBroken)]
-            assert unforeseen == []
+    for number in (2, 3, 4):
+        _, *answers = await asyncio.gather(
+            end_connections(),
+            one.switch(model_id, Share(number, 100, "champion")),
+            *(other.submit(retire(n, model_id)) for n in range(1, 5)),
+            return_exceptions=True,
+        )
+        assert [a for a in answers if isinstance(a, Exception) and not isinstance(a, RuleBroken)] == []
     events = await stored(database)
     assert list(nothing_retired_that_is_needed(events)) == []
     assert [*streams_in_order(events), *nothing_twice(events)] == []
 
 
 async def test_an_answered_split_has_its_event_or_was_there_already(
-    registry: Any, senders: Any, writers: list[Writer], database: Any
+    registry: Any, senders: Any, writers: list[Writer], database: Any, end_connections: Any
 ) -> None:
     model_id = await promoted(registry, senders, 2)
-    causes = [a_cause() for _ in range(24)]
+    causes = [a_cause() for _ in range(12)]
 
     async def split(n: int) -> Any:
         shares = (Share(1, 100 - n, "champion"), Share(2, n, "challenger"))
         return await writers[n % 2].switch(model_id, *shares, cause=causes[n - 1])
 
-    async with ending_connections(database):
-        answers = [await split(n) for n in range(1, len(causes) + 1)]
+    answers = []
+    for n in range(1, len(causes) + 1):
+        answer, _ = await asyncio.gather(split(n), end_connections())
+        answers.append(answer)
     there = {event.correlation: event for event in await stored(database) if event.type == "RolloutChanged"}
     for n, (cause, answer) in enumerate(zip(causes, answers, strict=True), 1):
         assert [e["percent"] for e in there[cause.id].data["entries"]] == [100 - n, n]
