@@ -29,7 +29,8 @@ def _float(bits: int, largest: int, nan: int) -> Array:
 
 def _of_pairs(table: Array) -> Array:
     """Return the table of two numbers of 4 bits in one byte."""
-    return table[_CODES & 0x0F] | (table[_CODES >> 4] << 4)
+    pairs: Array = table[_CODES & 0x0F] | (table[_CODES >> 4] << 4)
+    return pairs
 
 
 _FLOAT4 = _float(4, 0x7, 0)
