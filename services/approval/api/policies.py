@@ -8,6 +8,7 @@ import msgspec
 
 from regista.wire.policies import Subject
 from services.approval import queries
+from services.approval.api.decisions import behind
 from services.approval.api.preview import preview
 from services.approval.domain import policy
 from services.approval.domain.policy import ConfirmPolicy, PublishPolicy
@@ -95,7 +96,7 @@ async def confirm_policy(call: Call[ConfirmBody]) -> Reply:
         proposer = proposal["proposed_by"] if proposal else ""
         people = await directory.people(call.app.pool, [me, proposer])
         command = ConfirmPolicy(name, call.body.revision, people[me], people[proposer])
-        reads = tuple(stream_of(subject) for subject in sorted({me, proposer} - {""}))
+        reads = tuple(stream_of(subject) for subject in behind(call, {me, proposer} - {""}))
         streams = (policy.stream_of(name),)
         return Submission(command, streams, cause, call.actor, depends_on=reads, permission=ADMIN)
 

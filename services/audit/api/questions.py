@@ -6,15 +6,16 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from services.audit import queries, shapes
+from services.audit import queries, report_queries, shapes
 from services.audit.domain import as_of, reading
 from services.audit.domain.causal_tree import cause_in_log, forest
 from services.audit.log_verification import runs
 from services.audit.log_verification.pages import SEALED
 from services.audit.moments import beginning, end
 from services.audit.queries import Event
-from shared.deciding.access import namespace_of, permits
+from shared.deciding.access import covers, namespace_of, permits
 from shared.deciding.decider import NotFound, Unprocessable
+from shared.deciding.environments import is_for, unknown_environment
 from shared.http.problems import Problem
 from shared.http.routes import Call, Route
 
@@ -128,6 +129,28 @@ async def indexed_moment(call: Call[Any, Any], given: datetime | date | None) ->
     return at, indexed
 
 
+async def check_environment(call: Call[Any, Any], name: str, namespace: str | None = None) -> None:
+    """Raise NotFound for an environment in which no model of the namespace may ever have served.
+
+    `namespace` is None for any model that the caller may read. Otherwise an empty answer would hide a typo.
+    A log of before environments were declared names none; then any counts.
+    """
+    every = await report_queries.environments(call.app.pool)
+    readable = call.readable()
+    declared = {
+        one
+        for of, one in every
+        if (is_for(of, namespace) if namespace is not None else _touches(of, readable))
+    }
+    if every and name not in declared:
+        raise unknown_environment(name, sorted(declared))
+
+
+def _touches(namespace: str, readable: Sequence[str] | None) -> bool:
+    """Return whether what is declared in a namespace holds for one that is readable, or is in one."""
+    return readable is None or any(is_for(namespace, one) or covers(one, namespace) for one in readable)
+
+
 async def get_as_of(call: Call[None, shapes.AsOfQuery]) -> dict[str, Any]:
     """Return what served in an environment at a moment, who approved it, and on what evidence."""
     model_id, name = await named_model(call, call.query.model)
@@ -143,6 +166,7 @@ async def get_as_of(call: Call[None, shapes.AsOfQuery]) -> dict[str, Any]:
     stream = f"model-{model_id}"
     serving = await queries.serving(call.app.pool, stream, environment, at)
     if not serving:
+        await check_environment(call, environment, namespace_of(name))
         return head | {"since": None, "changed_by": None, "entries": []}
     evidence = {
         entry["number"]: await _evidence(call, stream, entry["number"], environment, at)
