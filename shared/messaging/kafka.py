@@ -1,6 +1,6 @@
 """Declare subscriptions (topic, handlers, allowed signers), and start and stop clients of Kafka.
 
-shared/messaging/verification.py checks what is authentic, shared/messaging/consumer.py runs the handlers, and
+shared/messaging/authenticity.py checks what is authentic, shared/messaging/consumer.py runs the handlers, and
 shared/messaging/dead_letters.py keeps what can never be accepted.
 """
 
