@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from regista.wire.keys import SigningKey
 from services.audit.export.process import Exports
 from services.audit.export.stores import HistoryStore
+from services.audit.log_verification.verifier import Verifier
 from services.audit.public_events.feeds import PublicEvents
-from services.audit.verification.verifier import Verifier
 
 
 @dataclass(frozen=True, slots=True)

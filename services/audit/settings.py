@@ -8,9 +8,9 @@ from typing import Self
 from pydantic import Field
 
 from regista.wire.history import FOLDER
+from services.audit.checkpoint_copies.copies import Copy, StoreCopy
+from services.audit.checkpoint_copies.kafka_copy import KafkaCopy
 from services.audit.export.stores import DiskStore, HistoryStore, S3Store
-from services.audit.published.copies import Copy, StoreCopy
-from services.audit.published.kafka_copy import KafkaCopy
 from shared.foundation.settings import HostPort, Settings
 
 

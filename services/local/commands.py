@@ -9,9 +9,10 @@ import click
 
 from regista.cli.terminal.output import FORMATS, say
 from regista.cli.terminal.output import as_json as dumped
+from services.kafka.commands import kafka
+from services.kafka.topics import SERVICES, WRITERS
 from services.local.folders import InstanceFolder, LocalError
 from services.local.restore_commands import doctor, restore
-from services.local.topics import SERVICES, WRITERS
 from services.local.with_instance import with_instance
 
 
@@ -163,4 +164,5 @@ COMMANDS = {
     "rebuild": rebuild,
     "doctor": doctor,
     "restore": restore,
+    "kafka": kafka,
 }

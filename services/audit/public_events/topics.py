@@ -13,6 +13,7 @@ from regista.wire.event_feed import SERVICES, Partition, Position
 from shared.foundation.settings import Settings
 from shared.foundation.topics import topic_of
 from shared.identity.access_view import AccessView
+from shared.messaging.authenticity import Refused, verified
 from shared.messaging.kafka import (
     Handler,
     Received,
@@ -23,7 +24,6 @@ from shared.messaging.kafka import (
     connection,
     stop_client,
 )
-from shared.messaging.verification import Refused, verified
 
 log = logging.getLogger(__name__)
 

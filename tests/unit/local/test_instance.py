@@ -15,13 +15,13 @@ from typing import ClassVar
 import pytest
 
 from regista.wire.keys import load_signing_key
+from services.kafka.topics import SERVICES
 from services.local.folders import InstanceFolder
 from services.local.instance import Instance, _without_settings
 from services.local.processes import ProcessIdentity
 from services.local.status import Part, Status, gather
 from services.local.status_table import show, written
 from services.local.supervisor_state import ProcessState, SupervisorState, read_state
-from services.local.topics import SERVICES
 from shared.foundation.settings import Settings
 from shared.identity.access_view import verifier_of
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from regista.client.sync_client import Client
     from regista.files import Progress
 
-NAMES = ("review_id", "promotion_id", "sweep_id", "id", "subject", "name", "alias", "model")
+NAMES = ("review_id", "promotion_id", "cleanup_run_id", "id", "subject", "name", "alias", "model")
 """The fields that `-o name` prints of an object: the first that it has."""
 
 
