@@ -17,8 +17,9 @@ from services.approval.domain.gate import GATE, GateCommand
 from services.approval.domain.policy import POLICIES, POLICY
 from services.approval.domain.review import REVIEW, Comment, RemindAfterReview
 from shared.deciding.decider import Decider, Fold, Joint
+from shared.deciding.noted_environments import ENVIRONMENTS, NoteEnvironment
 
-FOLDS: tuple[Fold[Any, Any], ...] = (POLICY, POLICIES, GATE, REVIEW)
+FOLDS: tuple[Fold[Any, Any], ...] = (POLICY, POLICIES, GATE, REVIEW, ENVIRONMENTS)
 
 DECIDERS: dict[type, Decider[Any, Any, Any] | Joint[Any]] = {
     **policy.DECIDERS,
@@ -29,4 +30,5 @@ DECIDERS: dict[type, Decider[Any, Any, Any] | Joint[Any]] = {
     **override.DECIDERS,
     Comment: REVIEW,
     RemindAfterReview: REVIEW,
+    NoteEnvironment: ENVIRONMENTS,
 }
