@@ -15,8 +15,8 @@ StateOf = Callable[[str], AccessState]
 """Return the identity of a subject."""
 
 MOST = 500
-"""Identities that are looked at behind one, so that a decision needs no unbounded number of streams. An identity
-with as many is not independent."""
+"""Identities that are looked at behind one, so that a decision needs no unbounded number of streams. An
+identity with as many is not independent."""
 
 KEYED = frozenset({"keyed"})
 ALL = frozenset({"created", "granted", "keyed"})
