@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from services.cleanup.domain import environments
-from services.cleanup.domain.environments import EnvironmentDeclared, NoteEnvironment
 from services.cleanup.domain.noted import PUBLIC_TYPES, READERS, ModelNamed, read_message
 from services.cleanup.domain.retention import stream_of
 from services.cleanup.domain.retention_commands import NoteRegistryEvent
@@ -18,6 +16,8 @@ from services.cleanup.due_work import schedule_next
 from services.cleanup.inbound import MODEL_USED, USAGE_TOPIC
 from services.cleanup.look_ups import for_environment
 from services.cleanup.parts import Parts
+from shared.deciding import noted_environments as environments
+from shared.deciding.noted_environments import EnvironmentDeclared, NoteEnvironment
 from shared.deciding.submission import Submission
 from shared.foundation.topics import bound_topic, topic_of
 from shared.messaging.kafka import Handler, Malformed, Received, Subscription, by_publishers, by_service

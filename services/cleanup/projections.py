@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 
 from services.cleanup.domain.defaults import DefaultRetentionChanged, DefaultRetentionRemoved
-from services.cleanup.domain.environments import ENVIRONMENT_CREATED
 from services.cleanup.domain.noted import (
     PUBLIC_TYPES,
     ModelNamed,
@@ -45,6 +44,7 @@ from services.cleanup.tables import (
 )
 from shared.deciding.changes import Change, Drop, Patch, Put
 from shared.deciding.events import Noted, Recorded
+from shared.deciding.noted_environments import ENVIRONMENT_CREATED
 from shared.log.due_work import DUE
 
 PROPOSE, SWEEP, CHUNK, WAITED = "propose", "sweep", "sweep-chunk", "waited"

@@ -1,6 +1,6 @@
 """Who created, keyed or granted an identity: directly, or through identities that were appointed themselves.
 
-Who issued a key may know it, and who knows the key of a machine can act as it. So what the machine does for
+Who issued a key may have it, and who has the key of a machine can act as it. So what the machine does for
 others counts as done by both, at any distance.
 """
 
@@ -15,8 +15,8 @@ StateOf = Callable[[str], AccessState]
 """Return the identity of a subject."""
 
 MOST = 500
-"""Identities that are looked at behind one, so that a decision needs no unbounded number of streams. Whoever
-has as many counts as appointed by anybody."""
+"""Identities that are looked at behind one, so that a decision needs no unbounded number of streams. An
+identity with as many is not independent."""
 
 KEYED = frozenset({"keyed"})
 ALL = frozenset({"created", "granted", "keyed"})

@@ -17,7 +17,7 @@ MOST_DETAIL, MOST_TARGET = 300, 100
 
 
 _PLAIN = re.compile(r"\d{1,12}|sha256:[0-9a-f]{64}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
-"""Numbers, digests and ids, which hold no secret and name nobody."""
+"""Numbers, digests and ids, which hold no secret and no name."""
 _AROUND = r"[\w.\-]"
 
 
@@ -25,7 +25,7 @@ def shown(typed: str, known: Container[str] = ()) -> str:
     """Return what a log that is never changed may keep of a text that a caller typed.
 
     A name that exists here, a number, an id or a digest is kept; of anything else, which may be a secret or
-    somebody's name, the beginning of its SHA-256: the same text has the same one.
+    a person's name, the beginning of its SHA-256: the same text has the same one.
     """
     if not typed or typed in known or _PLAIN.fullmatch(typed):
         return typed[:MOST_TARGET]

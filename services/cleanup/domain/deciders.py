@@ -6,10 +6,10 @@ from typing import Any, get_args
 
 from services.cleanup.domain import retention
 from services.cleanup.domain.defaults import DEFAULTS, ChangeDefault
-from services.cleanup.domain.environments import ENVIRONMENTS, NoteEnvironment
 from services.cleanup.domain.sweep import SWEEP, SweepCommand
 from services.cleanup.domain.waiting_reports import WAITING_REPORTS, WaitCommand
 from shared.deciding.decider import Decider, Fold, Joint
+from shared.deciding.noted_environments import ENVIRONMENTS, NoteEnvironment
 
 FOLDS: tuple[Fold[Any, Any], ...] = (retention.RETENTION, DEFAULTS, ENVIRONMENTS, SWEEP, WAITING_REPORTS)
 

@@ -33,7 +33,7 @@ class Writer:
     transactor: Transactor
 
     async def submit(self, command: Any, cause: Cause | None = None) -> Any:
-        """Submit a command on its model's stream, again with the same cause while the database is away."""
+        """Submit a command on its model's stream; repeat it while the database is unavailable."""
         asked = Submission(
             command,
             (f"model-{command.model_id}",),

@@ -28,7 +28,7 @@ from tests.unit.audit.raw_log import faults
 SUBJECTS = ("rosa", "carl", "u-1", "u-2", "u-3", "u-4")
 """rosa requests, carl makes the version, for bea; pipeline publishes it."""
 BETWEEN = ("bot-1", "bot-2")
-"""Machines that are appointed, and appoint others; nobody asks them."""
+"""Machines that are appointed, and appoint others; they never approve."""
 NAMES = (
     "Grace Hopper",
     "grace  hopper",

@@ -1,7 +1,6 @@
-"""The environments that the registry declared, as noted (`environments-all`).
+"""The environments that the registry declared, as another service notes them (`environments-all`).
 
-A report of use names one of them. What was declared once stays known: a retired environment may still be
-reported about.
+What was declared once stays known: a retired environment may still be named.
 """
 
 from __future__ import annotations
