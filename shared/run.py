@@ -28,9 +28,8 @@ from shared.foundation.outages import POSTGRES
 from shared.foundation.postgres import CONNECTION_ERRORS, WakeUp, connect_pool
 from shared.foundation.postgres_errors import NOT_MIGRATED, raise_if_cancelled
 from shared.foundation.process_parts import ProcessParts
-from shared.foundation.readiness import error_summary
-from shared.foundation.settings import Settings, SettingsWrong
-from shared.foundation.telemetry import set_up_logs, tracer
+from shared.foundation.settings import WRONG_SETTING, Settings, SettingsWrong
+from shared.foundation.telemetry import error_summary, set_up_logs, tracer
 from shared.foundation.topics import topic_of
 from shared.http.app import App
 from shared.http.dispatch import Application
@@ -97,6 +96,11 @@ class RunningProcess:
         self.stop = asyncio.Event()
         self._parts = ProcessParts(app.readiness, self.stop)
         self._log = LogCheck({})
+
+    @property
+    def ended(self) -> str:
+        """The first part that ended although the process was to run, or ""."""
+        return self._app.readiness.ended
 
     async def run(self) -> None:
         """Run until `stop` is set. Raises an exception group when a part ends with an error."""
@@ -293,25 +297,37 @@ def _signing_key(settings: Settings) -> SigningKey:
 
 
 def main(factory: Callable[[App], Process]) -> None:
-    """Run the process that `factory` describes until SIGTERM.
+    """Run the process that `factory` describes until SIGTERM, and exit.
 
-    `factory` gets the App before it is connected: use it later, in closures.
+    The exit code is 0 after SIGTERM, 78 because of a setting, 1 because of anything else. The log has one
+    critical line with the reason in `error`. `factory` gets the App before it is connected: use it later, in
+    closures.
     """
+    name = sys.modules["__main__"].__spec__.name if sys.modules["__main__"].__spec__ else "regista"
+    set_up_logs(name.removesuffix(".__main__").rpartition(".")[2], "INFO")
     try:
-        settings = Settings.from_environment()
-        settings.require("database_url", "pepper")
-        app = App("", settings)
-        process = factory(app)
-        app.name = process.service.name
-        set_up_logs(app.name, settings.log_level)
-        tracer.set_up(app.name, settings)
-        running = RunningProcess(app, process)
+        running = _prepared(factory)
+        with asyncio.Runner(loop_factory=Loop) as runner:
+            code = runner.run(_until_signal(running))
     except SettingsWrong as wrong:
-        sys.exit(str(wrong))
-    with asyncio.Runner(loop_factory=Loop) as runner:
-        code = runner.run(_until_signal(running))
+        log.critical("cannot start: a setting is wrong", extra={"error": str(wrong)})
+        code = WRONG_SETTING
+    except Exception as error:
+        log.critical("cannot start", exc_info=error)
+        code = 1
     tracer.shut_down()
     sys.exit(code)
+
+
+def _prepared(factory: Callable[[App], Process]) -> RunningProcess:
+    settings = Settings.from_environment()
+    settings.require("database_url", "pepper")
+    app = App("", settings)
+    process = factory(app)
+    app.name = process.service.name
+    set_up_logs(app.name, settings.log_level)
+    tracer.set_up(app.name, settings)
+    return RunningProcess(app, process)
 
 
 async def _until_signal(running: RunningProcess) -> int:
@@ -321,7 +337,9 @@ async def _until_signal(running: RunningProcess) -> int:
     try:
         await running.run()
     except BaseExceptionGroup as group:
-        log.critical("a part ended with an error; the process ends", exc_info=group)
+        ended = running.ended
+        what = "cannot start" if ended == "start" else f"the process ends, because its part {ended} ended"
+        log.critical(what, exc_info=group)
         return 1
     log.info("stopped")
     return 0

@@ -16,9 +16,10 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from services.local import kafka_access, kafka_quotas
+from services.local.end_reason import end_reason
 from services.local.folders import LOOPBACK, PATIENCE, REPOSITORY, InstanceFolder, LocalError, write_private
 from services.local.kafka_jars import class_archive, class_path, java
-from services.local.processes import Child, run_to_end, spawn, tail
+from services.local.processes import Child, run_to_end, spawn
 from services.local.topics import PUBLISHERS, READERS, SERVICES, grants, quotas, topics
 
 SUPER_USER = "admin"
@@ -123,7 +124,7 @@ class Kafka:
             kafka_access.await_broker(admin, PATIENCE, self.child.check if self.child else lambda: None)
         except KafkaException as error:
             raise LocalError(
-                f"Kafka does not answer ({error}); the end of its log:\n{tail(self.folder.log('kafka'))}"
+                f"Kafka does not answer ({error}): {end_reason(self.folder.log('kafka'))}"
             ) from error
         kafka_access.make_topics(admin, topics(self.bound))
         self.add_users(admin, (*SERVICES, *self.publishers, *self.bound, *READERS))

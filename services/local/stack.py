@@ -25,6 +25,7 @@ from services.local.s3 import BUCKET, HISTORY, S3
 from services.local.topics import PUBLISHERS, SERVICES, bound_publishers
 
 STATE = "stack.json"
+SERVERS = ("postgres", "kafka", "s3")
 
 
 class Server(Protocol):

@@ -27,7 +27,7 @@ class Part:
     """One process.
 
     `why` is what it waits for, or how it ended; `ended` is the part of it that ended although it runs; `last`
-    is how its process ended before, if it was started again.
+    is how its process ended before, if it was started again; `in_a_row` counts ends soon after a start.
     """
 
     name: str
@@ -41,6 +41,7 @@ class Part:
     resident: int  # bytes
     ended: str = ""
     last: str = ""
+    in_a_row: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +142,7 @@ def _described(name: str, one: ProcessState, where: str, *, ready: bool, why: st
         one.identity.resident() if running else 0,
         ended,
         one.last if running and one.exits else "",
+        one.in_a_row,
     )
 
 
