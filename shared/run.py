@@ -18,7 +18,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
 
-from regista.wire.keys import BadKey, SigningKey, load_signing_key
+from regista.wire.keys import SigningKey
 from shared.checks import RETRY_EVERY, Checks
 from shared.deciding.access import PARTITION
 from shared.deciding.service import Service
@@ -42,6 +42,7 @@ from shared.log.denials import Denials
 from shared.log.due_runner import DueWorkRunner
 from shared.log.due_work import DueWork
 from shared.log.transact import Transactor
+from shared.measurements import Measurement, Measurements, of_every_service
 from shared.messaging import relay
 from shared.messaging.broker import consume
 from shared.messaging.consumer import Consumer
@@ -64,7 +65,7 @@ class Process:
     `extra_services` are written by this process, too, each through a transactor of its own. `start` runs once
     before the service serves or consumes anything, and returns the service's own parts, if any. `background`
     functions run for the life of the process. `checks` run every few seconds for readiness: each raises, with
-    a message for the operator, while its part cannot work.
+    a message for the operator, while its part cannot work. `measurements` are taken now and then.
     """
 
     service: Service
@@ -75,6 +76,7 @@ class Process:
     start: Callable[[App], Awaitable[object]] | None = None
     background: Sequence[Callable[[App], Coroutine[Any, Any, None]]] = ()
     checks: Mapping[str, Callable[[App], Awaitable[None]]] = field(default_factory=dict)
+    measurements: Sequence[Measurement] = ()
 
 
 class RunningProcess:
@@ -90,7 +92,7 @@ class RunningProcess:
             name: WakeUp(app.settings.database_url, name)
             for name in {PARTITION, *(s.name for s in self._services)}
         }
-        self._key = _signing_key(app.settings) if self._publishes else None
+        self._key = app.settings.signing_key() if self._publishes else None
         self._edges: list[asyncio.Task[None]] = []
         self._writers: list[asyncio.Task[None]] = []
         self.stop = asyncio.Event()
@@ -210,6 +212,8 @@ class RunningProcess:
             work.append(("kafka", consume(app.settings, consumers, app.readiness)))
         urgent = [self._consumer(s) for s in urgent_parts(process.subscriptions)]
         work += [(f"urgent {c.name}", UrgentReader(c, app.pool, app.access).run()) for c in urgent]
+        measured = [*of_every_service(projector.schema_of(process.service)), *process.measurements]
+        work.append(("measurements", Measurements(app, measured).run()))
         schema, wake_up = projector.schema_of(process.service), self._wake_ups[process.service.name]
         for due in process.due_work:
             runner = DueWorkRunner(due, process.service.name, schema, app.pool, app.transactor, wake_up)
@@ -286,14 +290,6 @@ class RunningProcess:
                     self._app.standing.clear()
                 return found
             await asyncio.sleep(RETRY_EVERY)
-
-
-def _signing_key(settings: Settings) -> SigningKey:
-    settings.require("signing_key_file")
-    try:
-        return load_signing_key(settings.signing_key_file)
-    except (OSError, BadKey) as error:
-        raise SettingsWrong(f"REGISTA_SIGNING_KEY_FILE: {error}") from error
 
 
 def main(factory: Callable[[App], Process]) -> None:

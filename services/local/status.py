@@ -15,6 +15,7 @@ from typing import Any
 import asyncpg
 from confluent_kafka import KafkaException
 
+from services.local.amounts import Amounts, amounts
 from services.local.instance import Instance
 from services.local.lag import consumer_lag, relay_lag
 from services.local.stack import STATE as STACK
@@ -55,6 +56,8 @@ class Status:
     relays: dict[str, int] = field(default_factory=dict)
     unknown: dict[str, str] = field(default_factory=dict)
     """Why the lag of `consumers` or `relays` could not be read."""
+    amounts: Amounts = field(default_factory=dict)
+    """Sizes, versions by stage, and reviews that wait, as the services measured them last."""
 
     @property
     def ready(self) -> bool:
@@ -82,6 +85,7 @@ def gather(instance: Instance, *, lags: bool = True) -> Status:
         }
         answers = {name: threads.submit(_lag, query) for name, query in queries.items()} if lags else {}
         parts = list(threads.map(lambda one: _part(instance, *one), state.processes.items()))
+        measured = amounts(instance, _get) if lags else {}
         lags_found = {name: answer.result() for name, answer in answers.items()}
     unknown = {name: found for name, found in lags_found.items() if isinstance(found, str)}
     return Status(
@@ -90,6 +94,7 @@ def gather(instance: Instance, *, lags: bool = True) -> Status:
         parts,
         **{name: found for name, found in lags_found.items() if not isinstance(found, str)},
         unknown=unknown,
+        amounts=measured,
     )
 
 

@@ -7,8 +7,11 @@ from rich.table import Table
 from rich.text import Text
 
 from regista.cli.terminal.output import one_line, printable
+from services.local.amounts import Amounts
 from services.local.status import Part, Status
 from shared.foundation.topics import topic_of
+
+KIBI = 1024
 
 
 def show(status: Status) -> None:
@@ -38,6 +41,8 @@ def show(status: Status) -> None:
                 "relay", "topic", [(name, topic_of(name), lag) for name, lag in sorted(status.relays.items())]
             )
         )
+    if status.amounts:
+        console.print(_amounts(status.amounts))
     for what, why in status.unknown.items():
         console.print(Text(printable(f"how far {what} are behind is unknown: {why}")), style="yellow")
 
@@ -62,6 +67,25 @@ def _parts(parts: list[Part]) -> Table:
             str(part.exits or ""),
         )
     return table
+
+
+def _amounts(amounts: Amounts) -> Table:
+    table = Table("what there is", "how much", box=None, header_style="dim")
+    for what, values in amounts.items():
+        unit = what.endswith("_bytes")
+        shown = [f"{label} {_size(value) if unit else f'{value:,.0f}'}" for label, value in values.items()]
+        table.add_row(
+            what.removesuffix("_bytes").replace("_", " "), Text(one_line(", ".join(shown) or "none"))
+        )
+    return table
+
+
+def _size(value: float) -> str:
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < KIBI:
+            return f"{value:,.0f} {unit}"
+        value /= KIBI
+    return f"{value:,.1f} TiB"
 
 
 def _lags(who: str, what: str, rows: list[tuple[str, str, int]]) -> Table:

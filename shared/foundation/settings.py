@@ -23,6 +23,8 @@ from pydantic import (
     field_validator,
 )
 
+from regista.wire.keys import BadKey, SigningKey, load_signing_key
+
 WRONG_SETTING = 78
 """Exit code of a process that a wrong setting keeps from starting (EX_CONFIG of sysexits)."""
 
@@ -132,6 +134,14 @@ class Settings(BaseModel):
         if wrong:
             raise SettingsWrong("; ".join(wrong))
         return settings
+
+    def signing_key(self) -> SigningKey:
+        """Return the key of `signing_key_file`. Raises SettingsWrong."""
+        self.require("signing_key_file")
+        try:
+            return load_signing_key(self.signing_key_file)
+        except (OSError, BadKey) as error:
+            raise SettingsWrong(f"REGISTA_SIGNING_KEY_FILE: {error}") from error
 
     def require(self, *names: str) -> None:
         """Raise SettingsWrong with every setting of `names` that is empty."""
