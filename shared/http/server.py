@@ -23,7 +23,8 @@ FINISH_WITHIN = 5
 
 def _cannot_listen(settings: Settings, error: OSError) -> str:
     """Return which setting of the address is wrong, and what to do."""
-    fault = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror  # a name has no errno
+    number = error.errno or 0
+    fault = os.strerror(number) if number > 0 else error.strerror  # a name that is unknown has no errno
     why = f"cannot listen on {settings.http_host}:{settings.http_port} ({fault})"
     if error.errno in {errno.EADDRINUSE, errno.EACCES}:
         return f"REGISTA_HTTP_PORT: {why}: stop what listens there, or choose another port"
