@@ -167,7 +167,7 @@ class LogWriter:
         if self.popen is not None:
             try:
                 self.popen.wait(10)
-            except subprocess.TimeoutExpired:  # a process that nobody could end still writes
+            except subprocess.TimeoutExpired:  # a process that could not be ended still writes
                 return
 
 

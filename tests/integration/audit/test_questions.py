@@ -309,7 +309,11 @@ async def test_engineers_read_the_timeline_and_as_of_of_what_they_run_and_nothin
     for path in ("/v1/timeline/fraud.churn", "/v1/as-of?model=fraud.churn"):
         assert (await service.call("GET", path, engineer)).json() == await service.get(path, auditor)
         assert (await service.call("GET", path, elsewhere)).status_code == 404
-    for path in (f"/v1/events?stream={STREAM}", "/v1/reports/promotions?model=fraud.churn", "/v1/checkpoints"):
+    for path in (
+        f"/v1/events?stream={STREAM}",
+        "/v1/reports/promotions?model=fraud.churn",
+        "/v1/checkpoints",
+    ):
         assert (await service.call("GET", path, engineer)).status_code == 403
 
 

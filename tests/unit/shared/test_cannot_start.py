@@ -13,7 +13,7 @@ from typing import Any
 from regista.wire.keys import generate_signing_key
 from shared.foundation.settings import WRONG_SETTING
 
-NO_SERVER = "postgresql://nobody:TOPSECRET@127.0.0.1:9/regista"
+NO_SERVER = "postgresql://someone:TOPSECRET@127.0.0.1:9/regista"
 
 
 def lines_of(tmp_path: Path, module: str = "services.registry", **settings: str) -> tuple[int, list[Any]]:

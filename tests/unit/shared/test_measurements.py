@@ -15,7 +15,7 @@ from shared import measurements
 from shared.http.app import App
 from shared.measurements import Measurement, Measurements, disks
 
-APP = cast(App, None)
+APP = cast("App", None)
 
 
 def values(gauge: Gauge) -> dict[str, float]:
@@ -53,7 +53,7 @@ async def test_what_is_gone_is_zero() -> None:
     assert values(shown) == {"a": 0, "b": 2}
 
 
-@pytest.mark.parametrize("error", [ConnectionError("away"), ValueError("a defect"), TimeoutError()])
+@pytest.mark.parametrize("error", [ConnectionError("refused"), ValueError("a defect"), TimeoutError()])
 async def test_what_cannot_be_measured_is_not_a_number_until_it_can(error: Exception) -> None:
     shown, taking = gauge(), Measurements(APP, [])
     measurement = Measurement(shown, answering({"a": 1}, error, {"a": 2}))
