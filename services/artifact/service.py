@@ -9,7 +9,7 @@ from services.artifact.consumers import subscriptions
 from services.artifact.domain.deciders import DECIDERS, FOLDS
 from services.artifact.due_work import due_work
 from services.artifact.measurements import measurements
-from services.artifact.parts import Parts
+from services.artifact.parts import Parts, make_parts
 from services.artifact.projections import project
 from services.artifact.publish import publish
 from services.artifact.settings import ArtifactSettings
@@ -40,7 +40,7 @@ def process(app: App) -> Process:
         if isinstance(app.settings, ArtifactSettings)
         else ArtifactSettings.extending(app.settings)
     )
-    parts = Parts(settings.store(), settings)
+    parts = make_parts(app, settings, settings.store())
 
     async def start(_: App) -> Parts:
         return parts
