@@ -169,6 +169,8 @@ def stop(folder: InstanceFolder) -> list[str]:
     end_all([state.supervisor], patience=45.0)
     last = read_state(folder) or state
     end_all([*last.identities(), *state.identities()])
+    for supervisor in _detached:
+        supervisor.poll()  # the system keeps what has ended until its starter asks for it
     return ran
 
 

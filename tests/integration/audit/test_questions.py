@@ -306,14 +306,12 @@ async def test_engineers_read_the_timeline_and_as_of_of_what_they_run_and_nothin
     elsewhere = await people.person("emil", ("engineer", "other"))
     await registered(log, 1, "1.0.0")
     await indexed(service, auditor, log)
-    for path in ("/v1/timeline/fraud.churn", "/v1/as-of?model=fraud.churn"):
-        assert (await service.call("GET", path, engineer)).json() == await service.get(path, auditor)
-        assert (await service.call("GET", path, elsewhere)).status_code == 404
-    for path in (
-        f"/v1/events?stream={STREAM}",
-        "/v1/reports/promotions?model=fraud.churn",
-        "/v1/checkpoints",
-    ):
+    timeline, as_of = "/v1/timeline/fraud.churn", {"model": "fraud.churn"}
+    assert await service.get(timeline, engineer) == await service.get(timeline, auditor)
+    assert (await service.get("/v1/as-of", engineer, **as_of))["model"] == "fraud.churn"
+    assert (await service.call("GET", timeline, elsewhere)).status_code == 404
+    assert (await service.call("GET", "/v1/as-of", elsewhere, params=as_of)).status_code == 404
+    for path in (f"/v1/events?stream={STREAM}", "/v1/reports/promotions", "/v1/checkpoints"):
         assert (await service.call("GET", path, engineer)).status_code == 403
 
 

@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
 PAGE = (Path(__file__).parents[3] / "docs" / "runbook.md").read_text("utf-8")
 BLOCK = re.compile(
-    r"^(?:## (?P<title>.+)|```console(?: as=(?P<who>\w+))?\n(?P<text>.*?)^```)", re.DOTALL | re.MULTILINE
+    r"^(?:## (?P<title>[^\n]+)|```console(?: as=(?P<who>\w+))?\n(?P<text>.*?)^```)", re.DOTALL | re.MULTILINE
 )
 PROGRAMS = ("curl", "psql", "openssl", "du", "mv")
 """Programs of the page besides `regista`."""
@@ -112,6 +112,8 @@ def publish_and_promote(house: House, model: str, data: str, version: int) -> No
     with house.client("nightly") as nightly:
         nightly.publish(model, folder, trained(data, version)).wait(60)
     _promote(house, f"{model}@{version}", "bob", "eve")
+    if version > 1:  # the first serves by its promotion
+        house.run("eng", "rollout", "switch", f"{model}@{version}", "--reason", "better")
 
 
 def certificate() -> bytes:
