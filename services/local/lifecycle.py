@@ -134,11 +134,8 @@ def _await_ready(folder: InstanceFolder, patience: float, progress: Progress) ->
             return instance
         if found.phase in {"stopped", "failed"}:
             raise LocalError(found.problem or "it was stopped")
-        if failing := [part for part in found.parts if not part.ready and part.in_a_row >= GIVE_UP]:
-            raise LocalError(
-                "\n".join(f"{part.name} cannot start: {part.last or part.why}" for part in failing)
-                + "\nThe others run, and it is tried again: `regista status`, `regista logs`, `regista down`"
-            )
+        if any(not part.ready and part.in_a_row >= GIVE_UP for part in found.parts):
+            raise LocalError(_cannot_start(found))
         if time.monotonic() > deadline:
             waiting = "\n".join(
                 f"  {part.name}: {part.why or 'starting'}" for part in found.parts if not part.ready
@@ -149,6 +146,15 @@ def _await_ready(folder: InstanceFolder, patience: float, progress: Progress) ->
                 f"\n{waiting}"
             )
         time.sleep(0.1)
+
+
+def _cannot_start(status: Status) -> str:
+    """Return in one line for each process that ends again and again why it does."""
+    ending = [part for part in status.parts if not part.ready and part.in_a_row]
+    lines = [f"{part.name} cannot start: {part.last or part.why}" for part in ending]
+    return "\n".join(
+        [*lines, "It is tried again; what started runs: `regista status`, `regista logs`, `regista down`"]
+    )
 
 
 def is_up(folder: InstanceFolder) -> bool:

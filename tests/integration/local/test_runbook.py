@@ -71,7 +71,7 @@ class Night:
         """Run a command as that person would, in a shell. It must succeed."""
         for name, value in self.values.items():
             if name in command:
-                command = re.sub(rf"\b{name}\b", lambda _, value=value: value(self), command)
+                command = re.sub(rf"\b{name}\b", value(self), command)
         profile = self.house.people[who]
         own = {
             "REGISTA_URL": profile.url,
@@ -125,7 +125,7 @@ def certificate() -> bytes:
 
 def live_key(house: House, subject: str, algorithm: str) -> str:
     keys = house.run("admin", "access", "identity", "show", subject)["keys"]
-    return next(k["key_id"] for k in keys if k["algorithm"] == algorithm and not k.get("revoked_at"))
+    return next(str(k["key_id"]) for k in keys if k["algorithm"] == algorithm and not k.get("revoked_at"))
 
 
 def dead_letter(house: House) -> str:
