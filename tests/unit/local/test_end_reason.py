@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -82,3 +83,16 @@ def test_the_supervisor_records_the_reason_and_how_often_it_came_in_a_row(tmp_pa
     kept.child.popen.wait()
     kept.check(200.0)  # after it ran for a while
     assert (kept.in_a_row, kept.exits) == (1, 3)
+
+
+def test_a_supervisor_that_cannot_start_records_one_line_and_keeps_the_details_in_its_log(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "config.toml").mkdir()  # it is to be a file
+    command = [sys.executable, "-m", "services.local.supervisor", "--directory", str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    problem = json.loads((tmp_path / "supervisor.json").read_text())["problem"]
+    assert ended.returncode == 1
+    assert problem.startswith("IsADirectoryError: ")
+    assert "\n" not in problem
+    assert "Traceback" in ended.stderr
