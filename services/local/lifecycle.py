@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from regista.cli.terminal.output import say
+from services.kafka.topics import SERVICES, WRITERS
 from services.local.end_reason import end_reason
 from services.local.folders import REPOSITORY, InstanceFolder, LocalError
 from services.local.instance import Instance, passed_on, python_command
@@ -22,7 +23,6 @@ from services.local.stack import SERVERS
 from services.local.stack import STATE as STACK
 from services.local.status import Status, gather
 from services.local.supervisor_state import SupervisorState, read_state
-from services.local.topics import SERVICES, WRITERS
 
 WRITE_LOGS = ("supervisor", *SERVERS, *SERVICES)
 

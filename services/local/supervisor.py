@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
+from services.kafka.topics import SERVICES
 from services.local.folders import InstanceFolder, LocalError
 from services.local.full_disk import DiskWatch
 from services.local.instance import Instance
@@ -25,7 +26,6 @@ from services.local.log_writer import LogWriter
 from services.local.processes import Child, ProcessIdentity, end_all, send_output
 from services.local.stack import SERVERS
 from services.local.supervisor_state import Phase, ProcessState, SupervisorState, read_state
-from services.local.topics import SERVICES
 from shared.foundation.telemetry import error_summary
 
 CHECK_EVERY = 0.2  # seconds between two checks of the children
