@@ -176,7 +176,7 @@ def stop(folder: InstanceFolder) -> list[str]:
     last = read_state(folder) or state
     end_all([*last.identities(), *state.identities()])
     for supervisor in _detached:
-        supervisor.poll()  # the system keeps what has ended until its starter asks for it
+        supervisor.poll()  # the system keeps what has ended until its starter waits for it
     return ran
 
 

@@ -97,7 +97,7 @@ class Night:
 
 
 def trained(data: str, version: int) -> Run:
-    run = regista.track(config={"C": 1.0}, seed=version)
+    run = regista.capture(config={"C": 1.0}, seed=version)
     run.train_data(data, f"{data} {version}".encode(), features=["age", "sum"])
     run.test_data("holdout", b"holdout").metric("auc", 0.9, primary=True)
     columns = [{"name": name, "type": "float64"} for name in ("age", "sum")]
