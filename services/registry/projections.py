@@ -16,6 +16,7 @@ from services.registry.domain.serving.environment import (
     EnvironmentRetired,
 )
 from services.registry.lineage import projections as lineage
+from services.registry.remarks import projections as remarks
 from services.registry.serving import projections as serving
 from services.registry.serving.projections import patch_version
 from services.registry.tables import (
@@ -60,6 +61,8 @@ def project(r: Recorded) -> Iterable[Change]:
             return serving.promotion(r, event)
         case e.ChildLinked():
             return (lineage.linked(_model_id(r), event),)
+        case e.VersionDescribed() | e.NoteAdded() | e.NoteCorrected() | e.MetadataCorrected():
+            return remarks.remarked(r, event)
         case e.ChildUnlinked():
             return ()
         case _:
@@ -96,7 +99,7 @@ def _registered(r: Recorded, event: e.VersionRegistered | BriefVersion) -> Itera
         "registered_by": r.actor.subject,
         "correlation_id": r.correlation_id,
         "message_id": r.causation_id,
-        "notes": event.notes or None,
+        "registration_notes": event.notes or None,
         "revision": r.revision,
     }
     return (Put(VERSIONS, row), *lineage.described(_model_id(r), event))

@@ -15,6 +15,7 @@ from services.registry.domain.model.events import MetadataAdded, VersionRegister
 from services.registry.domain.model.metadata import Metadata
 from services.registry.lineage.queries import RECALLED_ANCESTORS
 from services.registry.projections import project
+from services.registry.remarks import queries as remarks
 from services.registry.stored_events import EVENTS
 from shared.deciding.changes import Put
 from shared.deciding.events import Recorded, encode
@@ -87,7 +88,7 @@ ORDER BY m.name LIMIT $7
 # condition of its own, so that an index of the filter serves it.
 _LIST_VERSIONS = """
 SELECT v.model_id, m.name AS model, v.number, v.semver, v.stage, v.artifact_digest, v.artifact_state,
-    v.creator, v.registered_at, v.registered_by,
+    v.description, v.tags, v.creator, v.registered_at, v.registered_by,
        v.correlation_id, v.gates->'passed' AS gates_passed, v.missing, v.reasons, v.bump_level, v.bump_rule,
        v.held, v.recalled, v.recall_proposed, v.retired, v.revision
 FROM versions v JOIN models m USING (model_id)
@@ -124,6 +125,7 @@ CROSS JOIN LATERAL (
 # Many versions with everything around them, in one round trip.
 VERSIONS = f"""
 SELECT v.*, m.name AS model, m.kind, event.stored, {_ROLLOUTS_OF_VERSION}, {RECALLED_ANCESTORS},
+       {remarks.OF_VERSION},
        coalesce((SELECT jsonb_agg(jsonb_build_object('name', e.name, 'value', e.value, 'dataset_digest',
            e.dataset_digest,
                  'dataset_name', e.dataset_name, 'definition', e.definition, 'higher_is_better',
@@ -148,7 +150,7 @@ JOIN versions v USING (model_id, number) JOIN models m USING (model_id)
 
 # A version's document, from the log.
 DOCUMENT = f"""
-SELECT v.number, v.semver, event.stored FROM versions v {_DOCUMENT_EVENT} WHERE v.model_id = $1
+SELECT v.number, v.semver, v.corrected, event.stored FROM versions v {_DOCUMENT_EVENT} WHERE v.model_id = $1
     AND v.number = $2
 """
 
@@ -186,7 +188,7 @@ ORDER BY refused_at DESC, stream DESC, revision DESC LIMIT $7
 # What became of a message of a publisher, $2: the version or draft that it made. Ids are unique for each
 # publisher only …
 PUBLISHED = """
-SELECT v.model_id, m.name AS model, m.namespace, v.number, v.semver, v.stage, v.notes
+SELECT v.model_id, m.name AS model, m.namespace, v.number, v.semver, v.stage, v.registration_notes AS notes
 FROM versions v JOIN models m USING (model_id)
 WHERE v.message_id = $1 AND v.message_id <> '' AND v.registered_by = $2 ORDER BY v.registered_at DESC LIMIT 1
 """
@@ -211,6 +213,7 @@ Resolved = tuple[str, bytes, int]
 
 NOT_SHOWN = frozenset(
     {
+        "corrected",
         "document",
         "identity",
         "message_id",
@@ -233,6 +236,8 @@ def registered_row(recorded: Recorded) -> dict[str, Any]:
         "rollouts": [],
         "promotions": [],
         "recalled_ancestors": [],
+        "notes": [],
+        "corrections": [],
     }
     columns: dict[str, Any] = {column.name: None for column in tables.VERSIONS.columns}
     return {**columns, **around, **row, "model": recorded.event.model, "kind": recorded.event.kind}

@@ -62,7 +62,10 @@ VERSIONS = Table(
     Column("bump_level", Text),
     Column("bump_rule", Text),
     Column("missing", JSONB),
-    Column("notes", JSONB),
+    Column("registration_notes", JSONB),
+    Column("description", Text),
+    Column("tags", JSONB),
+    Column("corrected", JSONB),
     Column("creator", Text),
     Column("dataset_name", Text),
     Column("dataset_digest", Text),
@@ -100,7 +103,37 @@ Only the log stores those two.
 `gates` is the last automated verdict, `promoted` the last promotion; `held` and `recalled` are the reasons.
 `recall_proposed` waits for a second person; `withdrawal_id` is the step that recalled several versions.
 `message_id` is the message that registered the version; it is empty for a registration over HTTP.
+`corrected` are the corrections of the document that are valid now, by path.
 """
+
+NOTES = Table(
+    "notes",
+    _registry,
+    Column("model_id", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("note", Integer, primary_key=True),
+    Column("revision", BigInteger, primary_key=True),
+    Column("text", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("at", TIME, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+"""Each text that a note of a version had; the one with the highest revision is the note's text now."""
+
+CORRECTIONS = Table(
+    "corrections",
+    _registry,
+    Column("model_id", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("revision", BigInteger, primary_key=True),
+    Column("field", Text, primary_key=True),
+    Column("before", JSONB),
+    Column("after", JSONB),
+    Column("by", Text, nullable=False),
+    Column("at", TIME, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+"""What was changed of a version's description, tags and metadata since its registration."""
 
 CHILDREN = Table(
     "children",
@@ -255,6 +288,8 @@ TABLES = (
     NAMES,
     MODELS,
     VERSIONS,
+    NOTES,
+    CORRECTIONS,
     CHILDREN,
     EVALUATION_DATA,
     SERVED,

@@ -10,6 +10,7 @@ from services.registry.api import (
     lineage,
     models,
     publications,
+    remarks,
     rollouts,
     versions,
     withdrawals,
@@ -18,6 +19,7 @@ from services.registry.api import (
 ROUTES = (
     *models.ROUTES,
     *versions.ROUTES,
+    *remarks.ROUTES,
     *lineage.ROUTES,
     *decisions.ROUTES,
     *withdrawals.ROUTES,

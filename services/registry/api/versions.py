@@ -10,7 +10,7 @@ from services.registry import queries
 from services.registry.api.calls import check_parents, look_ups, model_of, number_of, parts, readable, submit
 from services.registry.api.refusals import raise_refusal
 from services.registry.domain.model.events import Evaluation, PromotionRequested
-from services.registry.domain.model.metadata import Metadata, earlier_identity
+from services.registry.domain.model.metadata import Metadata, corrected, earlier_identity
 from services.registry.domain.model.state import stream_of
 from services.registry.domain.naming.name import is_model_id
 from services.registry.domain.promotion.promotion import RequestPromotion
@@ -135,7 +135,8 @@ async def _document(call: Call, model: ModelRef, reference: str) -> tuple[dict[s
     row = await call.app.pool.fetchrow(queries.DOCUMENT, model.model_id, number)
     if row is None:
         raise _unknown(number)
-    return {"number": number, "semver": row["semver"]}, queries.document(row["stored"])
+    document = corrected(queries.document(row["stored"]), row["corrected"] or {})
+    return {"number": number, "semver": row["semver"]}, document
 
 
 async def record_evaluation(call: Call[NewEvaluation]) -> Reply:
@@ -199,13 +200,13 @@ async def answer_version(
 ) -> Reply:
     """Return the version with everything around it. Its ETag is the revision of the last event about it.
 
-    `notes`: the notes to return instead of those of the registration.
+    `notes`: the registration notes to return instead of the stored ones.
     """
     row = await parts(call).versions.get((model.model_id, number))
     if row is None:
         raise _unknown(number)
     shown = _shown(row, queries.document_event(row["stored"]))
-    return Reply(shown if notes is None else shown | {"notes": notes}, 200, etag=row["revision"])
+    return Reply(shown if notes is None else shown | {"registration_notes": notes}, 200, etag=row["revision"])
 
 
 def _registered(recorded: Recorded) -> Reply:
@@ -214,11 +215,13 @@ def _registered(recorded: Recorded) -> Reply:
 
 
 def _shown(row: Mapping[str, Any], event: queries.DocumentEvent) -> dict[str, Any]:
-    document = event.metadata
+    document = corrected(event.metadata, row["corrected"] or {})
     return {
         **{name: value for name, value in row.items() if name not in queries.NOT_SHOWN},
         "semver": row["semver"] or "",
-        "notes": row["notes"] or [],
+        "description": row["description"] or "",
+        "tags": row["tags"] or {},
+        "registration_notes": row["registration_notes"] or [],
         "bump": event.bump if row["semver"] else None,
         "artifact": document.artifact,
         "training": document.training,

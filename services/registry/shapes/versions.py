@@ -12,6 +12,7 @@ from services.registry.domain.model.state import Stage
 from services.registry.domain.versioning.change import Level, Part
 from services.registry.inbound import Artifact, Label, ModelTrained, Name, Shape, Signature, Text, Training
 from services.registry.shapes.common import OptionalReason
+from services.registry.shapes.remarks import CorrectionAnswer, NoteAnswer
 from shared.http.routes import Body, PageQuery
 
 
@@ -173,9 +174,11 @@ class RecallProposal(Shape):
 class VersionAnswer(Shape):
     """One version.
 
-    `semver` is empty for a draft, which lacks `missing`; `reasons`: why it was rejected. `notes`: what its
-    sender should know, such as a part of the model's description that was not taken. `recalled_ancestors`:
-    the recalled versions that it was made from, at any distance, in words. `revision` is its ETag.
+    `semver` is empty for a draft, which lacks `missing`; `reasons`: why it was rejected. `notes`: what people
+    and pipelines noted about it. `registration_notes`: what its sender should know, such as a part of the
+    model's description that was not taken. `training` has the corrected values; `corrections` has the newest
+    changes of description, tags and metadata, with what stood before. `recalled_ancestors`: the recalled
+    versions that it was made from, at any distance, in words. `revision` is its ETag.
     """
 
     model_id: str
@@ -190,7 +193,11 @@ class VersionAnswer(Shape):
     parents: list[ParentAnswer]
     bump: BumpAnswer | None
     missing: list[str] | None
-    notes: list[str]
+    description: str
+    tags: dict[str, str]
+    notes: list[NoteAnswer]
+    corrections: list[CorrectionAnswer]
+    registration_notes: list[str]
     creator: str | None
     registered_at: str
     registered_by: str
@@ -225,6 +232,8 @@ class VersionLine(Shape):
     stage: Stage
     artifact_digest: str | None
     artifact_state: str | None
+    description: str | None
+    tags: dict[str, str] | None
     creator: str | None
     registered_at: str
     registered_by: str

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 
 import click
 
+from regista.cli import remarks
 from regista.cli.terminal import versions_shown as columns_of
 from regista.cli.terminal.options import GOALS, IF_REVISION, TIMEOUT
 from regista.cli.terminal.output import say, to_the_second
@@ -21,10 +22,13 @@ from regista.files import copy_folder
 
 @click.group()
 def versions() -> None:
-    """List, show, download, evaluate and complete versions.
+    """List, show, describe, correct, download, evaluate and complete versions.
 
     A version is written MODEL@3 (number), MODEL@1.2.0, MODEL@production or MODEL@alias.
     """
+
+
+remarks.add_to(versions)
 
 
 @command(

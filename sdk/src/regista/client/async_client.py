@@ -20,6 +20,7 @@ from regista.calls.cleanup import CleanupCalls
 from regista.calls.dead_letters import DeadLetterCalls
 from regista.calls.environments import EnvironmentCalls
 from regista.calls.models import ModelCalls
+from regista.calls.remarks import RemarkCalls
 from regista.calls.reports import ReportCalls
 from regista.calls.requests import Json
 from regista.calls.rollouts import RolloutCalls
@@ -52,6 +53,7 @@ _of_parent: list[object] = []
 class AsyncClient(
     ModelCalls,
     WaitingCalls,
+    RemarkCalls,
     RolloutCalls,
     EnvironmentCalls,
     AuditCalls,
@@ -148,7 +150,7 @@ class AsyncClient(
         it. `creator` defaults to the profile's. `draft` registers without the mandatory metadata. `version`
         claims a version or a bump, `exact` refuses instead of raising the claim, `base` is the version it was
         made from. `description`, `owner`, `tier` and `tags` describe a new model; later only the tier rises.
-        `strict` refuses the version when one is not taken; else its `notes` name it.
+        `strict` refuses the version when one is not taken; else its `registration_notes` name it.
         `follow_links` reads links to files as files.
 
         Raises Refused before the upload when metadata are missing or wrong, and over HTTP when the registry

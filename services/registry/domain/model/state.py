@@ -58,6 +58,15 @@ class EvaluationRef:
 
 
 @dataclass(frozen=True, slots=True)
+class NoteRef:
+    """A note: its author, the digest of its text, and how often it was corrected."""
+
+    by: str
+    digest: str
+    corrections: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Alias:
     number: int
     protected: bool
@@ -114,6 +123,8 @@ class ModelState(msgspec.Struct, frozen=True, gc=False):
     version, by number; `recall_proposals`: who proposed that. `not_production`: the environments in which a
     promotion leaves the stage as it is. `selected_by`: who chose a description that selects a weaker policy.
     `makers`: everyone who is named as a maker of a version, or who requested a promotion.
+    By number: `descriptions` and `corrections` are the revisions of the newest VersionDescribed and
+    MetadataCorrected, `notes` the notes of a version.
     """
 
     model: str = ""
@@ -151,6 +162,9 @@ class ModelState(msgspec.Struct, frozen=True, gc=False):
     makers: Map[str, bool] = msgspec.field(default_factory=Map)
     overridden: Map[str, str] = msgspec.field(default_factory=Map)
     withdrawn: Map[str, str] = msgspec.field(default_factory=Map)
+    descriptions: Map[int, int] = msgspec.field(default_factory=Map)
+    corrections: Map[int, int] = msgspec.field(default_factory=Map)
+    notes: Map[int, tuple[NoteRef, ...]] = msgspec.field(default_factory=Map)
 
     @property
     def taken(self) -> Taken:
