@@ -17,6 +17,7 @@ from services.registry.domain.serving.environment import (
 )
 from services.registry.lineage import projections as lineage
 from services.registry.remarks import projections as remarks
+from services.registry.search import projections as search
 from services.registry.serving import projections as serving
 from services.registry.serving.projections import patch_version
 from services.registry.tables import (
@@ -102,7 +103,7 @@ def _registered(r: Recorded, event: e.VersionRegistered | BriefVersion) -> Itera
         "registration_notes": event.notes or None,
         "revision": r.revision,
     }
-    return (Put(VERSIONS, row), *lineage.described(_model_id(r), event))
+    return (Put(VERSIONS, row), *lineage.described(_model_id(r), event), *search.claimed(r, event))
 
 
 _OfVersion = (
@@ -126,7 +127,7 @@ def _version(r: Recorded, event: _OfVersion) -> Iterable[Change]:
     match event:
         case e.MetadataAdded():
             patch = patch_version(r, event.number, **_described_by(r, event))
-            return (patch, *lineage.described(_model_id(r), event))
+            return (patch, *lineage.described(_model_id(r), event), *search.claimed(r, event))
         case e.VersionValidated():
             return (patch_version(r, event.number, stage="Validated"),)
         case e.VersionRejected():
@@ -155,7 +156,8 @@ def _version(r: Recorded, event: _OfVersion) -> Iterable[Change]:
             return (patch_version(r, event.number),)
         case e.EvaluationRecorded():
             data = lineage.evaluated(_model_id(r), event)
-            return (_evaluation(r, event), data, patch_version(r, event.number))
+            counted = search.measured(r, event.number, event.evaluation)
+            return (_evaluation(r, event), data, counted, patch_version(r, event.number))
         case _:
             assert_never(event)
 

@@ -16,6 +16,7 @@ from services.registry.domain.model.metadata import Metadata
 from services.registry.lineage.queries import RECALLED_ANCESTORS
 from services.registry.projections import project
 from services.registry.remarks import queries as remarks
+from services.registry.search.queries import PRIMARY_METRIC
 from services.registry.stored_events import EVENTS
 from shared.deciding.changes import Put
 from shared.deciding.events import Recorded, encode
@@ -86,13 +87,14 @@ ORDER BY m.name LIMIT $7
 
 # A page of a model's versions, the newest first, without documents. Each filter that is given becomes a
 # condition of its own, so that an index of the filter serves it.
-_LIST_VERSIONS = """
+_LIST_VERSIONS = f"""
 SELECT v.model_id, m.name AS model, v.number, v.semver, v.stage, v.artifact_digest, v.artifact_state,
     v.description, v.tags, v.creator, v.registered_at, v.registered_by,
        v.correlation_id, v.gates->'passed' AS gates_passed, v.missing, v.reasons, v.bump_level, v.bump_rule,
-       v.held, v.recalled, v.recall_proposed, v.retired, v.revision
-FROM versions v JOIN models m USING (model_id)
-WHERE v.model_id = $1 AND v.number < $2 {filters}
+       v.held, v.recalled, v.recall_proposed, v.retired, v.revision, v.dataset_name, v.dataset_digest,
+       best.primary_metric
+FROM versions v JOIN models m USING (model_id) {PRIMARY_METRIC}
+WHERE v.model_id = $1 AND v.number < $2 {{filters}}
 ORDER BY v.number DESC LIMIT $3
 """
 

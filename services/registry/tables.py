@@ -194,6 +194,28 @@ EVALUATIONS = Table(
 )
 """Evaluations recorded since registration. Claims made at training are in the version's metadata."""
 
+MEASUREMENTS = Table(
+    "measurements",
+    _registry,
+    Column("model_id", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("dataset_digest", Text, primary_key=True),
+    Column("definition", Text, primary_key=True),
+    Column("author", Text, primary_key=True),
+    Column("value", Float, nullable=False),
+    Column("dataset_name", Text, nullable=False),
+    Column("higher_is_better", Boolean, nullable=False),
+    Column("primary_metric", Boolean, nullable=False),
+    Column("independent", Boolean, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+)
+"""What counts of the metrics of complete versions: claims made at training and evaluations recorded since.
+
+A claim replaces any claim of the same metric, data and definition; an independent evaluation only one by the
+same `author`, which is empty for claims. Approval has the same rule.
+"""
+
 ALIASES = Table(
     "aliases",
     _registry,
@@ -294,6 +316,7 @@ TABLES = (
     EVALUATION_DATA,
     SERVED,
     EVALUATIONS,
+    MEASUREMENTS,
     ALIASES,
     ENVIRONMENTS,
     ROLLOUTS,

@@ -222,8 +222,23 @@ class VersionAnswer(Shape):
     revision: int
 
 
+class PrimaryMetric(Shape):
+    """The newest independent value of a version's primary metric, else the newest claim."""
+
+    name: str
+    value: float
+    dataset_name: str
+    dataset_digest: str
+    higher_is_better: bool
+    independent: bool
+
+
 class VersionLine(Shape):
-    """A version in a list, without its documents."""
+    """A version in a list, without its documents.
+
+    `dataset_name` and `dataset_digest` are those of its training data. `primary_metric`: null where no metric
+    is marked primary and there are several.
+    """
 
     model_id: str
     model: str
@@ -247,6 +262,9 @@ class VersionLine(Shape):
     recalled: str | None
     recall_proposed: RecallProposal | None
     retired: dict[str, Any] | None
+    dataset_name: str | None
+    dataset_digest: str | None
+    primary_metric: PrimaryMetric | None
     revision: int
 
 

@@ -244,6 +244,28 @@ def test_rows_keep_what_stood_before_a_correction():
     assert tables["versions"][MODEL_ID, 1]["corrected"] == {"training.run_url": "https://runs/2"}
 
 
+def test_a_newer_claim_replaces_a_claim_and_an_independent_value_stands_beside_it():
+    story = Story()
+    number = story.validate()
+    on_test = Evaluation("auc", 0.8, a_digest("test"), "test", by="ci")
+    story.when(RecordEvaluation(MODEL_ID, number, on_test))
+    story.when(RecordEvaluation(MODEL_ID, number, replace(on_test, value=0.7, independent=True, by="Lab")))
+    story.when(RecordEvaluation(MODEL_ID, number, replace(on_test, value=0.6, independent=True, by="lab")))
+    story.when(RecordEvaluation(MODEL_ID, number, replace(on_test, dataset_digest="sha256:may", by="ci")))
+    found = rows(recorded(story))["measurements"].values()
+    assert sorted((r["dataset_digest"], r["author"], r["value"]) for r in found) == sorted(
+        [(a_digest("test"), "", 0.8), (a_digest("test"), "lab", 0.6), ("sha256:may", "", 0.8)]
+    )
+
+
+def test_a_draft_has_no_measurements_before_it_is_complete():
+    story = Story()
+    story.register(metadata(3, dataset=None), draft=True)
+    assert rows(recorded(story))["measurements"] == {}
+    story.when(AddMetadata(MODEL_ID, 1, Metadata(training=Training(dataset=Dataset("d", a_digest("d"))))))
+    assert [r["name"] for r in rows(recorded(story))["measurements"].values()] == ["auc"]
+
+
 def test_a_row_comes_from_one_stream():
     whole = rows(RECORDED)
     apart: dict[str, dict[Any, Any]] = {t.name: {} for t in TABLES}

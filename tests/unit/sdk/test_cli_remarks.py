@@ -67,3 +67,21 @@ def test_notes_are_added_listed_and_corrected(run: Any, answers: Answers) -> Non
     assert body(answers, "PUT", ONE + "/notes/1") == {"text": "one", "reason": "typo"}
     shown = run("versions", "notes", "churn@3").output.splitlines()[1]
     assert shown == "1\t2026-11-29T12:00:00Z\tann\tone\t2026-11-29T13:00:00Z\ton"
+
+
+def test_a_list_of_versions_shows_the_primary_metric_and_its_data(run: Any, answers: Answers) -> None:
+    best = {"name": "auc", "value": 0.93125, "dataset_name": "march", "dataset_digest": "sha256:1"}
+    versions = [
+        {"number": 3, "primary_metric": best | {"independent": True}},
+        {"number": 2, "primary_metric": best | {"dataset_name": "", "independent": False}},
+        {"number": 1, "primary_metric": None},
+    ]
+    answers.fixed["GET", "/v1/models/churn/versions"] = JSONResponse(
+        {"items": versions, "next_page_token": ""}
+    )
+    lines = run("versions", "list", "churn").stdout.splitlines()
+    assert [line.split("\t")[3] for line in lines[1:]] == [
+        "auc 0.93125 on march, independent",
+        "auc 0.93125 on sha256:1",
+        "",
+    ]

@@ -53,10 +53,11 @@ def list_(session: Session, model: str, stage: str | None, limit: int) -> None:
         ("number", "number"),
         ("version", "semver"),
         ("stage", "stage"),
+        ("metric", columns_of.metric),
         ("bump", columns_of.bump),
         ("gates", columns_of.gates),
         ("creator", lambda v: shown(v.get("creator"))),
-        ("registered", lambda v: to_the_second(v.get("registered_at"))),
+        ("date", lambda v: to_the_second(v.get("registered_at"))),
         ("remarks", columns_of.remarks),
     ]
     session.items(found, columns, f"{model} has no such versions", limit)

@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from regista.cli.terminal.output import to_the_second
+from regista.cli.terminal.output import text, to_the_second
 
 
 def bump(version: Mapping[str, Any]) -> str:
     return f"{version['bump_level']} ({version.get('bump_rule') or ''})" if version.get("bump_level") else ""
+
+
+def metric(version: Mapping[str, Any]) -> str:
+    """Return name and value of the primary metric, and the data that it was measured on."""
+    found = version.get("primary_metric")
+    if not isinstance(found, Mapping):
+        return ""
+    data = found.get("dataset_name") or str(found.get("dataset_digest") or "")[:19]
+    by_others = ", independent" if found.get("independent") is True else ""
+    return f"{found.get('name')} {text(found.get('value'))} on {data}{by_others}"
 
 
 def gates(version: Mapping[str, Any]) -> str:
