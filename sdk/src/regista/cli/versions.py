@@ -55,9 +55,8 @@ def list_(session: Session, model: str, stage: str | None, limit: int) -> None:
         ("stage", "stage"),
         ("metric", columns_of.metric),
         ("bump", columns_of.bump),
-        ("gates", columns_of.gates),
         ("creator", lambda v: shown(v.get("creator"))),
-        ("date", lambda v: to_the_second(v.get("registered_at"))),
+        ("registered", lambda v: to_the_second(v.get("registered_at"))),
         ("remarks", columns_of.remarks),
     ]
     session.items(found, columns, f"{model} has no such versions", limit)

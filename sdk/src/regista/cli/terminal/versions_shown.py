@@ -22,12 +22,9 @@ def metric(version: Mapping[str, Any]) -> str:
     return f"{found.get('name')} {text(found.get('value'))} on {data}{by_others}"
 
 
-def gates(version: Mapping[str, Any]) -> str:
-    return {True: "passed", False: "blocked"}.get(version.get("gates_passed"), "")  # type: ignore[arg-type]
-
-
 def remarks(version: Mapping[str, Any]) -> str:
     remarks = [f"missing {', '.join(version['missing'])}"] if version.get("missing") else []
+    remarks += ["blocked by a gate"] if version.get("gates_passed") is False else []
     remarks += [
         str(r.get("detail", r) if isinstance(r, Mapping) else r) for r in version.get("reasons") or ()
     ]
