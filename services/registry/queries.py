@@ -32,10 +32,17 @@ JOIN models m ON m.model_id = coalesce(n.model_id, wanted.reference)
 # The number of a semantic version.
 FIND_NUMBER = "SELECT number FROM versions WHERE model_id = $1 AND semver = $2"
 
-# The numbers of many references in one statement: a semantic version, or @ with an alias or an environment.
-# An environment wins over an alias; no alias may have an environment's name.
-FIND_NUMBERS = """
-SELECT wanted.model_id, wanted.reference, coalesce(v.number, nullif(r.champion, 0), a.number) AS number
+# The newest version of the model {model_id} that may be used, where @latest is wanted.
+_LATEST = f"""
+LEFT JOIN LATERAL (SELECT x.number FROM versions x WHERE {{wanted}} AND x.model_id = {{model_id}}
+    AND {tables.USABLE} ORDER BY x.number DESC LIMIT 1) AS latest ON true
+"""
+
+# The numbers of many references in one statement: a semantic version, or @ with an alias, an environment or
+# `latest`. An environment wins over an alias; no alias may have an environment's name, and none is `latest`.
+FIND_NUMBERS = f"""
+SELECT wanted.model_id, wanted.reference,
+    coalesce(v.number, nullif(r.champion, 0), a.number, latest.number) AS number
 FROM unnest($1::text[], $2::text[]) AS wanted(model_id, reference)
 LEFT JOIN LATERAL (SELECT number FROM versions WHERE model_id = wanted.model_id
     AND semver = wanted.reference LIMIT 1) AS v ON true
@@ -43,6 +50,7 @@ LEFT JOIN rollouts r ON r.model_id = wanted.model_id AND wanted.reference LIKE '
     AND r.environment = substr(wanted.reference, 2)
 LEFT JOIN aliases a ON a.model_id = wanted.model_id AND wanted.reference LIKE '@%'
     AND a.alias = substr(wanted.reference, 2)
+{_LATEST.format(wanted="wanted.reference = '@latest'", model_id="wanted.model_id")}
 """
 
 # Many aliases in one statement: every load of a model resolves one.
@@ -57,7 +65,8 @@ LEFT JOIN names n ON n.name = wanted.model
 JOIN models m ON m.model_id = coalesce(n.model_id, wanted.model)
 LEFT JOIN rollouts r ON r.model_id = m.model_id AND r.environment = wanted.alias
 LEFT JOIN aliases a ON a.model_id = m.model_id AND a.alias = wanted.alias
-JOIN versions v ON v.model_id = m.model_id AND v.number = coalesce(r.champion, a.number)
+{_LATEST.format(wanted="wanted.alias = 'latest'", model_id="m.model_id")}
+JOIN versions v ON v.model_id = m.model_id AND v.number = coalesce(r.champion, a.number, latest.number)
 """
 
 _MODEL = """

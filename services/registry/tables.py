@@ -23,6 +23,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 _registry = MetaData()
 TIME = DateTime(timezone=True)
 
+USABLE = "semver IS NOT NULL AND stage <> 'Rejected' AND recalled IS NULL AND retired IS NULL"
+"""The condition of VERSIONS for those that `model@latest` may name."""
+
 NAMES = Table(
     "names",
     _registry,
@@ -91,6 +94,7 @@ VERSIONS = Table(
     Index("versions_by_correlation", "correlation_id"),
     Index("versions_by_message", "message_id", "registered_by", postgresql_where=text("message_id <> ''")),
     Index("versions_by_stage", "model_id", "stage", "number"),
+    Index("versions_that_may_be_used", "model_id", "number", postgresql_where=text(USABLE)),
     Index("versions_by_dataset_name", "dataset_name", "model_id", "number"),
     Index("versions_by_dataset_digest", "dataset_digest", "model_id", "number"),
     Index("versions_by_withdrawal", "withdrawal_id", postgresql_where=text("withdrawal_id IS NOT NULL")),

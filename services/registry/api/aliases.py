@@ -81,7 +81,7 @@ ROUTES = (
         "GET",
         "/v1/resolve/{model}@{alias}",
         resolve_alias,
-        "Which version an alias or environment means now",
+        "Which version an alias, an environment or `latest` means now",
         response=Resolved,
         tags=["aliases"],
     ),

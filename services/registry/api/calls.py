@@ -6,7 +6,7 @@ import re
 from difflib import get_close_matches
 from typing import Any
 
-from services.registry.domain.model.state import stream_of
+from services.registry.domain.model.state import LATEST, stream_of
 from services.registry.look_ups import LookUps, ModelRef, unknown_model
 from services.registry.parts import Parts
 from services.registry.serving import queries
@@ -52,8 +52,8 @@ async def check_parents(call: Call, message: VersionMessage) -> None:
 async def number_of(call: Call, model: ModelRef, reference: str | None = None) -> int:
     """Return the number of the version that `reference` (or the path) names.
 
-    A reference is a number, a semantic version, or `@` with an alias or an environment. Raise NotFound for
-    others.
+    A reference is a number, a semantic version, or `@` with `latest`, an alias or an environment. Raise
+    NotFound for others.
     """
     if reference is None:
         reference = call.path["version"]
@@ -66,8 +66,8 @@ async def number_of(call: Call, model: ModelRef, reference: str | None = None) -
         near = await nearest(call, model, reference[1:]) if reference.startswith("@") else ""
         raise NotFound(
             "unknown_version",
-            f"{reference!r:.80} names no version: use a number, a semantic version, or @ with an alias or an "
-            f"environment where a version serves.{near}",
+            f"{reference!r:.80} names no version: use a number, a semantic version, or @ with an alias, an "
+            f"environment where a version serves, or `latest` (the newest that may be used).{near}",
         )
     return number
 
@@ -75,7 +75,7 @@ async def number_of(call: Call, model: ModelRef, reference: str | None = None) -
 async def nearest(call: Call, model: ModelRef, name: str) -> str:
     """Return a hint at the alias or environment of the model that is nearest to a mistyped name, or ""."""
     rows = await call.app.pool.fetch(queries.NAMES_OF_MODEL, model.namespace, model.model_id)
-    names = sorted({row["name"] for row in rows} - {name})
+    names = sorted({row["name"] for row in rows} | {LATEST}) if name != LATEST else []
     near = get_close_matches(name.lower(), names, n=1)
     return f" Did you mean @{near[0]}?" if near else ""
 

@@ -29,7 +29,7 @@ class VersionQuery(PageQuery):
 
 
 VersionReference = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
-"""A number, a semantic version or @ with an alias or environment."""
+"""A number, a semantic version or @ with `latest`, an alias or an environment."""
 
 
 class DiffQuery(Body):

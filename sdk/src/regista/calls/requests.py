@@ -127,7 +127,7 @@ def model_and_version(reference: str) -> tuple[str, str]:
         raise Invalid(
             "no_reference",
             f"{reference!r} names no version",
-            advice="Write MODEL@VERSION, for example churn@3, churn@1.2.0 or churn@production.",
+            advice="Write MODEL@VERSION, for example churn@3, churn@1.2.0, churn@production or churn@latest.",
         )
     return model, version if version[0].isdigit() else f"@{version}"
 

@@ -14,7 +14,7 @@ _VERSION = summary("stage", "semver", "missing", "recalled", "held", "retired")
 class VersionCalls(Requests):
     """Read and change versions.
 
-    `reference` is `model@3`, `model@1.2.0`, `model@production` or `model@alias`.
+    `reference` is `model@3`, `model@1.2.0`, `model@production`, `model@alias` or `model@latest`.
     """
 
     async def versions(

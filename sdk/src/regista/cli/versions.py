@@ -24,7 +24,8 @@ from regista.files import copy_folder
 def versions() -> None:
     """List, show, describe, correct, download, evaluate and complete versions.
 
-    A version is written MODEL@3 (number), MODEL@1.2.0, MODEL@production or MODEL@alias.
+    A version is written MODEL@3 (number), MODEL@1.2.0, MODEL@production, MODEL@alias or
+    MODEL@latest (the newest that may be used).
     """
 
 

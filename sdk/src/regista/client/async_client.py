@@ -231,7 +231,7 @@ class AsyncClient(
         progress: Progress | None = None,
         offline: bool | None = None,
     ) -> Loaded:
-        """Return the verified files of `model@production`, `model@alias`, `model@3` or `model@1.2.0`.
+        """Return the verified files of `model@production`, `@latest`, `@alias`, `@3` or `@1.2.0`.
 
         Files that are not in the cache are downloaded; every file is verified. For a version that was just
         published the call waits until the artifact service has verified its bytes. `environment` is where the

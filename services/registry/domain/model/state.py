@@ -19,6 +19,8 @@ from shared.deciding.decider import NotFound, RuleBroken, Stale
 Stage = Literal["Draft", "Staging", "Validated", "Production", "Archived", "Rejected"]
 Events = dict[str, list[Any]]
 """The events of a decision, by stream."""
+LATEST = "latest"
+"""The reserved name of the newest version that may be used: `model@latest`."""
 FURTHEST_BACK = 20
 """The number of predecessors that a rollback considers."""
 
@@ -249,6 +251,12 @@ def unusable_because(version: VersionState) -> str:
     if version.recalled:
         return "recalled"
     return {"Rejected": "rejected", "Draft": "draft"}.get(version.stage, "")
+
+
+def latest(state: ModelState, among: int) -> int:
+    """Return the number of the newest version that may be used, 0 for none `among` the newest numbers."""
+    newest = range(state.newest, max(0, state.newest - among), -1)
+    return next((n for n in newest if n in state.versions and not unusable_because(state.versions[n])), 0)
 
 
 def open_requests(state: ModelState, number: int, environment: str) -> dict[str, OpenPromotion]:

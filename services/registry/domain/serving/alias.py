@@ -10,6 +10,7 @@ from typing import Any
 from services.registry.domain.model.events import AliasRemoved, AliasSet
 from services.registry.domain.model.fold import MODEL
 from services.registry.domain.model.state import (
+    LATEST,
     Events,
     ModelState,
     environments_of,
@@ -84,6 +85,11 @@ def _check_free(alias: str, state: ModelState, streams: Streams) -> None:
             "invalid_alias",
             f"{alias!r:.80} cannot be an alias: use a letter, then letters, digits, '_' and '-', at most 60 "
             "in all.",
+        )
+    if alias.lower() == LATEST:
+        raise Unprocessable(
+            "reserved_alias",
+            f"{state.model}@{LATEST} is the newest version that may be used, and no alias: choose another.",
         )
     declared = streams.state(ENVIRONMENT, ENVIRONMENTS).of(namespace_of(state.model))
     if alias in {*declared, *environments_of(state)}:
