@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import asyncpg
+import msgspec
 
 from services.registry import tables
 from services.registry.domain.model.events import MetadataAdded, VersionRegistered
@@ -257,6 +258,11 @@ def registered_row(recorded: Recorded) -> dict[str, Any]:
 def document_event(stored: bytes) -> DocumentEvent:
     """Return the event that holds a version's document, of whatever schema it was stored with."""
     return cast("DocumentEvent", EVENTS.recorded("registry", stored).event)
+
+
+def corrections_of(row: Mapping[str, Any]) -> dict[str, str | None]:
+    """Return the corrections that are valid now, by path, from a row of VERSIONS."""
+    return msgspec.json.decode(row["corrected"], type=dict[str, str | None]) if row["corrected"] else {}
 
 
 def document(stored: bytes) -> Metadata:

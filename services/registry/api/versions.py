@@ -135,7 +135,7 @@ async def _document(call: Call, model: ModelRef, reference: str) -> tuple[dict[s
     row = await call.app.pool.fetchrow(queries.DOCUMENT, model.model_id, number)
     if row is None:
         raise _unknown(number)
-    document = corrected(queries.document(row["stored"]), row["corrected"] or {})
+    document = corrected(queries.document(row["stored"]), queries.corrections_of(row))
     return {"number": number, "semver": row["semver"]}, document
 
 
@@ -215,7 +215,7 @@ def _registered(recorded: Recorded) -> Reply:
 
 
 def _shown(row: Mapping[str, Any], event: queries.DocumentEvent) -> dict[str, Any]:
-    document = corrected(event.metadata, row["corrected"] or {})
+    document = corrected(event.metadata, queries.corrections_of(row))
     return {
         **{name: value for name, value in row.items() if name not in queries.NOT_SHOWN},
         "semver": row["semver"] or "",

@@ -15,7 +15,7 @@ from shared.deciding.events import Recorded
 def remarked(
     r: Recorded, event: e.VersionDescribed | e.NoteAdded | e.NoteCorrected | e.MetadataCorrected
 ) -> Iterable[Change]:
-    """Return the new text of a note, or what a version says now and what it said before."""
+    """Return the new text of a note, or what is stated of a version now and was before."""
     match event:
         case e.NoteAdded() | e.NoteCorrected():
             row = {**_key(r, event.number), "note": event.note, "text": event.text, "by": event.by}

@@ -24,7 +24,7 @@ async def ok(answer: httpx.Response, status: int = 200) -> Any:
     return answer.json()
 
 
-async def test_what_is_said_about_a_version_is_shown_with_what_stood_before(registry):
+async def test_what_people_state_about_a_version_is_shown_with_what_stood_before(registry):
     async with registry.client("ci") as ci, registry.client("eva") as eva:
         await registered(ci)
         await ok(await eva.post(ONE + ":describe", json={"description": "May", "set_tags": {"data": "may"}}))

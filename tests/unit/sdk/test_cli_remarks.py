@@ -50,7 +50,7 @@ def test_a_correction_needs_a_reason(run: Any, answers: Answers) -> None:
     assert answers.seen == []
 
 
-def test_a_refused_correction_says_what_to_do(run: Any, answers: Answers) -> None:
+def test_a_refused_correction_shows_what_to_do(run: Any, answers: Answers) -> None:
     answers.fixed["POST", ONE + ":correct"] = problem(422, "not_correctable")
     done = run("versions", "correct", "churn@3", "--field", "training.config=1", "--reason", "r")
     assert (done.exit_code, "not_correctable" in done.stderr) != (0, False)
