@@ -17,7 +17,6 @@ from services.registry.domain.model.metadata import Metadata
 from services.registry.lineage.queries import RECALLED_ANCESTORS
 from services.registry.projections import project
 from services.registry.remarks import queries as remarks
-from services.registry.search.queries import PRIMARY_METRIC
 from services.registry.stored_events import EVENTS
 from shared.deciding.changes import Put
 from shared.deciding.events import Recorded, encode
@@ -81,32 +80,24 @@ LEFT JOIN rollouts r ON r.model_id = m.model_id AND r.environment = 'production'
 # Many models by id.
 MODELS = _MODEL.format(models="unnest($1::text[]) AS wanted(model_id) JOIN models m USING (model_id)")
 
-# A page of models, by name. A search finds old names, too.
-LIST_MODELS = (
+# A page of models, by name. Each filter that is given becomes a condition of its own, so that an index of the
+# filter serves it. A search finds old names, too.
+_LIST_MODELS = (
     _MODEL.format(models="models m")
     + """
-WHERE m.name > $1
-  AND log.covers($2::text[], m.name)
-  AND ($3::text IS NULL OR m.kind = $3) AND ($4::text IS NULL OR m.owner = $4)
-      AND ($5::text IS NULL OR m.tier = $5)
-  AND ($6::text IS NULL OR position(lower($6) in lower(m.name)) > 0 OR EXISTS (
-    SELECT FROM names n WHERE n.model_id = m.model_id AND position(lower($6) in lower(n.name)) > 0))
-ORDER BY m.name LIMIT $7
+WHERE m.name > $1 AND log.covers($2::text[], m.name) {filters}
+ORDER BY m.name LIMIT $3
 """
 )
-
-# A page of a model's versions, the newest first, without documents. Each filter that is given becomes a
-# condition of its own, so that an index of the filter serves it.
-_LIST_VERSIONS = f"""
-SELECT v.model_id, m.name AS model, v.number, v.semver, v.stage, v.artifact_digest, v.artifact_state,
-    v.description, v.tags, v.creator, v.registered_at, v.registered_by,
-       v.correlation_id, v.gates->'passed' AS gates_passed, v.missing, v.reasons, v.bump_level, v.bump_rule,
-       v.held, v.recalled, v.recall_proposed, v.retired, v.revision, v.dataset_name, v.dataset_digest,
-       best.primary_metric
-FROM versions v JOIN models m USING (model_id) {PRIMARY_METRIC}
-WHERE v.model_id = $1 AND v.number < $2 {{filters}}
-ORDER BY v.number DESC LIMIT $3
-"""
+_MODEL_FILTERS = {
+    "kind": "m.kind = {}",
+    "owner": "m.owner = {}",
+    "tier": "m.tier = {}",
+    "tags": "m.tags @> {}::text::jsonb",
+    "tag_names": "m.tags ?& {}::text[]",
+    "search": "(position(lower({0}) in lower(m.name)) > 0 OR EXISTS (SELECT FROM names n "
+    "WHERE n.model_id = m.model_id AND position(lower({0}) in lower(n.name)) > 0))",
+}
 
 _ROLLOUTS_OF_VERSION = """coalesce((
     SELECT jsonb_agg(jsonb_build_object('environment', r.environment, 'percent', x->'percent', 'role',
@@ -270,11 +261,13 @@ def document(stored: bytes) -> Metadata:
     return document_event(stored).metadata
 
 
-def list_versions_sql(filters: Mapping[str, str | None]) -> tuple[str, list[str]]:
+def list_models_sql(filters: Mapping[str, Any]) -> tuple[str, list[Any]]:
     """Return the statement with the filters that are given, and their values."""
-    given = {column: value for column, value in filters.items() if value is not None}
-    conditions = " ".join(f"AND v.{column} = ${n}" for n, column in enumerate(given, 4))
-    return _LIST_VERSIONS.format(filters=conditions), list(given.values())
+    given = {name: value for name, value in filters.items() if value}
+    conditions = " ".join(
+        f"AND {_MODEL_FILTERS[name]}".format(f"${number}") for number, name in enumerate(given, 4)
+    )
+    return _LIST_MODELS.format(filters=conditions), list(given.values())
 
 
 async def models(pool: asyncpg.Pool, wanted: Sequence[str]) -> Mapping[str, asyncpg.Record]:

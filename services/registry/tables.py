@@ -50,6 +50,8 @@ MODELS = Table(
     Column("registered_by", Text, nullable=False),
     Column("revision", BigInteger, nullable=False),
     Index("models_by_name", "name"),
+    Index("models_by_owner", "owner", "name"),
+    Index("models_by_tag", "tags", postgresql_using="gin"),
 )
 
 VERSIONS = Table(
@@ -94,6 +96,11 @@ VERSIONS = Table(
     Index("versions_by_correlation", "correlation_id"),
     Index("versions_by_message", "message_id", "registered_by", postgresql_where=text("message_id <> ''")),
     Index("versions_by_stage", "model_id", "stage", "number"),
+    Index("versions_by_time", "registered_at", "model_id", "number"),
+    Index("versions_of_model_by_time", "model_id", "registered_at", "number"),
+    Index("versions_in_stage", "stage", "registered_at", "model_id", "number"),
+    Index("versions_by_creator", "creator", "registered_at", "model_id", "number"),
+    Index("versions_by_tag", "tags", postgresql_using="gin", postgresql_where=text("tags IS NOT NULL")),
     Index("versions_that_may_be_used", "model_id", "number", postgresql_where=text(USABLE)),
     Index("versions_by_dataset_name", "dataset_name", "model_id", "number"),
     Index("versions_by_dataset_digest", "dataset_digest", "model_id", "number"),
@@ -213,6 +220,8 @@ MEASUREMENTS = Table(
     Column("primary_metric", Boolean, nullable=False),
     Column("independent", Boolean, nullable=False),
     Column("revision", BigInteger, nullable=False),
+    Index("measurements_by_value", "name", "value"),
+    Index("measurements_of_model", "model_id", "name", "value"),
 )
 """What counts of the metrics of complete versions: claims made at training and evaluations recorded since.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from services.registry import queries
@@ -21,7 +22,9 @@ from services.registry.domain.versioning.diff import differences
 from services.registry.inbound import VersionFacts
 from services.registry.lineage import queries as lineage
 from services.registry.look_ups import ModelRef
+from services.registry.search import queries as search
 from services.registry.shapes.common import LARGEST
+from services.registry.shapes.search import VersionQuery
 from services.registry.shapes.versions import (
     DiffAnswer,
     DiffQuery,
@@ -30,7 +33,6 @@ from services.registry.shapes.versions import (
     PromotionRequest,
     Registration,
     VersionAnswer,
-    VersionQuery,
     Versions,
 )
 from services.registry.trained_message import RegistrationMessage, VersionMessage
@@ -82,15 +84,21 @@ async def register_version(call: Call[RegistrationMessage]) -> Reply:
 async def list_versions(call: Call[None, VersionQuery]) -> dict[str, Any]:
     model, q = await model_of(call), call.query
     after = q.after(int)
-    filters = {
-        "stage": q.stage,
-        "artifact_digest": q.artifact_digest,
-        "correlation_id": q.correlation_id,
-    }
     before = after[0] if after else LARGEST
-    statement, values = queries.list_versions_sql(filters)
-    rows = await call.app.list_rows(statement, model.model_id, before, q.page_size, *values)
+    statement, values = search.of_model(q.wanted(), model.model_id, before, q.page_size)
+    rows = await call.app.list_rows(statement, *values)
     token = q.next_token(rows, "number")
+    return {"items": [dict(row) for row in rows], "next_page_token": token}
+
+
+async def search_versions(call: Call[None, VersionQuery]) -> dict[str, Any]:
+    """List versions of all models that the caller may read, the newest first."""
+    call.require_any_role()
+    q = call.query
+    after = q.after(datetime, str, int) or (datetime.max.replace(tzinfo=UTC), "", LARGEST)
+    statement, values = search.of_all(q.wanted(), after, q.page_size, call.readable())
+    rows = await call.app.list_rows(statement, *values)
+    token = q.next_token(rows, "registered_at", "model_id", "number")
     return {"items": [dict(row) for row in rows], "next_page_token": token}
 
 
@@ -248,6 +256,15 @@ ROUTES = (
         "/v1/models/{model}/versions",
         list_versions,
         "The versions of a model, newest first",
+        query=VersionQuery,
+        response=Versions,
+        tags=["versions"],
+    ),
+    Route(
+        "GET",
+        "/v1/versions:search",
+        search_versions,
+        "Versions of all models, newest first",
         query=VersionQuery,
         response=Versions,
         tags=["versions"],

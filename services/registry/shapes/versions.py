@@ -13,19 +13,13 @@ from services.registry.domain.versioning.change import Level, Part
 from services.registry.inbound import Artifact, Label, ModelTrained, Name, Shape, Signature, Text, Training
 from services.registry.shapes.common import OptionalReason
 from services.registry.shapes.remarks import CorrectionAnswer, NoteAnswer
-from shared.http.routes import Body, PageQuery
+from shared.http.routes import Body
 
 
 class Registration(ModelTrained):
     """The data of a `ModelTrained` message. The path names the model; `model` may be left out."""
 
     model: Name = ""
-
-
-class VersionQuery(PageQuery):
-    stage: str | None = Field(default=None, max_length=20)
-    artifact_digest: str | None = Field(default=None, max_length=100)
-    correlation_id: str | None = Field(default=None, max_length=200)
 
 
 VersionReference = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
