@@ -80,9 +80,13 @@ async def nearest(call: Call, model: ModelRef, name: str) -> str:
     return f" Did you mean @{near[0]}?" if near else ""
 
 
-def is_admin(call: Call, model: ModelRef) -> bool:
-    """Return whether the caller has the role admin there. The command's permission checks it again."""
-    return permits(call.access_state, "admin", model.namespace)
+def own_role(call: Call[Any], model: ModelRef, *roles: str) -> tuple[str, bool]:
+    """Return the first of the roles that the caller has there, and False.
+
+    A caller without any of them needs the role publisher, and True is returned: own versions only.
+    """
+    role = next((role for role in roles if permits(call.access_state, role, model.namespace)), "")
+    return (role, False) if role else ("publisher", True)
 
 
 async def other_identities(call: Call[Any]) -> frozenset[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.registry.api.calls import model_of, number_of, submit
+from services.registry.api.calls import model_of, number_of, own_role, submit
 from services.registry.api.versions import answer_version
 from services.registry.domain.remarks.correction import EditVersion
 from services.registry.domain.remarks.notes import AddNote, CorrectNote
@@ -21,18 +21,9 @@ from services.registry.shapes.remarks import (
     VersionDescription,
 )
 from services.registry.shapes.versions import VersionAnswer
-from shared.deciding.access import ANY_ROLE, permits
+from shared.deciding.access import ANY_ROLE
 from shared.deciding.decider import NotFound
 from shared.http.routes import Call, Reply, Route
-
-
-def own_role(call: Call[Any], model: ModelRef, *roles: str) -> tuple[str, bool]:
-    """Return the first of the roles that the caller has there, and False.
-
-    A caller without any of them needs the role publisher, and True is returned: own versions only.
-    """
-    role = next((role for role in roles if permits(call.access_state, role, model.namespace)), "")
-    return (role, False) if role else ("publisher", True)
 
 
 async def describe_version(call: Call[VersionDescription]) -> Reply:

@@ -145,12 +145,13 @@ def _conditions(wanted: Wanted, first: int, *, of_model: bool) -> _Conditions:
 
 
 def _add_times(found: _Conditions, wanted: Wanted, *, of_model: bool) -> None:
-    """Add the period. In a model, numbers rise with time, so that the index of the order serves it."""
+    """Add the period. In a model, numbers rise with time, so that the index of the order serves it.
+
+    Over all models, the page begins below its end.
+    """
     if not of_model:
         if wanted.since is not None:
             found.add("v.registered_at >= {}", wanted.since)
-        if wanted.until is not None:
-            found.add("v.registered_at < {}", wanted.until)
         return
     edge = (
         "v.number {} (SELECT x.number FROM versions x WHERE x.model_id = $1 AND x.registered_at {} {{}}"
@@ -179,4 +180,5 @@ def of_all(
     conditions = _conditions(wanted, 6, of_model=False)
     whole = readable is None or wanted.is_selective
     page = (_OF_ALL if whole else _OF_SOME).format(conditions=conditions)
-    return _PAGE.format(page=page, order=_NEWEST_FIRST), [*after, limit, readable, *conditions.values]
+    below = after if wanted.until is None else min(after, (wanted.until, "", 0))
+    return _PAGE.format(page=page, order=_NEWEST_FIRST), [*below, limit, readable, *conditions.values]

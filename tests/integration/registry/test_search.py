@@ -111,8 +111,8 @@ async def test_a_condition_that_cannot_be_read_is_refused_with_an_example(filled
 
 
 async def test_models_are_found_by_owner_and_tag(filled):
-    async with filled.client("eva") as eva:
-        made = await eva.post("/models", json={"name": "team.new", "owner": "team:risk", "tags": {"a": "b"}})
+    async with filled.client("eva") as eva, filled.client("ci") as ci:
+        made = await ci.post("/models", json={"name": "team.new", "owner": "team:risk", "tags": {"a": "b"}})
         assert made.status_code == 201, made.text
 
         async def names(**query: Any) -> list[str]:
