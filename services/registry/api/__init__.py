@@ -5,6 +5,7 @@ from __future__ import annotations
 from services.registry.access import api as access
 from services.registry.api import (
     aliases,
+    comparison,
     decisions,
     environments,
     lineage,
@@ -20,6 +21,7 @@ ROUTES = (
     *models.ROUTES,
     *versions.ROUTES,
     *remarks.ROUTES,
+    *comparison.ROUTES,
     *lineage.ROUTES,
     *decisions.ROUTES,
     *withdrawals.ROUTES,

@@ -28,6 +28,16 @@ LEFT JOIN LATERAL (
 ) AS best ON true
 """
 
+# The values that count of the metrics of some versions, by the place of the version: the newest independent
+# one, else the newest claim.
+MEASURED = """
+SELECT DISTINCT ON (wanted.place, m.name, m.dataset_digest, m.definition) wanted.place::int - 1 AS version,
+    m.name, m.value, m.dataset_digest, m.dataset_name, m.definition, m.higher_is_better
+FROM unnest($1::text[], $2::int[]) WITH ORDINALITY AS wanted(model_id, number, place)
+JOIN measurements m USING (model_id, number)
+ORDER BY wanted.place, m.name, m.dataset_digest, m.definition, m.independent DESC, m.revision DESC
+"""
+
 _COLUMNS = """
 v.model_id, m.name AS model, v.number, v.semver, v.stage, v.artifact_digest, v.artifact_state,
     v.description, v.tags, v.creator, v.registered_at, v.registered_by, v.correlation_id,

@@ -123,3 +123,37 @@ async def test_models_are_found_by_owner_and_tag(filled):
         assert await names(tag="a=c") == []
         assert await names(search="chu") == ["team.churn"]
         assert await names(kind="model", tier="medium") == ["team.churn", "team.new", "team.spam"]
+
+
+async def test_versions_of_several_models_are_compared_on_the_same_data(filled):
+    async with filled.client("eva") as eva, filled.client("ann") as ann:
+        independent = {"name": "auc", "value": 0.7, "dataset_digest": "sha256:t", "independent": True}
+        recorded = await ann.post("/models/team.churn/versions/1/evaluations", json=independent)
+        assert recorded.status_code == 200, recorded.text
+        wanted = ["team.churn@1", "team.churn@1.0.1", "team.spam@latest"]
+        answer = await eva.get("/compare", params={"version": wanted})
+        assert answer.status_code == 200, answer.text
+        versions, rows = answer.json()["versions"], answer.json()["rows"]
+        assert [(v["model"], v["number"]) for v in versions] == [
+            ("team.churn", 1),
+            ("team.churn", 2),
+            ("team.spam", 1),
+        ]
+        (auc,) = [row for row in rows if row["part"] == "metrics"]
+        assert (auc["name"], auc["on"], auc["values"], auc["best"]) == ("auc", "test", [0.7, 0.91, 0.95], [2])
+        assert [r["values"] for r in rows if (r["part"], r["name"]) == ("data", "name")] == [
+            ["people", "may", "may"]
+        ]
+        assert [r["values"] for r in rows if r["part"] == "size"] == [[3, 3, 3]]
+
+
+async def test_a_comparison_names_what_it_cannot_read(filled):
+    async with filled.client("eva") as eva:
+        for versions, status, code in (
+            (["team.churn@1", "elsewhere.secret@1"], 404, "unknown_model"),
+            (["team.churn@1", "team.churn@9"], 404, "unknown_version"),
+            (["team.churn@1", "team.churn"], 422, "no_reference"),
+            (["team.churn@1"], 422, "invalid_query"),
+        ):
+            answer = await eva.get("/compare", params={"version": versions})
+            assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text

@@ -70,3 +70,25 @@ def test_a_page_token_goes_beside_the_conditions(run: Any, answers: Answers) -> 
     run("versions", "list", "--tag", "a=b")
     assert [seen.query.get("page_token") for seen in answers.of("GET", ALL)] == [None, "t"]
     assert urlencode({"tag": "a=b"}) in answers.of("GET", ALL)[1].search
+
+
+def test_versions_are_compared_beside_each_other(run: Any, answers: Answers) -> None:
+    found = {
+        "versions": [{"model": "churn", "number": 1}, {"model": "risk.base", "number": 2}],
+        "rows": [
+            {"part": "metrics", "name": "auc", "on": "test", "values": [0.9, 0.8], "best": [0]},
+            {"part": "metrics", "name": "f1", "on": "test", "values": [0.9, None], "best": []},
+            {"part": "config", "name": "out_dir", "values": ["/1", "/2"], "noise": True},
+        ],
+    }
+    answers.fixed["GET", "/v1/compare"] = JSONResponse(found)
+    lines = run("compare", "churn@1", "risk.base@latest").stdout.splitlines()
+    assert lines == [
+        "part\tname\tchurn@1\trisk.base@2",
+        "metrics\tauc on test\t0.9 *\t0.8",
+        "metrics\tf1 on test\t0.9\t",
+        "config\tout_dir\t(/1)\t(/2)",
+    ]
+    sent = parse_qsl(answers.of("GET", "/v1/compare")[0].search)
+    assert sent == [("version", "churn@1"), ("version", "risk.base@latest")]
+    assert run("compare", "churn@1").exit_code == 2

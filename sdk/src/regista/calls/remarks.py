@@ -15,6 +15,16 @@ class RemarkCalls(Requests):
     `reference` is `model@3`, `model@1.2.0`, `model@production`, `model@latest` or `model@alias`.
     """
 
+    async def compare(self, *references: str) -> Json:
+        """Return two to ten versions, also of different models, beside each other.
+
+        `rows` have one value for each of `versions`: metrics on the same data, configuration values that
+        differ, data, training, schema, size in bytes.
+        """
+        for reference in references:
+            model_and_version(reference)
+        return dict(await self._get("registry", "/compare", version=list(references)))
+
     async def describe(
         self,
         reference: str,

@@ -22,6 +22,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "versions": "List, show, describe, correct, download and evaluate versions",
         "publish": "Upload an artifact and register a version",
         "diff": "Show how two versions differ",
+        "compare": "Show several versions beside each other",
         "alias": "List, set and remove aliases",
     },
     "Promotion": {

@@ -137,6 +137,7 @@ class Client:
     version = _blocking(AsyncClient.version)
     complete = _blocking(AsyncClient.complete)
     diff = _blocking(AsyncClient.diff)
+    compare = _blocking(AsyncClient.compare)
     evaluate = _blocking(AsyncClient.evaluate)
     describe = _blocking(AsyncClient.describe)
     correct = _blocking(AsyncClient.correct)
