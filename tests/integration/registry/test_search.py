@@ -130,7 +130,7 @@ async def test_versions_of_several_models_are_compared_on_the_same_data(filled):
         independent = {"name": "auc", "value": 0.7, "dataset_digest": "sha256:t", "independent": True}
         recorded = await ann.post("/models/team.churn/versions/1/evaluations", json=independent)
         assert recorded.status_code == 200, recorded.text
-        wanted = ["team.churn@1", "team.churn@1.0.1", "team.spam@latest"]
+        wanted = ["team.churn@1", "team.churn@1.1.0", "team.spam@latest"]
         answer = await eva.get("/compare", params={"version": wanted})
         assert answer.status_code == 200, answer.text
         versions, rows = answer.json()["versions"], answer.json()["rows"]
