@@ -59,7 +59,7 @@ async def number_of(call: Call, model: ModelRef, reference: str | None = None) -
         reference = call.path["version"]
     number: int | None = None
     if reference.isascii() and reference.isdecimal():
-        number = int(reference) if int(reference) <= LARGEST else None
+        number = small_number(reference)
     elif _SEMVER.fullmatch(reference) or reference.startswith("@"):
         number = await parts(call).numbers.get((model.model_id, reference))
     if number is None:
@@ -70,6 +70,13 @@ async def number_of(call: Call, model: ModelRef, reference: str | None = None) -
             f"environment where a version serves, or `latest` (the newest that may be used).{near}",
         )
     return number
+
+
+def small_number(text: str) -> int | None:
+    """Return the number that the text is, None for a text that is no number of a version or note."""
+    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(LARGEST))):
+        return None
+    return int(text) if int(text) <= LARGEST else None
 
 
 async def nearest(call: Call, model: ModelRef, name: str) -> str:

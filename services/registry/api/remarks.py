@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.registry.api.calls import model_of, number_of, own_role, submit
+from services.registry.api.calls import model_of, number_of, own_role, small_number, submit
 from services.registry.api.versions import answer_version
 from services.registry.domain.remarks.correction import EditVersion
 from services.registry.domain.remarks.notes import AddNote, CorrectNote
 from services.registry.look_ups import ModelRef
 from services.registry.remarks import queries
-from services.registry.shapes.common import LARGEST
 from services.registry.shapes.remarks import (
     NewNote,
     NoteCorrection,
@@ -83,9 +82,10 @@ async def correct_note(call: Call[NoteCorrection]) -> Reply:
 
 
 def _note(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and int(text) <= LARGEST):
+    number = small_number(text)
+    if number is None:
         raise NotFound("unknown_note", f"{text!r:.80} is no number of a note: see the version's notes.")
-    return int(text)
+    return number
 
 
 async def _answer_note(call: Call[Any], model: ModelRef, number: int, note: int, status: int = 200) -> Reply:

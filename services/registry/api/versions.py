@@ -24,7 +24,7 @@ from services.registry.lineage import queries as lineage
 from services.registry.look_ups import ModelRef
 from services.registry.search import queries as search
 from services.registry.shapes.common import LARGEST
-from services.registry.shapes.search import VersionQuery
+from services.registry.shapes.search import Aware, VersionQuery
 from services.registry.shapes.versions import (
     DiffAnswer,
     DiffQuery,
@@ -95,7 +95,7 @@ async def search_versions(call: Call[None, VersionQuery]) -> dict[str, Any]:
     """List versions of all models that the caller may read, the newest first."""
     call.require_any_role()
     q = call.query
-    after = q.after(datetime, str, int) or (datetime.max.replace(tzinfo=UTC), "", LARGEST)
+    after = q.after(Aware, str, int) or (datetime.max.replace(tzinfo=UTC), "", LARGEST)
     statement, values = search.of_all(q.wanted(), after, q.page_size, call.readable())
     rows = await call.app.list_rows(statement, *values)
     token = q.next_token(rows, "registered_at", "model_id", "number")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, cast
 
+import msgspec
 from pydantic import AwareDatetime, Field
 
 from services.registry.domain.model.state import Stage
@@ -16,6 +18,8 @@ from shared.deciding.decider import Unprocessable
 from shared.http.routes import PageQuery
 
 Moment = AwareDatetime | date
+Aware: Any = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A time with its zone, in a page token."""
 Conditions = Annotated[list[Annotated[str, Field(min_length=1, max_length=700)]], Field(max_length=20)]
 TAG = "NAME=VALUE, or NAME for any value; may be repeated, all must match"
 METRIC = "NAME, one of > >= < <= =, and a number, such as auc>0.9; may be repeated, all must match"
@@ -79,18 +83,22 @@ class VersionQuery(PageQuery):
 
 
 def _beginning(moment: datetime | date | None) -> datetime | None:
-    if moment is None or isinstance(moment, datetime):
-        return moment
-    return datetime.combine(moment, time.min, UTC)
+    """Return the first moment that is wanted; None for one before all times in UTC."""
+    if isinstance(moment, datetime):
+        with suppress(OverflowError):
+            return moment.astimezone(UTC)
+        return None
+    return None if moment is None else datetime.combine(moment, time.min, UTC)
 
 
 def _end(moment: datetime | date | None) -> datetime | None:
-    """Return the first moment after those that are wanted."""
-    if moment is None or moment == date.max:
-        return None
-    if isinstance(moment, datetime):
-        return moment + timedelta(microseconds=1) if moment < datetime.max.replace(tzinfo=UTC) else None
-    return datetime.combine(moment + timedelta(days=1), time.min, UTC)
+    """Return the first moment after those that are wanted; None for one after all times in UTC."""
+    with suppress(OverflowError):
+        if isinstance(moment, datetime):
+            return moment.astimezone(UTC) + timedelta(microseconds=1)
+        if moment is not None:
+            return datetime.combine(moment + timedelta(days=1), time.min, UTC)
+    return None
 
 
 class ModelQuery(PageQuery):

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from shared.http.routes import page_token
 from tests.integration.registry.conftest import trained
 
 pytestmark = pytest.mark.servers
@@ -104,6 +105,7 @@ async def test_a_condition_that_cannot_be_read_is_refused_with_an_example(filled
             ({"since": "yesterday"}, "invalid_query"),
             ({"stage": "prod"}, "invalid_query"),
             ({"page_token": "x"}, "invalid_page_token"),
+            ({"page_token": page_token("2026-03-01T12:00:00", "m", 1)}, "invalid_page_token"),
         ):
             answer = await eva.get("/versions:search", params=query)
             assert answer.status_code == 422, answer.text

@@ -60,6 +60,12 @@ def test_a_day_is_whole_and_in_utc() -> None:
     assert wanted(until=date.max).until is None
 
 
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_moment_outside_the_calendar_in_utc_bounds_nothing(moment: str) -> None:
+    found = wanted(since=moment, until=moment)
+    assert None in (found.since, found.until)
+
+
 @given(st.lists(st.text(min_size=1, max_size=30).filter(lambda t: not t.startswith("=")), max_size=5))
 @example(["a={}", "{0}", "'); --"])
 def test_values_never_become_part_of_a_statement(tags: list[str]) -> None:
