@@ -119,6 +119,7 @@ def test_a_wrong_link_can_be_removed(story: Story, removed: str | None) -> None:
         ("training.code.revision", "register a new version"),
         ("training.code.digest", "register a new version"),
         ("artifact.digest", "register a new version"),
+        ("schema.inputs", "register a new version"),
         ("signature", "register a new version"),
         ("semver", "choose one of training.run_url"),
     ],

@@ -43,6 +43,7 @@ _BOUND = {
     "evaluations": _EVALUATE,
     "training.metrics": _EVALUATE,
     "artifact": _REGISTER,
+    "schema": _REGISTER,
     "signature": _REGISTER,
     "parents": _REGISTER,
     "training": _REGISTER,
