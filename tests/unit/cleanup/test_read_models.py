@@ -29,6 +29,17 @@ def stages_in_rows(story: Story) -> dict[int, str]:
     return stages
 
 
+def retired_in_rows(story: Story) -> set[int]:
+    found: set[int] = set()
+    for revision, event in enumerate(story.events, 1):
+        id_, actor = UUID(int=revision), Actor("service:cleanup")
+        recorded = Recorded("cleanup", "retention", revision, id_, "Noted", 1, at(0), actor, event, b"")
+        for change in project(recorded) if isinstance(event, Noted) else ():
+            if isinstance(change, Patch) and change.table is VERSIONS and change.columns.get("retired"):
+                found.add(change.key["number"])
+    return found
+
+
 def serving(number: int, **more: Any) -> dict[str, Any]:
     entry = {"number": number, "role": "champion", "percent": 100}
     return {"environment": "staging", "entries": [entry], "previous": [], **more}
@@ -48,6 +59,31 @@ def test_only_a_rollback_in_a_production_environment_shows_production(production
     story.note("VersionArchived", number=1)
     story.note("RolledBack", from_number=2, to_number=1, production=production, **serving(1))
     assert stages_in_rows(story)[1] == stage == story.state.versions[1].stage
+
+
+@pytest.mark.parametrize("stage", ["Draft", "Rejected", "Archived"])
+def test_a_retired_version_keeps_the_stage_that_the_registry_names(stage: str) -> None:
+    story = Story().register(1)
+    story.note("VersionRetired", number=1, stage=stage)
+    version = story.state.versions[1]
+    assert (version.stage, version.retired) == (stage, True)
+    assert (stages_in_rows(story)[1], retired_in_rows(story)) == (stage, {1})
+
+
+def test_a_retirement_of_before_messages_named_the_stage_is_archived() -> None:
+    story = Story().register(1)
+    story.note("VersionRetired", number=1)
+    assert story.state.versions[1].stage == "Archived" == stages_in_rows(story)[1]
+
+
+def test_a_reinstated_version_is_in_the_stage_that_the_registry_names() -> None:
+    story = Story().register(1)
+    story.note("VersionArchived", number=1)
+    story.note("VersionRecalled", number=1)
+    story.note("VersionReinstated", number=1, stage="Validated")
+    version = story.state.versions[1]
+    assert (version.stage, version.recalled) == ("Validated", False)
+    assert stages_in_rows(story)[1] == "Validated"
 
 
 def changes(story: Story) -> list[Any]:
