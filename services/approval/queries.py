@@ -211,6 +211,17 @@ async def open_reviews(pool: asyncpg.Pool) -> list[dict[str, Any]]:
     return [dict(r) for r in await pool.fetch(OPEN_REVIEWS)]
 
 
+# The names of all declared environments, and of those that promotions were to.
+ENVIRONMENTS = "SELECT name FROM environments UNION SELECT environment FROM promotions"
+
+
+async def environments(pool: asyncpg.Pool) -> list[str]:
+    """Return the environments that a policy may select; none while no declaration was noted."""
+    if not await pool.fetchval("SELECT EXISTS (SELECT FROM environments)"):
+        return []
+    return sorted(row[0] for row in await pool.fetch(ENVIRONMENTS))
+
+
 async def published_policies(pool: asyncpg.Pool) -> list[dict[str, Any]]:
     """Return the policies that are published, by name."""
     return [dict(r) for r in await pool.fetch(POLICIES_PUBLISHED)]

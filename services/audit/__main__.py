@@ -100,7 +100,8 @@ if __name__ == "__main__":
         case ["doctor"]:
             findings = asyncio.run(examined())
             sys.stdout.write(json.dumps(asdict(findings)) + "\n")
-            sys.exit(1 if findings.lost or findings.restored else 2 if findings.unknown else 0)
+            differs = findings.lost or findings.damaged or findings.restored
+            sys.exit(1 if differs else 2 if findings.unknown else 0)
         case ["export", *arguments]:
             sys.stdout.write(export(arguments))
         case _:

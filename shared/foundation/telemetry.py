@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import json
 import logging
 import random
 import re
@@ -90,7 +91,20 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info and (error := record.exc_info[1]) is not None:
             line.setdefault("error", error_summary(error))
             line["traceback"] = self.formatException(record.exc_info)
-        return _encoder.encode(line if record.name in WITHOUT_TEXT else _redacted(line)).decode()
+        return _printable(line if record.name in WITHOUT_TEXT else _redacted(line))
+
+
+def _printable(line: object) -> str:
+    """Return JSON in which every character that could control a terminal is escaped: also C1 and bidi."""
+    try:
+        written = _encoder.encode(line).decode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        written = json.dumps(line, ensure_ascii=False, default=str)
+    if written.isprintable():
+        return written
+    return "".join(
+        c if c.isprintable() else json.dumps(c)[1:-1] if c != "\x7f" else "\\u007f" for c in written
+    )
 
 
 LIBRARIES = ("aiokafka", "asyncio", "asyncpg", "faststream", "urllib3", "uvicorn")
