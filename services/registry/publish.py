@@ -439,12 +439,15 @@ class AliasRemoved:
 
 @dataclass(frozen=True, slots=True)
 class VersionRetired:
+    """`stage` is the stage in which the version ended: Archived, or Draft or Rejected as before."""
+
     model_id: str
     model: str
     number: int
     artifact_digest: str
     rule: str
     sweep_id: str
+    stage: str = "Archived"
 
 
 @dataclass(frozen=True, slots=True)

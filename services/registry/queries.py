@@ -29,6 +29,9 @@ LEFT JOIN names n ON n.name = wanted.reference
 JOIN models m ON m.model_id = coalesce(n.model_id, wanted.reference)
 """
 
+# How many versions are in each stage, over all models: for metrics.
+VERSIONS_BY_STAGE = "SELECT stage, count(*) AS versions FROM versions GROUP BY stage"
+
 # The number of a semantic version.
 FIND_NUMBER = "SELECT number FROM versions WHERE model_id = $1 AND semver = $2"
 

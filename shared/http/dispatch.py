@@ -197,7 +197,9 @@ class Application:
             case _:
                 return
         action = f"{call.route.method} {call.route.path}"
-        denied_attempts.note(call.actor, code, action, problem.detail, call.path, call.model_id)
+        typed = call.request.query_params.values()
+        about = (call.actor, code, action, problem.detail, call.path, call.model_id)
+        denied_attempts.note(*about, known=call.known(), typed=typed)
 
     async def _answer(
         self, serving: _Serving, compiled: Compiled, path: dict[str, str], request: Request

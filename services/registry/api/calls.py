@@ -13,6 +13,7 @@ from services.registry.serving import queries
 from services.registry.shapes.common import LARGEST
 from services.registry.trained_message import VersionMessage
 from shared.deciding.access import permits
+from shared.deciding.appointments import issued_a_key
 from shared.deciding.decider import NotFound
 from shared.deciding.submission import Outcome, Permission, Submission
 from shared.http.routes import Call
@@ -97,11 +98,18 @@ def own_role(call: Call[Any], model: ModelRef, *roles: str) -> tuple[str, bool]:
 
 
 async def other_identities(call: Call[Any]) -> frozenset[str]:
-    """Return the subjects of other identities that count as the caller's: they have a name in common."""
-    me = call.actor.subject
-    subjects = {state.subject for state in call.app.access.identities.all() if state.kind == "person"}
+    """Return the subjects of other identities that count as the caller's.
+
+    They have a name in common, or one of the two issued a key of the other, directly or through others.
+    """
+    me, identities = call.actor.subject, call.app.access.identities
+    subjects = {state.subject for state in identities.all() if state.kind == "person"}
     people = await directory.people(call.app.pool, subjects | {me})
-    return frozenset(s for s in subjects - {me} if people[me].is_same(people[s]))
+    return frozenset(
+        s
+        for s in subjects - {me}
+        if people[me].is_same(people[s]) or issued_a_key(me, s, identities.state_of)
+    )
 
 
 async def submit(

@@ -298,7 +298,7 @@ class RecallProposed:
 
 @dataclass(frozen=True, slots=True)
 class VersionRecalled:
-    """`by` is the subject who recalled it; empty in events of the first schema.
+    """`by` is the subject who recalled it; in events of the first schema it stands in the envelope.
 
     `withdrawal_id` is the step that recalled several versions, empty for a single recall.
     """
