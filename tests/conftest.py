@@ -7,6 +7,7 @@ import fcntl
 import gc
 import os
 import re
+import secrets
 import shutil
 import uuid
 from collections.abc import Callable, Coroutine, Iterator
@@ -32,6 +33,18 @@ def pytest_collection_finish() -> None:
     """Keep what was imported and collected out of garbage collections, which cost a tenth of the run."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Seed every random test with one number, which a failed run prints."""
+    if config.getoption("hypothesis_seed", None) is None:
+        config.option.hypothesis_seed = str(secrets.randbelow(2**32))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the seed, also with -q: the same one repeats what random tests drew."""
+    terminalreporter.write_line(f"random tests: --hypothesis-seed={config.option.hypothesis_seed}")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -128,6 +128,14 @@ WHERE ($1::text IS NULL OR r.state = $1 OR ($1 = 'pending' AND r.state IN ('open
 ORDER BY r.opened_at, r.review_id LIMIT $6
 """
 
+# How many reviews wait for people, over all models: for metrics. After an override a review is owed.
+WAITING_REVIEWS = """
+SELECT count(*) FILTER (WHERE state = 'open') AS open,
+  count(*) FILTER (WHERE state = 'overridden') AS after_review,
+  count(*) FILTER (WHERE state = 'overridden' AND due_at < now()) AS overdue_after_review
+FROM reviews WHERE state IN ('open', 'overridden')
+"""
+
 # One review with its evidence, under the model's name as it is now; with the request, and the training of the
 # version and of the champion.
 REVIEW = """
@@ -201,6 +209,17 @@ async def subjects(pool: asyncpg.Pool) -> list[dict[str, Any]]:
 async def open_reviews(pool: asyncpg.Pool) -> list[dict[str, Any]]:
     """Return the open reviews, oldest first, with what selects their policy."""
     return [dict(r) for r in await pool.fetch(OPEN_REVIEWS)]
+
+
+# The names of all declared environments, and of those that promotions were to.
+ENVIRONMENTS = "SELECT name FROM environments UNION SELECT environment FROM promotions"
+
+
+async def environments(pool: asyncpg.Pool) -> list[str]:
+    """Return the environments that a policy may select; none while no declaration was noted."""
+    if not await pool.fetchval("SELECT EXISTS (SELECT FROM environments)"):
+        return []
+    return sorted(row[0] for row in await pool.fetch(ENVIRONMENTS))
 
 
 async def published_policies(pool: asyncpg.Pool) -> list[dict[str, Any]]:

@@ -183,6 +183,14 @@ REVIEW_ENTRIES = Table(
     Column("at", DateTime(timezone=True), nullable=False),
 )
 
+# The declared environments: what a policy may select.
+ENVIRONMENTS = Table(
+    "environments",
+    _metadata,
+    Column("namespace", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+)
+
 TABLES = (
     POLICIES,
     PROPOSALS,
@@ -196,5 +204,6 @@ TABLES = (
     PROMOTIONS,
     REVIEWS,
     REVIEW_ENTRIES,
+    ENVIRONMENTS,
     DUE,
 )

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from services.cleanup import queries
 from services.cleanup.domain import defaults, retention, sweep
 from services.cleanup.domain.retention_commands import ProposeRetirement, SweepVersions
-from services.cleanup.domain.waiting_reports import LONGEST_WAIT
 from services.cleanup.look_ups import received
 from services.cleanup.parts import Parts
 from services.cleanup.projections import CHUNK, PROPOSE, SWEEP, WAITED
@@ -105,7 +104,7 @@ def _judge(row: DueRow, part: sweep.Range) -> Submission:
 async def propose(row: DueRow) -> Sequence[Submission]:
     """Propose the retirement of a version whose grace period is over."""
     model_id, number = row.data["model_id"], row.data["number"]
-    command = ProposeRetirement(model_id, number, row.data["sweep_id"])
+    command = ProposeRetirement(model_id, number, row.data["cleanup_run_id"])
     return [
         Submission(
             command,
@@ -119,16 +118,12 @@ async def propose(row: DueRow) -> Sequence[Submission]:
 
 
 async def end_wait(app: App, row: DueRow) -> Sequence[Submission]:
-    """Place a report that waited long enough, if its model is noted after all; else dead-letter it."""
+    """Place a report that waited long enough, if what it names is noted after all; else dead-letter it."""
     found = await queries.waiting_report(app.pool, row.key)
     if found is None:
         return []
     name, message = found
-    reports = app.parts_as(Parts).reports
-    if known := await queries.model(app.pool, name):
-        return await reports.place(name, known.model_id, [(row.key, received(message))])
-    why = (
-        f"no model was named {name!r} for {LONGEST_WAIT.days} day: "
-        "replay the message once the model is registered, or send its model_id"
-    )
-    return [await reports.give_up(name, row.key, received(message), why)]
+    reports, report = app.parts_as(Parts).reports, received(message)
+    if placed := await reports.place(name, [(row.key, report)]):
+        return placed
+    return [await reports.give_up(name, row.key, report, await reports.why_given_up(name, report))]

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
 from services.cleanup.domain.defaults import DefaultRetentionChanged, DefaultRetentionRemoved
 from services.cleanup.domain.noted import (
     PUBLIC_TYPES,
-    STAGES,
     ModelNamed,
     Serving,
     VersionAdded,
     VersionChanged,
     read_noted,
+    stage_after,
 )
 from services.cleanup.domain.retention_events import (
     RetentionChanged,
@@ -31,9 +32,11 @@ from services.cleanup.tables import (
     CLEANUP_RUNS,
     DEFAULTS,
     EARLY,
+    ENVIRONMENTS,
     MODELS,
     NAMES,
     POLICIES,
+    SERVED_IN,
     USES,
     USES_BY_DAY,
     VERDICTS,
@@ -41,6 +44,7 @@ from services.cleanup.tables import (
 )
 from shared.deciding.changes import Change, Drop, Patch, Put
 from shared.deciding.events import Noted, Recorded
+from shared.deciding.noted_environments import ENVIRONMENT_CREATED
 from shared.log.due_work import DUE
 
 PROPOSE, SWEEP, CHUNK, WAITED = "propose", "sweep", "sweep-chunk", "waited"
@@ -50,6 +54,8 @@ PROPOSE, SWEEP, CHUNK, WAITED = "propose", "sweep", "sweep-chunk", "waited"
 def project(recorded: Recorded) -> Iterable[Change]:
     """Return the row changes of one event."""
     match recorded.event:
+        case Noted(source=source, data=data) if source.type == ENVIRONMENT_CREATED:
+            return [Put(ENVIRONMENTS, {"namespace": data["namespace"], "name": data["name"]})]
         case Noted():
             return _noted(recorded.event)
         case UsageRecorded():
@@ -127,15 +133,18 @@ def _noted(noted: Noted) -> list[Change]:
                 "number": data.number,
                 "semver": data.semver or "",
                 "stage": stage,
+                "retired": False,
                 "registered_at": data.recordedtime,
             }
             return [Put(VERSIONS, row)]
-        case Serving() if name == "RolledBack" and data.production:
-            return [
-                Patch(
-                    VERSIONS, {"model_id": data.model_id, "number": data.to_number}, {"stage": "Production"}
-                )
+        case Serving():
+            changes: list[Change] = [
+                Put(SERVED_IN, {"model_id": data.model_id, "environment": data.environment})
             ]
+            if name == "RolledBack" and data.production:
+                version = {"model_id": data.model_id, "number": data.to_number}
+                changes.append(Patch(VERSIONS, version, {"stage": "Production"}))
+            return changes
         case VersionChanged():
             return _version_changed(name, data)
         case _:
@@ -144,19 +153,17 @@ def _noted(noted: Noted) -> list[Change]:
 
 def _version_changed(name: str, data: VersionChanged) -> list[Change]:
     changes: list[Change] = []
-    if name in STAGES and data.production:
-        changes.append(
-            Patch(VERSIONS, {"model_id": data.model_id, "number": data.number}, {"stage": STAGES[name]})
-        )
+    if stage := stage_after(name, data):
+        columns: dict[str, Any] = {"stage": stage} | ({"retired": True} if name == "VersionRetired" else {})
+        changes.append(Patch(VERSIONS, {"model_id": data.model_id, "number": data.number}, columns))
     if name in {"VersionRetired", "RetireRefused"}:
         verdict = "retired" if name == "VersionRetired" else "refused"
         reasons = [{"code": "refused_by_registry", "detail": reason} for reason in data.reasons]
-        columns = {"verdict": verdict, "reasons": reasons}
         changes.append(
             Patch(
                 VERDICTS,
-                {"sweep_id": data.sweep_id, "model_id": data.model_id, "number": data.number},
-                columns,
+                {"cleanup_run_id": data.sweep_id, "model_id": data.model_id, "number": data.number},
+                {"verdict": verdict, "reasons": reasons},
             )
         )
         changes.append(Drop(DUE, {"kind": PROPOSE, "key": _version_key(data.model_id, data.number)}))

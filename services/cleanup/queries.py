@@ -15,6 +15,7 @@ from services.cleanup.domain.policy import RetentionPolicy
 from services.cleanup.domain.retention import evolve, stream_of
 from services.cleanup.domain.retention_state import State
 from services.cleanup.stored_events import EVENTS
+from shared.deciding.access import namespace_of
 from shared.log import eventlog
 from shared.log.transact import Transactor
 
@@ -22,6 +23,21 @@ from shared.log.transact import Transactor
 MODEL = """
 SELECT m.model_id, m.model FROM models m
 WHERE m.model_id = coalesce((SELECT n.model_id FROM names n WHERE n.name = $1), $1)
+"""
+
+# Whether a report about a model may name an environment: it is declared for the model's namespace, versions
+# of the model serve or served there, or none was noted yet.
+IS_ENVIRONMENT = """
+SELECT EXISTS (SELECT FROM environments e WHERE e.name = $3
+    AND (e.namespace = '' OR e.namespace = $2 OR starts_with($2, e.namespace || '.')))
+  OR EXISTS (SELECT FROM served_in s WHERE s.model_id = $1 AND s.environment = $3)
+  OR NOT EXISTS (SELECT FROM environments)
+"""
+
+# The environments that a report about a model may name.
+ENVIRONMENTS_FOR = """
+SELECT name FROM environments WHERE namespace = '' OR namespace = $2 OR starts_with($2, namespace || '.')
+UNION SELECT environment FROM served_in WHERE model_id = $1 ORDER BY 1
 """
 
 # The reports that wait for a name.
@@ -92,7 +108,7 @@ ORDER BY model_id, number LIMIT $5
 
 # Each version of a model: its stage, its uses, and the newest verdict on it.
 STANDINGS = """
-SELECT v.number, v.semver, v.stage, v.registered_at, u.total AS uses, u.last_used_at,
+SELECT v.number, v.semver, v.stage, v.retired, v.registered_at, u.total AS uses, u.last_used_at,
   l.verdict, l.rule, l.reasons, l.delete_after, l.cleanup_run_id, l.at
 FROM versions v
 LEFT JOIN uses u ON u.model_id = v.model_id AND u.number = v.number
@@ -114,6 +130,18 @@ async def model(pool: asyncpg.Pool, name_or_id: str) -> Model | None:
     """Return the noted model of this name or id, or None."""
     row = await pool.fetchrow(MODEL, name_or_id)
     return Model(row["model_id"], row["model"]) if row else None
+
+
+async def is_environment(pool: asyncpg.Pool, model: Model, name: str) -> bool:
+    """Return whether a report about the model may name this environment."""
+    found: bool = await pool.fetchval(IS_ENVIRONMENT, model.model_id, namespace_of(model.name), name)
+    return found
+
+
+async def environments_for(pool: asyncpg.Pool, model: Model) -> list[str]:
+    """Return the environments that a report about the model may name."""
+    rows = await pool.fetch(ENVIRONMENTS_FOR, model.model_id, namespace_of(model.name))
+    return [row["name"] for row in rows]
 
 
 async def waiting_reports(pool: asyncpg.Pool, name: str) -> list[tuple[str, str]]:

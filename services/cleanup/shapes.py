@@ -178,7 +178,7 @@ class Simulation(BaseModel):
 
 
 class Standing(BaseModel):
-    """A version, its uses and the newest verdict on it.
+    """A version, its uses and the newest verdict on it. `stage` is the registry's, also when it is retired.
 
     `uses` is null when no use was ever reported, `verdict` when no cleanup run has judged the version.
     """
@@ -186,6 +186,7 @@ class Standing(BaseModel):
     number: int
     semver: str
     stage: str
+    retired: bool
     registered_at: datetime
     uses: int | None
     last_used_at: datetime | None

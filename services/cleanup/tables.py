@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, DateTime, Index, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, Index, Integer, MetaData, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from shared.log.due_work import DUE
@@ -31,6 +31,7 @@ VERSIONS = Table(
     Column("number", Integer, primary_key=True),
     Column("semver", Text, nullable=False),
     Column("stage", Text, nullable=False),
+    Column("retired", Boolean, nullable=False),
     Column("registered_at", DateTime(timezone=True), nullable=False),
 )
 
@@ -111,4 +112,33 @@ EARLY = Table(
     Index("early_by_name", "name"),
 )
 
-TABLES = (MODELS, NAMES, VERSIONS, POLICIES, DEFAULTS, USES, USES_BY_DAY, VERDICTS, CLEANUP_RUNS, EARLY, DUE)
+# The declared environments, and those in which versions of a model served: what a report of use may name.
+ENVIRONMENTS = Table(
+    "environments",
+    _metadata,
+    Column("namespace", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+)
+
+SERVED_IN = Table(
+    "served_in",
+    _metadata,
+    Column("model_id", Text, primary_key=True),
+    Column("environment", Text, primary_key=True),
+)
+
+TABLES = (
+    MODELS,
+    NAMES,
+    VERSIONS,
+    POLICIES,
+    DEFAULTS,
+    USES,
+    USES_BY_DAY,
+    VERDICTS,
+    CLEANUP_RUNS,
+    EARLY,
+    ENVIRONMENTS,
+    SERVED_IN,
+    DUE,
+)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import re
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -12,6 +14,40 @@ from shared.deciding.events import AttemptsDenied
 UNKNOWN = ".unknown"
 """Who has no valid key. No identity can have this subject."""
 MOST_DETAIL, MOST_TARGET = 300, 100
+
+
+_PLAIN = re.compile(r"\d{1,12}|sha256:[0-9a-f]{64}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+"""Numbers, digests and ids, which hold no secret and no name."""
+_AROUND = r"[\w.\-]"
+
+
+def shown(typed: str, known: Container[str] = ()) -> str:
+    """Return what a log that is never changed may keep of a text that a caller typed.
+
+    A name that exists here, a number, an id or a digest is kept; of anything else, which may be a secret or
+    a person's name, the beginning of its SHA-256: the same text has the same one.
+    """
+    if not typed or typed in known or _PLAIN.fullmatch(typed):
+        return typed[:MOST_TARGET]
+    return f"sha256:{hashlib.sha256(typed.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
+
+
+def without(text: str, typed: Iterable[str], known: Container[str] = ()) -> str:
+    """Return a text in which each typed text, and its namespace, stands as `shown` gives it."""
+    unknown = [one for one in typed if shown(one, known) != one[:MOST_TARGET]]
+    words = {word for one in unknown for word in (one, one.rpartition(".")[0])} - {""}
+    hidden = {word: shown(word, known) for word in words}
+    if not hidden:
+        return text
+    longest_first = "|".join(re.escape(word) for word in sorted(hidden, key=len, reverse=True))
+    return re.sub(
+        f"(?<!{_AROUND})(?:{longest_first})(?![\\w\\-]|\\.\\w)", lambda match: hidden[match[0]], text
+    )
+
+
+def quoted(text: str) -> list[str]:
+    """Return the texts in single quotation marks, which messages put around what a sender wrote."""
+    return re.findall(r"'([^']+)'", text)
 
 
 def hour_of(moment: datetime) -> datetime:

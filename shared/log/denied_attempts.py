@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -18,11 +18,12 @@ from prometheus_client import Counter
 from shared.deciding.decider import RuleBroken
 from shared.deciding.denied_attempts import (
     MOST_DETAIL,
-    MOST_TARGET,
     UNKNOWN,
     RecordDenied,
     hour_of,
+    shown,
     stream_of,
+    without,
 )
 from shared.deciding.events import Actor, AttemptsDenied
 from shared.deciding.submission import Cause, Outcome, Submission
@@ -84,8 +85,15 @@ class DeniedAttempts:
         detail: str,
         target: Mapping[str, str] | None = None,
         model_id: str = "",
+        *,
+        known: Container[str] = (),
+        typed: Iterable[str] = (),
     ) -> None:
-        """Count one attempt. `action` is a route or the type of a message; `target` its path parameters."""
+        """Count one attempt. `action` is a route or the type of a message; `target` its path parameters.
+
+        `known` are the names among them that exist. Of others, and of `typed`, neither the target nor the
+        detail keeps the text: see `shown`.
+        """
         DENIED.labels(self._service, code).inc()
         now = self._now()
         key = (actor.subject, hour_of(now), code, action, model_id)
@@ -97,10 +105,9 @@ class DeniedAttempts:
         counted = self._open.get(key)
         if counted is None:
             self._number += 1
-            shortened = {name: value[:MOST_TARGET] for name, value in (target or {}).items()}
-            counted = self._open[key] = _Counted(
-                self._number, actor, now, now, detail[:MOST_DETAIL], shortened
-            )
+            kept = {name: shown(value, known) for name, value in (target or {}).items()}
+            detail = without(detail, [*(target or {}).values(), *typed], known)[:MOST_DETAIL]
+            counted = self._open[key] = _Counted(self._number, actor, now, now, detail, kept)
             self._woken.set()
         counted.count += 1
         counted.last_at = now

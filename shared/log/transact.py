@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import asyncpg
 from prometheus_client import Counter, Histogram
@@ -171,7 +172,8 @@ class Transactor:
             if not batch:
                 continue
             try:
-                await self._answer(batch)
+                for part in _parts(batch):
+                    await self._answer(part)
             except BaseException:
                 _fail(batch, WriterDied())
                 raise
@@ -300,6 +302,14 @@ class Transactor:
                 stream,
                 type(error).__name__,
             )
+
+
+def _parts(batch: list[Pending]) -> Iterable[list[Pending]]:
+    """Return the batches to commit, in order: what reads read models needs the rows of those before it."""
+    if all(pending.submission.under_locks is None for pending in batch):
+        return (batch,)
+    groups = groupby(enumerate(batch), lambda one: one[0] if one[1].submission.under_locks else -1)
+    return [[pending for _, pending in group] for _, group in groups]
 
 
 def _fail(batch: Sequence[Pending], fault: BaseException) -> None:

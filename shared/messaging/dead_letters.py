@@ -21,6 +21,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaTimeoutError
 from prometheus_client import Counter
 
+from shared.deciding.denied_attempts import quoted
 from shared.deciding.events import Actor
 from shared.foundation.settings import Settings
 from shared.foundation.topics import dlq_of, source_of
@@ -130,7 +131,8 @@ class DeadLetters:
         if self.denied_attempts is None:
             return
         if code == NOT_AUTHENTIC:
-            self.denied_attempts.note(NOT_IDENTIFIED, code, record.topic, reason)
+            typed = (*headers.values(), *quoted(reason))
+            self.denied_attempts.note(NOT_IDENTIFIED, code, record.topic, reason, typed=typed)
         elif code in DENIED:
             actor = Actor(signer, method="signature")
             self.denied_attempts.note(actor, code, type_, reason, {"id": headers.get("ce_id", "")})

@@ -60,7 +60,7 @@ def test_an_envelope_ever_stored_is_still_read_and_would_be_stored_byte_for_byte
         1,
         datetime(2026, 1, 31, 12, 0, 0, 123456, tzinfo=UTC),
         Actor("otto", "regista", "api-key:k1", "pipeline"),
-        RoleGranted("anna", "engineer", "fraud"),
+        RoleGranted("anna", "engineer", "fraud", by="otto"),
         stored,
         datetime(2026, 1, 31, 11, 59, tzinfo=UTC),
         "new colleague — «ä»",

@@ -25,8 +25,9 @@ from services.approval.domain.policy import POLICIES, POLICY
 from services.approval.domain.review import REVIEW, Comment, RemindAfterReview
 from services.approval.domain.version_gates import VERSION_GATES, NoteCommand
 from shared.deciding.decider import Decider, Fold, Joint
+from shared.deciding.noted_environments import ENVIRONMENTS, NoteEnvironment
 
-FOLDS: tuple[Fold[Any, Any], ...] = (POLICY, POLICIES, VERSION_GATES, REVIEW)
+FOLDS: tuple[Fold[Any, Any], ...] = (POLICY, POLICIES, VERSION_GATES, REVIEW, ENVIRONMENTS)
 
 DECIDERS: dict[type, Decider[Any, Any, Any] | Joint[Any]] = {
     **policy.DECIDERS,
@@ -37,4 +38,5 @@ DECIDERS: dict[type, Decider[Any, Any, Any] | Joint[Any]] = {
     **override.DECIDERS,
     Comment: REVIEW,
     RemindAfterReview: REVIEW,
+    NoteEnvironment: ENVIRONMENTS,
 }

@@ -30,6 +30,7 @@ from services.approval.projections import reviews
 from services.approval.stored_events import ApprovalEvent
 from shared.deciding.changes import Change, Drop, Patch, Put
 from shared.deciding.events import Noted, Recorded
+from shared.deciding.noted_environments import ENVIRONMENT_CREATED
 from shared.log.due_work import DUE
 
 POLICY_CHANGE = "policy-change"
@@ -42,6 +43,8 @@ def project(r: Recorded) -> Iterable[Change]:
     """Return the row changes of one event."""
     event: ApprovalEvent = r.event
     match event:
+        case Noted(source=source, data=data) if source.type == ENVIRONMENT_CREATED:
+            return [Put(t.ENVIRONMENTS, {"namespace": data["namespace"], "name": data["name"]})]
         case Noted():
             return _noted(r, event)
         case GatesEvaluated():

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from services.cleanup.domain.policy import Reason, RetentionPolicy
-from services.cleanup.domain.protection import CANNOT_BE_USED, RETIRED, Protection
+from services.cleanup.domain.protection import CANNOT_BE_USED, Protection
 from services.cleanup.domain.retention_state import Mark, State, Use, Version
 
 
@@ -104,7 +104,7 @@ class Judge:
         version = self.state.versions.get(number)
         if version is None:
             return Verdict((Reason("not_known", "the registry has not announced it"),))
-        if version.stage == RETIRED:
+        if version.retired:
             return Verdict((Reason("already_retired", "it is retired already"),))
         use = self.state.uses.get(number)
         reasons = [Reason("in_production", "it is in Production")] if version.stage == "Production" else []

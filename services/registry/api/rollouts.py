@@ -77,7 +77,7 @@ async def roll_back(call: Call[Rollback]) -> Reply:
         dry_run=body.dry_run,
     )
     try:
-        await submit(call, model, command, role="engineer", reason=body.reason)
+        await submit(call, model, command, role="engineer", reason=body.reason, depends_on=(ENVIRONMENTS,))
     except DryRun as planned:
         return await _planned(call, model, planned)
     return await _answer(call, model)

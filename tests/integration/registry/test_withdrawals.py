@@ -108,6 +108,24 @@ async def test_a_policy_may_want_a_second_person(registry, senders):
         first = await root.post("/versions:withdraw", json=step | {"plan": plan["plan"]})
         assert outcomes(first) == {"team.churn@1": "proposed"}
         assert (await registry.version("team.churn@1"))["withdrawal_proposed"]["by"] == "root"
+        await keyed(registry, "root", "pat")
+        await keyed(registry, "pat", "pia")
+        for puppet in ("pat", "pia"):
+            async with registry.client(puppet) as alone:
+                plan = (await alone.post("/versions:withdraw", json=step | {"dry_run": True})).json()
+                again = await alone.post("/versions:withdraw", json=step | {"plan": plan["plan"]})
+                assert outcomes(again) != {"team.churn@1": "withdrawn"}, "root issued the key of this one"
         plan = (await eva.post("/versions:withdraw", json=step | {"dry_run": True})).json()
         second = await eva.post("/versions:withdraw", json=step | {"plan": plan["plan"]})
         assert outcomes(second) == {"team.churn@1": "withdrawn"}
+
+
+async def keyed(registry: Any, by: str, subject: str) -> None:
+    """A new admin with a key that another one issued."""
+    async with registry.client(by) as client:
+        made = {"subject": subject, "kind": "person", "name": f"{subject} {subject}"}
+        assert (await client.post("/access/identities", json=made)).status_code == 201
+        role = {"role": "admin", "namespace": "*"}
+        assert (await client.put(f"/access/identities/{subject}/roles", json=role)).status_code == 200
+        key = await client.post(f"/access/identities/{subject}/keys", json={"never_expires": True})
+        registry.world.api_keys[subject] = key.json()["api_key"]

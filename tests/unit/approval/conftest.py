@@ -167,20 +167,27 @@ class World:
 
     def people_for(self, *subjects: str) -> dict[str, Person]:
         """All by which these and those who appointed them are recognised, as the edges look it up."""
-        wanted = set(subjects)
         for subject in subjects:
             if f"access-{subject}" not in self.states:
                 self.identity(subject)
-            state = self.states.get(f"access-{subject}")
-            wanted |= set(state.appointed_by) if state else set()
-        return {name: self.people.get(name, Person(name)) for name in wanted}
+        return {name: self.people.get(name, Person(name)) for name in self.behind(*subjects)}
+
+    def behind(self, *subjects: str) -> set[str]:
+        """These, and everyone who appointed them, directly or through others."""
+        found: set[str] = set()
+        waiting = list(subjects)
+        while waiting:
+            if (subject := waiting.pop()) not in found:
+                found.add(subject)
+                waiting += self.state(f"access-{subject}").appointed_by
+        return found
 
     def with_people(self, streams: Streams, *subjects: str) -> Streams:
         """The streams with those of the identities. Who has none yet is a person."""
         for subject in subjects:
             if f"access-{subject}" not in self.states:
                 self.identity(subject)
-        access = {f"access-{subject}": self.state(f"access-{subject}") for subject in subjects}
+        access = {f"access-{one}": self.state(f"access-{one}") for one in self.behind(*subjects)}
         return Streams({**streams.states, "gate-m": self.state("gate-m"), **access})
 
     def noted(self, type_: str, data: dict[str, Any], stream: str = "model-m", revision: int = 0) -> Noted:

@@ -24,9 +24,10 @@ MOMENTS = st.integers(0, 40).map(at)
 VERSIONS = st.builds(
     Version,
     st.just("1.0.0"),
-    st.sampled_from(["Draft", "Staging", "Validated", "Production", "Archived", "Rejected", "Retired"]),
+    st.sampled_from(["Draft", "Staging", "Validated", "Production", "Archived", "Rejected"]),
     MOMENTS,
     st.none() | MOMENTS,
+    st.booleans(),
     st.booleans(),
 )
 POLICIES = st.builds(
@@ -54,7 +55,7 @@ MODELS = st.builds(
 @given(MODELS, MOMENTS)
 def test_a_plan_marks_exactly_the_versions_whose_verdict_names_no_reason(state, now):
     made, judge = plan(state, now), Judge.at(now, state)
-    verdicts = {n: judge.verdict(n) for n, v in state.versions.items() if v.stage != "Retired"}
+    verdicts = {n: judge.verdict(n) for n, v in state.versions.items() if not v.retired}
     assert made.marked == sorted(n for n, verdict in verdicts.items() if not verdict.reasons)
     assert made.spared == sorted(n for n, verdict in verdicts.items() if verdict.reasons)
     assert all(verdict.rule for verdict in verdicts.values() if not verdict.reasons)

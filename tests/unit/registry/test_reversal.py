@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from uuid import UUID
+
+import msgspec
 import pytest
 
 from services.registry.domain.withdrawal.rejection import RecallVersion, RejectVersion
 from services.registry.domain.withdrawal.reversal import ReinstateVersion, ReopenVersion
+from services.registry.stored_events import EVENTS
 from shared.deciding.decider import Forbidden, RuleBroken
-from tests.unit.registry.given import MODEL_ID, Story, metadata, names
+from shared.deciding.events import Actor, Envelope, encode
+from tests.unit.registry.given import MODEL_ID, STREAM, Story, metadata, names
 from tests.unit.registry.serving import champion, change, retire, roll_back, served_in_turn, two_promoted
 
 
@@ -130,3 +136,18 @@ def test_a_second_identity_of_who_proposed_or_confirmed_undoes_no_recall(party):
     assert names(story.when(ReinstateVersion(MODEL_ID, 1, "u-2", others=frozenset({"bob"})))) == [
         "VersionReinstated"
     ]
+
+
+def test_who_recalled_a_version_before_the_event_named_them_does_not_undo_it():
+    """The first form of VersionRecalled has the subject in its envelope only."""
+    story = Story()
+    story.register()
+    data = {"model": "team.churn", "number": 1, "semver": "1.0.0", "artifact_digest": "sha256:a"}
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    stored = Envelope(
+        UUID(int=1), "VersionRecalled", 1, STREAM, 9, at, Actor("eva"), msgspec.Raw(encode(data))
+    )
+    story.append(EVENTS.recorded("registry", encode(stored)).event)
+    with pytest.raises(Forbidden, match="own_recall"):
+        story.when(ReinstateVersion(MODEL_ID, 1, "eva"))
+    assert names(story.when(ReinstateVersion(MODEL_ID, 1, "bob"))) == ["VersionReinstated"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -97,7 +98,7 @@ async def test_a_subject_cannot_write_more_kinds_than_a_fixed_number() -> None:
 async def test_long_texts_of_a_caller_are_cut() -> None:
     log, clock = Log(), Clock()
     denied_attempts = of(log, clock)
-    try_it(denied_attempts, detail="x" * 10_000, target={"review_id": "y" * 10_000})
+    try_it(denied_attempts, detail="x" * 10_000, target={"review_id": "y" * 10_000}, known={"y" * 10_000})
     await denied_attempts.record()
     assert len(log.events[0].detail) == 300
     assert len(log.events[0].target["review_id"]) == 100
@@ -124,3 +125,44 @@ async def test_what_is_not_recorded_yet_is_recorded_when_the_process_ends() -> N
     with pytest.raises(asyncio.CancelledError):
         await running
     assert sum(event.count for event in log.events) == 7
+
+
+SECRET = "team.q3-layoffs"
+UUID_ID = "01890a5d-ac96-774b-bcce-b302099a8057"
+
+
+async def recorded(**about: Any) -> AttemptsDenied:
+    log = Log()
+    denials = of(log, Clock())
+    try_it(denials, **about)
+    await denials.record()
+    return log.events[0]
+
+
+async def test_a_typed_name_that_is_not_known_is_kept_as_a_digest_only() -> None:
+    event = await recorded(target={"model": SECRET, "version": "1"}, detail=f"eve needs a role in {SECRET!r}")
+    shown = f"sha256:{hashlib.sha256(SECRET.encode()).hexdigest()[:16]}"
+    assert event.target == {"model": shown, "version": "1"}
+    assert event.detail == f"eve needs a role in '{shown}'"
+
+
+async def test_its_namespace_is_not_kept_either() -> None:
+    event = await recorded(target={"model": SECRET}, detail="eve needs a role in the namespace 'team'.")
+    assert "team" not in event.detail
+
+
+async def test_what_is_known_is_kept_as_it_is() -> None:
+    detail = f"no role in the namespace 'team' of {SECRET!r}"
+    event = await recorded(target={"model": SECRET}, detail=detail, known={SECRET})
+    assert (event.target, event.detail) == ({"model": SECRET}, detail)
+
+
+@pytest.mark.parametrize("value", ["7", UUID_ID, "sha256:" + "a" * 64])
+async def test_numbers_ids_and_digests_are_kept_as_they_are(value: str) -> None:
+    assert (await recorded(target={"id": value})).target == {"id": value}
+
+
+async def test_a_typed_text_is_replaced_as_a_whole_word_only() -> None:
+    event = await recorded(target={"alias": "a"}, detail="a role that eve has not: a, not bar-a or a-b")
+    shown = f"sha256:{hashlib.sha256(b'a').hexdigest()[:16]}"
+    assert event.detail == f"{shown} role that eve has not: {shown}, not bar-a or a-b"

@@ -26,9 +26,11 @@ from services.registry.domain.model.state import (
     unusable_because,
 )
 from services.registry.domain.serving.departure import departures
+from services.registry.domain.serving.environment import ENVIRONMENT, ENVIRONMENTS, require_environment
 from services.registry.domain.serving.rollout import grant_withdrawn, require_rollout, way_to_champion
 from services.registry.domain.versioning.bump import most_important
 from services.registry.domain.versioning.signature import incompatibilities
+from shared.deciding.access import namespace_of
 from shared.deciding.decider import Joint, NotFound, RuleBroken, Streams
 
 NO_DOUBTS: Mapping[int, str] = MappingProxyType({})
@@ -138,6 +140,8 @@ def roll_back(command: RollBack, streams: Streams) -> Events:
             f"Nothing of {state.model} serves in {environment}: there is nothing to roll back.",
         )
     rollout = require_rollout(state, environment, command.expected, command.from_number)
+    if not rollout.entries:  # after a stop a rollback begins a use, which a retired environment has no more
+        require_environment(streams.state(ENVIRONMENT, ENVIRONMENTS), namespace_of(state.model), environment)
     left = past.champion_number(state, environment)
     target = _target(command, left, state, streams)
     callers = left or rollout.last
