@@ -29,6 +29,12 @@ from shared.migrate import migrate
 from tests import containers
 
 
+def pytest_collection_finish() -> None:
+    """Keep what was imported and collected out of garbage collections, which cost a tenth of the run."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Seed every random test with one number, which a failed run prints."""
@@ -39,12 +45,6 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print the seed, also with -q: the same one repeats what random tests drew."""
     terminalreporter.write_line(f"random tests: --hypothesis-seed={config.option.hypothesis_seed}")
-
-
-def pytest_collection_finish() -> None:
-    """Keep what was imported and collected out of garbage collections, which cost a tenth of the run."""
-    gc.collect()
-    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

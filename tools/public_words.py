@@ -60,7 +60,7 @@ RULES = (
         "checkpoint",
         r"(?<!log[ _-])(?<!log)checkpoint",
         "log checkpoint",
-        r"(?:audit|wire)\.checkpoints?|checkpoints/v1|checkpoint_dir|relay_checkpoint",
+        r"(?:audit|wire)\.checkpoints?|checkpoints/v1|checkpoint_dir|checkpoint_copies|relay_checkpoint",
     ),
     PublicRule(
         "hold",

@@ -128,6 +128,14 @@ WHERE ($1::text IS NULL OR r.state = $1 OR ($1 = 'pending' AND r.state IN ('open
 ORDER BY r.opened_at, r.review_id LIMIT $6
 """
 
+# How many reviews wait for people, over all models: for metrics. After an override a review is owed.
+WAITING_REVIEWS = """
+SELECT count(*) FILTER (WHERE state = 'open') AS open,
+  count(*) FILTER (WHERE state = 'overridden') AS after_review,
+  count(*) FILTER (WHERE state = 'overridden' AND due_at < now()) AS overdue_after_review
+FROM reviews WHERE state IN ('open', 'overridden')
+"""
+
 # One review with its evidence, under the model's name as it is now; with the request, and the training of the
 # version and of the champion.
 REVIEW = """

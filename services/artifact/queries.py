@@ -63,6 +63,14 @@ SELECT EXISTS (SELECT FROM artifact_references
 # How many uploads a publisher has open.
 OPEN_UPLOADS = "SELECT count(*) FROM uploads WHERE subject = $1 AND state = 'open'"
 
+# How many artifacts there are, and their bytes, by what their generations stand for: for metrics.
+BY_GENERATIONS = """
+SELECT generation > expired AS newer, verified > 0 AS verified, quarantined > 0 AS quarantined,
+  expired > 0 AS expired, deleted >= expired AS deleted, count(*) AS artifacts,
+  coalesce(sum(size), 0)::bigint AS size
+FROM artifacts GROUP BY 1, 2, 3, 4, 5
+"""
+
 _files = msgspec.json.Decoder(tuple[FileEntry, ...])
 
 
@@ -81,6 +89,15 @@ class Claimed:
     def awaits(self) -> int:
         """The generation that the version waits for; 0 for none."""
         return self.generation if self.status == "received" else 0
+
+
+@dataclass(frozen=True, slots=True)
+class InState:
+    """How many artifacts are in a state, and their bytes."""
+
+    state: str
+    artifacts: int
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,3 +217,20 @@ async def uploads(transactor: Transactor, upload_ids: Sequence[str]) -> dict[str
         return state
 
     return {id_: folded(stream) for id_, stream in streams.items()}
+
+
+async def by_state(connection: asyncpg.Connection) -> list[InState]:
+    """Return the number of artifacts and their bytes, once for each state that there is."""
+    found: dict[str, InState] = {}
+    for row in await connection.fetch(BY_GENERATIONS):
+        expired = int(row["expired"])
+        state = phase(
+            expired + int(row["newer"]),
+            int(row["verified"]),
+            int(row["quarantined"]),
+            expired,
+            expired if row["deleted"] else expired - 1,
+        )
+        before = found.get(state, InState(state, 0, 0))
+        found[state] = InState(state, before.artifacts + row["artifacts"], before.size + row["size"])
+    return list(found.values())

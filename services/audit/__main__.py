@@ -14,7 +14,7 @@ from dataclasses import asdict
 import asyncpg
 
 from services.audit import doctor, index_writer
-from services.audit.service import process, signing_key
+from services.audit.service import process
 from services.audit.settings import AuditSettings
 from shared.foundation.postgres import CONNECTION_ERRORS
 from shared.foundation.settings import Settings, SettingsWrong
@@ -89,7 +89,7 @@ async def examined() -> doctor.Findings:
     """Compare the log with what was published of it; report the progress on stderr."""
     settings = AuditSettings.from_environment()
     settings.require("database_url")
-    return await doctor.examine(settings, signing_key(settings), progress)
+    return await doctor.examine(settings, settings.signing_key(), progress)
 
 
 if __name__ == "__main__":

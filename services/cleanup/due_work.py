@@ -104,7 +104,7 @@ def _judge(row: DueRow, part: sweep.Range) -> Submission:
 async def propose(row: DueRow) -> Sequence[Submission]:
     """Propose the retirement of a version whose grace period is over."""
     model_id, number = row.data["model_id"], row.data["number"]
-    command = ProposeRetirement(model_id, number, row.data["sweep_id"])
+    command = ProposeRetirement(model_id, number, row.data["cleanup_run_id"])
     return [
         Submission(
             command,

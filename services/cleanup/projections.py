@@ -162,7 +162,7 @@ def _version_changed(name: str, data: VersionChanged) -> list[Change]:
         changes.append(
             Patch(
                 VERDICTS,
-                {"sweep_id": data.sweep_id, "model_id": data.model_id, "number": data.number},
+                {"cleanup_run_id": data.sweep_id, "model_id": data.model_id, "number": data.number},
                 {"verdict": verdict, "reasons": reasons},
             )
         )

@@ -89,7 +89,7 @@ def down(folder: InstanceFolder, as_json: bool) -> None:
 @click.option("-o", "--output", type=click.Choice(FORMATS), help="The output format.")
 @click.option("--config", is_flag=True, help="Print only the path for REGISTA_CONFIG.")
 def status(folder: InstanceFolder, as_json: bool, output: str | None, config: bool) -> None:
-    """Show each process, its address, its readiness, and the lag of each consumer and relay.
+    """Show each process with its readiness or why it ended, lags, sizes, versions and waiting reviews.
 
     Exit code 1 when a process is not ready.
     """

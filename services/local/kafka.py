@@ -20,9 +20,10 @@ from services.kafka.connection import ClusterError, Connection
 from services.kafka.needs import PUBLISHERS, Needs
 from services.kafka.plan import SetPassword
 from services.local import kafka_access
+from services.local.end_reason import end_reason
 from services.local.folders import LOOPBACK, PATIENCE, REPOSITORY, InstanceFolder, LocalError, write_private
 from services.local.kafka_jars import class_archive, class_path, java
-from services.local.processes import Child, run_to_end, spawn, tail
+from services.local.processes import Child, run_to_end, spawn
 
 SUPER_USER = "admin"
 PORTS = ("kafka", "kafka.controller")
@@ -126,7 +127,7 @@ class Kafka:
             kafka_access.await_broker(admin, PATIENCE, self.child.check if self.child else lambda: None)
         except KafkaException as error:
             raise LocalError(
-                f"Kafka does not answer ({error}); the end of its log:\n{tail(self.folder.log('kafka'))}"
+                f"Kafka does not answer ({error}): {end_reason(self.folder.log('kafka'))}"
             ) from error
         needs = Needs(self.publishers, bound=self.bound)
         try:

@@ -26,6 +26,7 @@ from services.local.processes import Child, ProcessIdentity, end_all, interrupt_
 from services.local.s3 import BUCKET, HISTORY, S3
 
 STATE = "stack.json"
+SERVERS = ("postgres", "kafka", "s3")
 
 
 class Server(Protocol):

@@ -10,8 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from regista.cli.terminal.output import as_csv, as_json, as_yaml, console, one_line, say
+from services.local.amounts import Amounts
 from services.local.status import Part, Status
 from shared.foundation.topics import topic_of
+
+KIBI = 1024
 
 
 def show(status: Status) -> None:
@@ -40,6 +43,8 @@ def show(status: Status) -> None:
                 "relay", "topic", [(name, topic_of(name), lag) for name, lag in sorted(status.relays.items())]
             )
         )
+    if status.amounts:
+        _print(_amounts(status.amounts))
     for what, why in status.unknown.items():
         say(f"how far {what} are behind is unknown: {why}", fg="yellow")
 
@@ -87,6 +92,25 @@ def _parts(parts: list[Part]) -> Table:
             str(part.exits or ""),
         )
     return table
+
+
+def _amounts(amounts: Amounts) -> Table:
+    table = Table("what there is", "how much", box=None, header_style="dim")
+    for what, values in amounts.items():
+        unit = what.endswith("_bytes")
+        shown = [f"{label} {_size(value) if unit else f'{value:,.0f}'}" for label, value in values.items()]
+        table.add_row(
+            what.removesuffix("_bytes").replace("_", " "), Text(one_line(", ".join(shown) or "none"))
+        )
+    return table
+
+
+def _size(value: float) -> str:
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < KIBI:
+            return f"{value:,.0f} {unit}"
+        value /= KIBI
+    return f"{value:,.1f} TiB"
 
 
 def _lags(who: str, what: str, rows: list[tuple[str, str, int]]) -> Table:

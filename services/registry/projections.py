@@ -17,6 +17,8 @@ from services.registry.domain.serving.environment import (
     EnvironmentRetired,
 )
 from services.registry.lineage import projections as lineage
+from services.registry.remarks import projections as remarks
+from services.registry.search import projections as search
 from services.registry.serving import projections as serving
 from services.registry.serving.projections import patch_version
 from services.registry.tables import (
@@ -61,6 +63,8 @@ def project(r: Recorded) -> Iterable[Change]:
             return serving.promotion(r, event)
         case e.ChildLinked():
             return (lineage.linked(_model_id(r), event),)
+        case e.VersionDescribed() | e.NoteAdded() | e.NoteCorrected() | e.MetadataCorrected():
+            return remarks.remarked(r, event)
         case e.ChildUnlinked():
             return ()
         case _:
@@ -97,10 +101,10 @@ def _registered(r: Recorded, event: e.VersionRegistered | BriefVersion) -> Itera
         "registered_by": r.actor.subject,
         "correlation_id": r.correlation_id,
         "message_id": r.causation_id,
-        "notes": event.notes or None,
+        "registration_notes": event.notes or None,
         "revision": r.revision,
     }
-    return (Put(VERSIONS, row), *lineage.described(_model_id(r), event))
+    return (Put(VERSIONS, row), *lineage.described(_model_id(r), event), *search.claimed(r, event))
 
 
 _OfVersion = (
@@ -124,7 +128,7 @@ def _version(r: Recorded, event: _OfVersion) -> Iterable[Change]:
     match event:
         case e.MetadataAdded():
             patch = patch_version(r, event.number, **_described_by(r, event))
-            return (patch, *lineage.described(_model_id(r), event))
+            return (patch, *lineage.described(_model_id(r), event), *search.claimed(r, event))
         case e.VersionValidated():
             return (patch_version(r, event.number, stage="Validated"),)
         case e.VersionRejected():
@@ -153,7 +157,8 @@ def _version(r: Recorded, event: _OfVersion) -> Iterable[Change]:
             return (patch_version(r, event.number),)
         case e.EvaluationRecorded():
             data = lineage.evaluated(_model_id(r), event)
-            return (_evaluation(r, event), data, patch_version(r, event.number))
+            counted = search.measured(r, event.number, event.evaluation)
+            return (_evaluation(r, event), data, counted, patch_version(r, event.number))
         case _:
             assert_never(event)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from services.registry.domain.model import events as e
-from services.registry.domain.model.events import Champion, Entry, Evaluation, Skipped
+from services.registry.domain.model.events import Champion, Correction, Entry, Evaluation, Skipped
 from services.registry.domain.model.metadata import (
     Artifact,
     Parent,
@@ -91,6 +91,64 @@ class VersionRegistered:
     champion: Champion | None
     contributors: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class VersionDescribed:
+    """Description or tags of a version changed."""
+
+    model_id: str
+    model: str
+    number: int
+    semver: str
+    description: str
+    tags: dict[str, str]
+    previous_description: str
+    previous_tags: dict[str, str]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoteAdded:
+    """`by` noted something about a version. `note` counts the notes of the version from 1."""
+
+    model_id: str
+    model: str
+    number: int
+    semver: str
+    note: int
+    text: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoteCorrected:
+    """The author replaced the text of a note."""
+
+    model_id: str
+    model: str
+    number: int
+    semver: str
+    note: int
+    text: str
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataCorrected:
+    """Metadata that no decision is bound to were corrected. `VersionRegistered` has them as they were.
+
+    `corrected`: every correction of the version that is valid now, by path.
+    """
+
+    model_id: str
+    model: str
+    number: int
+    semver: str
+    changes: tuple[Correction, ...]
+    corrected: dict[str, str | None]
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -408,6 +466,10 @@ _CLASSES: tuple[type, ...] = (
     TagsChanged,
     DraftRegistered,
     VersionRegistered,
+    VersionDescribed,
+    NoteAdded,
+    NoteCorrected,
+    MetadataCorrected,
     RegistrationRefused,
     ChildLinked,
     ChildUnlinked,

@@ -16,7 +16,7 @@ from typing import Any
 import asyncpg
 import msgspec
 from prometheus_client import Histogram
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import compile_path
@@ -28,10 +28,10 @@ from shared.deciding.events import Actor
 from shared.foundation.outages import POSTGRES
 from shared.foundation.postgres import CONNECTION_ERRORS, Unavailable
 from shared.foundation.telemetry import tracer
-from shared.http import access_log, bodies
+from shared.http import access_log, bodies, parameters
 from shared.http.access_log import Served
 from shared.http.app import App
-from shared.http.problems import Problem, log_stopped, of_exception, of_shape, unauthenticated
+from shared.http.problems import Problem, log_stopped, of_exception, unauthenticated
 from shared.http.routes import DEPRECATED_AT, Call, Reply, Route, with_former_paths
 from shared.log.denied_attempts import NOT_IDENTIFIED
 from shared.log.eventlog import LogStopped
@@ -211,7 +211,7 @@ class Application:
         if not route.content_etag:
             call.if_match = _if_match(request, required=route.needs_if_match)
         if route.query is not None:
-            call.query = _parsed_query(route.query, request)
+            call.query = parameters.parsed(route.query, request)
         try:
             async with asyncio.timeout(route.timeout) as limit:
                 if compiled.read is not None:
@@ -316,13 +316,6 @@ def _if_match(request: Request, *, required: bool) -> int | None:
             'This If-Match is no ETag of this service: read the resource and send its ETag, for example "3".',
         )
     return int(match[1])
-
-
-def _parsed_query(model: type[BaseModel], request: Request) -> BaseModel:
-    try:
-        return model.model_validate(dict(request.query_params))
-    except ValidationError as wrong:
-        raise of_shape(wrong, "query") from wrong
 
 
 def _response(answer: Any, route: Route, request: Request) -> Response:

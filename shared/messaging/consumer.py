@@ -20,8 +20,8 @@ from shared.deciding.decider import Misrouted, RuleBroken
 from shared.deciding.submission import Submission
 from shared.foundation.postgres import CONNECTION_ERRORS, Unavailable
 from shared.foundation.postgres_errors import raise_if_cancelled
-from shared.foundation.readiness import Readiness, error_summary
-from shared.foundation.telemetry import tracer
+from shared.foundation.readiness import Readiness
+from shared.foundation.telemetry import error_summary, tracer
 from shared.identity.access_view import AccessView
 from shared.log.transact import Transactor, WriterDied
 from shared.messaging.acknowledging import acknowledge, partition_of

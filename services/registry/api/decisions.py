@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from services.registry.api.calls import model_of, number_of, other_identities, submit
+from services.registry.api.calls import model_of, number_of, other_identities, own_role, submit
 from services.registry.api.lineage import refuse_promotions_below
 from services.registry.api.versions import answer_version
 from services.registry.domain.withdrawal.legal_hold import PlaceLegalHold, ReleaseLegalHold
@@ -18,10 +18,14 @@ from shared.http.routes import Call, Reply, Route
 
 
 async def reject_version(call: Call[RequiredReason]) -> Reply:
-    def command(model_id: str, number: int, expected: int | None) -> RejectVersion:
-        return RejectVersion(model_id, number, call.body.reason, expected)
+    """Reject a version. A publisher rejects own versions only."""
+    role, own_only = own_role(call, await model_of(call), "engineer")
 
-    return await _decide(call, command, "engineer")
+    def command(model_id: str, number: int, expected: int | None) -> RejectVersion:
+        subject = call.actor.subject
+        return RejectVersion(model_id, number, call.body.reason, expected, subject, own_only=own_only)
+
+    return await _decide(call, command, role)
 
 
 async def withdraw_version(call: Call[RequiredReason]) -> Reply:

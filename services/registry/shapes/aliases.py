@@ -30,7 +30,7 @@ class Aliases(Body):
 
 
 class Resolved(Body):
-    """The version behind an alias, or the champion of an environment.
+    """The version behind an alias, the champion of an environment, or the latest version.
 
     `withdrawn`: why it must not be loaded, whatever the state of its bytes. `withdrawn_ancestors`: the
     withdrawn versions that it was made from, in words.

@@ -12,7 +12,8 @@ from services.registry.domain.model.state import Stage
 from services.registry.domain.versioning.change import Level
 from services.registry.inbound import Artifact, Label, ModelTrained, Name, Shape, Signature, Text, Training
 from services.registry.shapes.common import OptionalReason
-from shared.http.routes import Body, PageQuery
+from services.registry.shapes.remarks import CorrectionAnswer, NoteAnswer
+from shared.http.routes import Body
 
 
 class Registration(ModelTrained):
@@ -21,14 +22,8 @@ class Registration(ModelTrained):
     model: Name = ""
 
 
-class VersionQuery(PageQuery):
-    stage: str | None = Field(default=None, max_length=20)
-    artifact_digest: str | None = Field(default=None, max_length=100)
-    correlation_id: str | None = Field(default=None, max_length=200)
-
-
 VersionReference = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
-"""A number, a semantic version or @ with an alias or environment."""
+"""A number, a semantic version or @ with `latest`, an alias or an environment."""
 
 
 class DiffQuery(Body):
@@ -190,9 +185,11 @@ class ProposedWithdrawal(Shape):
 class VersionAnswer(Shape):
     """One version.
 
-    `semver` is empty for a draft, which lacks `missing`; `reasons`: why it was rejected. `notes`: what its
-    sender should know, such as a part of the model's description that was not taken. `withdrawn_ancestors`:
-    the withdrawn versions that it was made from, at any distance, in words. `revision` is its ETag.
+    `semver` is empty for a draft, which lacks `missing`; `reasons`: why it was rejected. `notes`: what people
+    and pipelines noted about it. `registration_notes`: what its sender should know, such as a part of the
+    model's description that was not taken. `training` has the corrected values; `corrections` has the newest
+    changes of description, tags and metadata, with what stood before. `withdrawn_ancestors`: the withdrawn
+    versions that it was made from, at any distance, in words. `revision` is its ETag.
     """
 
     model_id: str
@@ -207,7 +204,11 @@ class VersionAnswer(Shape):
     parents: list[ParentAnswer]
     bump: BumpAnswer | None
     missing: list[str] | None
-    notes: list[str]
+    description: str
+    tags: dict[str, str]
+    notes: list[NoteAnswer]
+    corrections: list[CorrectionAnswer]
+    registration_notes: list[str]
     creator: str | None
     registered_at: str
     registered_by: str
@@ -232,8 +233,23 @@ class VersionAnswer(Shape):
     revision: int
 
 
+class PrimaryMetric(Shape):
+    """The newest independent value of a version's primary metric, else the newest claim."""
+
+    name: str
+    value: float
+    dataset_name: str
+    dataset_digest: str
+    higher_is_better: bool
+    independent: bool
+
+
 class VersionLine(Shape):
-    """A version in a list, without its documents."""
+    """A version in a list, without its documents.
+
+    `dataset_name` and `dataset_digest` are those of its training data. `primary_metric`: null where no metric
+    is marked primary and there are several.
+    """
 
     model_id: str
     model: str
@@ -242,6 +258,8 @@ class VersionLine(Shape):
     stage: Stage
     artifact_digest: str | None
     artifact_state: str | None
+    description: str | None
+    tags: dict[str, str] | None
     creator: str | None
     registered_at: str
     registered_by: str
@@ -255,6 +273,9 @@ class VersionLine(Shape):
     withdrawn: str | None
     withdrawal_proposed: ProposedWithdrawal | None
     retired: dict[str, Any] | None
+    dataset_name: str | None
+    dataset_digest: str | None
+    primary_metric: PrimaryMetric | None
     revision: int
 
 

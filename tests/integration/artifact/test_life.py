@@ -8,11 +8,13 @@ import uuid
 import pytest
 
 from services.artifact import queries
+from services.artifact.measurements import artifacts_by_state, bytes_by_state
 from services.artifact.projections import CHECK, DELETE, DISCARD, UPLOAD, VERIFY
 from services.artifact.service import SERVICE
 from services.artifact.stored_bytes import verify
 from services.artifact.stores import NoSuchObject
 from shared.log import projector
+from shared.measurements import sizes
 from tests.integration.artifact.conftest import digest_of, manifest, pieces, sum_of, whole, without_etag
 
 pytestmark = pytest.mark.servers
@@ -34,6 +36,28 @@ async def test_bytes_that_are_what_was_claimed_are_copied_hashed_again_and_relea
         assert await replica.store.tags(key) == {"regista-state": "verified"}
     assert await replica.state(digest) == "Verified"
     assert await replica.due(VERIFY) == []
+
+
+async def test_artifacts_and_their_bytes_are_counted_by_state(replica):
+    content = files()
+    upload = await replica.upload(content)
+    await replica.register(content, upload)
+    assert await artifacts_by_state(replica.app) == {"Received": 1}
+    await replica.work(VERIFY)
+    assert await artifacts_by_state(replica.app) == {"Verified": 1}
+    assert await bytes_by_state(replica.app) == {"Verified": sum(map(len, content.values()))}
+    await retire(replica, digest_of(content))
+    assert await artifacts_by_state(replica.app) == {"Expired": 1}
+    while await replica.work(DELETE):
+        pass
+    assert await artifacts_by_state(replica.app) == {"Deleted": 1}
+    assert await bytes_by_state(replica.app) == {}
+
+
+async def test_a_service_measures_the_database_the_log_and_its_own_tables(replica):
+    found = await sizes("artifact").measure(replica.app)
+    assert set(found) == {"database", "log", "artifact"}
+    assert found["database"] > found["log"] + found["artifact"] > found["log"] > 0
 
 
 @pytest.mark.parametrize(

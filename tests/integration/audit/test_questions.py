@@ -299,13 +299,29 @@ async def test_events_about_other_namespaces_are_shown_only_by_their_position(
     assert (await service.get("/v1/timeline/fraud.churn", auditor))["items"][0]["data"] == secret
 
 
+async def test_engineers_read_the_timeline_and_as_of_of_what_they_run_and_nothing_else(
+    service, people, auditor, log: Log
+):
+    engineer = await people.person("eve", ("engineer", "fraud"))
+    elsewhere = await people.person("emil", ("engineer", "other"))
+    await registered(log, 1, "1.0.0")
+    await indexed(service, auditor, log)
+    timeline, as_of = "/v1/timeline/fraud.churn", {"model": "fraud.churn"}
+    assert await service.get(timeline, engineer) == await service.get(timeline, auditor)
+    assert (await service.get("/v1/as-of", engineer, **as_of))["model"] == "fraud.churn"
+    assert (await service.call("GET", timeline, elsewhere)).status_code == 404
+    assert (await service.call("GET", "/v1/as-of", elsewhere, params=as_of)).status_code == 404
+    for path in (f"/v1/events?stream={STREAM}", "/v1/reports/promotions", "/v1/checkpoints"):
+        assert (await service.call("GET", path, engineer)).status_code == 403
+
+
 async def test_only_auditors_may_ask_and_others_learn_nothing(service, people, auditor, log: Log):
-    engineer = await people.person("eve", ("engineer", "*"))
+    publisher = await people.person("eve", ("publisher", "*"))
     of_fraud = await people.person("fred", ("auditor", "fraud"))
     of_other = await people.person("olga", ("auditor", "other"))
     await registered(log, 1, "1.0.0")
     await indexed(service, auditor, log)
-    assert (await service.call("GET", "/v1/timeline/fraud.churn", engineer)).status_code == 403
+    assert (await service.call("GET", "/v1/timeline/fraud.churn", publisher)).status_code == 403
     assert (await service.call("GET", "/v1/timeline/fraud.churn", of_fraud)).status_code == 200
     assert (await service.call("GET", f"/v1/timeline/{MODEL}", of_other)).status_code == 404
     assert (await service.call("GET", "/v1/timeline/other.unknown", of_other)).status_code == 404

@@ -157,7 +157,7 @@ def test_the_script_gives_a_cluster_all_that_is_needed_with_kafkas_own_tools(
         f"security.protocol={connection.security}\nsasl.mechanism={connection.mechanism}\n"
         f"sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required {login};\n"
     )
-    needs = ("--publisher", "pipeline", "--publisher", "fraud-ci=fraud", "--replication-factor", "1")
+    needs = ("--publisher", "fraud-ci=fraud", "--no-readers", "--replication-factor", "1")
     _code, lacking = own.plan(*needs)
     own.secrets.mkdir()
     for user in (one["name"] for one in lacking if one["kind"] == "user"):

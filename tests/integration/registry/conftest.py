@@ -35,6 +35,7 @@ PEOPLE = {
     "ann": ("person", [("auditor", "team")]),
     "eve": ("person", [("engineer", "elsewhere")]),
     "ci": ("publisher", [("publisher", "team")]),
+    "night": ("publisher", [("publisher", "team")]),
     "stranger": ("publisher", [("publisher", "elsewhere")]),
     **{f"service:{name}": ("service", []) for name in ("registry", "approval", "artifact", "cleanup")},
 }

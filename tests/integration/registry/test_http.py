@@ -324,7 +324,7 @@ async def test_a_creator_is_known_from_the_moment_the_identity_exists(registry):
             body = trained("team.zoe", artifact, creator="zoe")
             answer = await client.post("/models/team.zoe/versions", json=body)
             assert answer.status_code == 201, answer.text
-            return answer.json()["notes"]
+            return answer.json()["registration_notes"]
 
         assert "no identity is called 'zoe'" in (await notes(1))[0]
         await admin.post("/access/identities", json={"subject": "zoe", "kind": "person", "name": "Zoe"})

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, MutableMapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,8 +12,10 @@ import pytest
 
 from regista.wire.event_feed import Position, position_of
 from services.audit.domain.audience import Audience
+from services.audit.public_events import response
 from services.audit.public_events.feeds import Feed, Limits, PublicEvents, Wanted
 from services.audit.public_events.locating import Item
+from services.audit.public_events.response import EventStream, frame
 from services.audit.public_events.tail import Newest
 from shared.deciding.access import (
     IdentityCreated,
@@ -26,6 +29,7 @@ from shared.deciding.events import Actor
 from shared.foundation.postgres import WakeUp
 from shared.foundation.settings import Settings
 from shared.http.app import App
+from shared.http.connection import ABORT
 from shared.http.problems import Problem
 from shared.identity.access_view import AccessView
 
@@ -183,3 +187,51 @@ def test_streams_are_limited_by_caller_and_in_all() -> None:
         limits.enter("eve")
     limits.leave("ann")
     limits.enter("eve")
+
+
+async def test_a_caller_that_takes_nothing_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(response, "SEND_WITHIN", 0.01)
+    closed, left = asyncio.Event(), list[str]()
+
+    async def frames() -> AsyncGenerator[bytes]:
+        while True:
+            yield frame("c", b"{}")
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.body":
+            await asyncio.Event().wait()
+
+    async def receive() -> MutableMapping[str, Any]:
+        await closed.wait()
+        return {"type": "http.disconnect"}
+
+    scope = {"type": "http", "extensions": {ABORT: {"close": closed.set}}}
+    await EventStream(frames(), lambda: left.append("left"))(scope, receive, send)
+    assert closed.is_set()
+    assert left == ["left"]
+
+
+async def test_frames_end_when_the_caller_leaves() -> None:
+    ended, left = list[str](), list[str]()
+
+    async def frames() -> AsyncGenerator[bytes]:
+        try:
+            yield frame("c")
+            await asyncio.Event().wait()
+        finally:
+            ended.append("ended")
+
+    sent, taken = list[MutableMapping[str, Any]](), asyncio.Event()
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+        if len(sent) == 2:
+            taken.set()
+
+    async def receive() -> MutableMapping[str, Any]:
+        await taken.wait()
+        return {"type": "http.disconnect"}
+
+    await EventStream(frames(), lambda: left.append("left"))({"type": "http"}, receive, send)
+    assert (ended, left) == (["ended"], ["left"])
+    assert sent[1]["body"] == b"id: c\n: waiting\n\n"

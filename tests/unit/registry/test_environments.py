@@ -44,6 +44,11 @@ def in_staging(story: Story, number: int) -> None:
 GLOBAL = EnvironmentCreated("", "production", True, 100, "")
 
 
+def test_no_environment_is_called_latest():
+    with pytest.raises(Unprocessable, match="reserved_environment"):
+        ENVIRONMENT.decide(CreateEnvironment("", "latest", False), Environments())
+
+
 def test_the_first_start_declares_production_and_what_was_used_before():
     assert ENVIRONMENT.decide(DeclareFirst(("eu", "production")), Environments()) == [
         GLOBAL,

@@ -53,6 +53,8 @@ class Seen:
     query: dict[str, str]
     headers: dict[str, str]
     body: bytes
+    search: str = ""
+    """The query as it was sent."""
 
 
 @dataclass
@@ -115,7 +117,14 @@ def _app(current: list[Answers]) -> Starlette:
         while answers.silent and (await request.receive())["type"] != "http.disconnect":
             pass
         answers.seen.append(
-            Seen(request.method, path, dict(request.query_params), dict(request.headers), body)
+            Seen(
+                request.method,
+                path,
+                dict(request.query_params),
+                dict(request.headers),
+                body,
+                request.url.query,
+            )
         )
         if path != "/.well-known/regista" and answers.refusal is not None:
             return JSONResponse(answers.refusal, 409, media_type="application/problem+json")

@@ -85,14 +85,14 @@ def test_no_title_is_folded_in_a_word_on_80_columns(listed: Answers) -> None:
     assert code == 0
     shown = without_styles(shown)
     titles = shown.partition("─")[0]
-    for title in ("number", "version", "stage", "bump", "gates", "creator", "registered", "remarks"):
+    for title in ("number", "version", "stage", "metric", "bump", "creator", "registered", "remarks"):
         assert title in titles
     assert max(map(len, shown.splitlines())) <= 80
 
 
 def test_into_a_pipe_go_tab_separated_lines_without_padding(run: Any, listed: Answers) -> None:
     lines = run("versions", "list", "churn").stdout.splitlines()
-    assert lines[0] == "number\tversion\tstage\tbump\tgates\tcreator\tregistered\tremarks"
+    assert lines[0] == "number\tversion\tstage\tmetric\tbump\tcreator\tregistered\tremarks"
     assert lines[1].split("\t")[:3] == ["10", "1.10.0", "Validated"]
     assert [line for line in lines if line.endswith(" ")] == []
     assert len(lines) == 3

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import date
 from typing import Any
 
-from regista.calls.requests import Json, Requests, at, given, model_and_version, summary
+from regista.calls.requests import (
+    Json,
+    Requests,
+    at,
+    given,
+    model_and_version,
+    moment,
+    summary,
+    tag_conditions,
+)
 from regista.former_names import former
 from regista.publishing.json_values import metric_value
 
@@ -16,21 +26,43 @@ _VERSION = summary("stage", "semver", "missing", "withdrawn", "legal_hold", "ret
 class VersionCalls(Requests):
     """Read and change versions.
 
-    `reference` is `model@3`, `model@1.2.0`, `model@production` or `model@alias`.
+    `reference` is `model@3`, `model@1.2.0`, `model@production`, `model@alias` or `model@latest`.
     """
 
     async def versions(
         self,
-        model: str,
+        model: str | None = None,
         limit: int | None = None,
         *,
         stage: str | None = None,
+        tags: Iterable[str] | Mapping[str, str] = (),
+        metrics: Iterable[str] = (),
+        created_by: str | None = None,
+        dataset: str | None = None,
+        since: str | date | None = None,
+        until: str | date | None = None,
         artifact_digest: str | None = None,
         correlation_id: str | None = None,
     ) -> list[Json]:
-        """Return the versions of a model, newest first, at most `limit`."""
-        filters = given(stage=stage, artifact_digest=artifact_digest, correlation_id=correlation_id)
-        return await self._all("registry", f"{at(model)}/versions", limit, **filters)
+        """Return the versions of a model, or of all readable models, newest first, at most `limit`.
+
+        All that is given must hold. `tags`: names with their values, or a list of `NAME=VALUE` and `NAME`
+        (any value). `metrics`: conditions such as `auc>0.9`. `dataset`: name or digest of the training data.
+        `since`, `until`: times in RFC 3339, or days in UTC, that day included.
+        """
+        filters = given(
+            stage=stage,
+            tag=tag_conditions(tags) or None,
+            metric=list(metrics) or None,
+            created_by=created_by,
+            dataset=dataset,
+            since=moment(since),
+            until=moment(until),
+            artifact_digest=artifact_digest,
+            correlation_id=correlation_id,
+        )
+        path = f"{at(model)}/versions" if model else "/versions:search"
+        return await self._all("registry", path, limit, **filters)
 
     async def trained_on(self, dataset: str, limit: int | None = None) -> list[Json]:
         """Return the versions of all readable models that a data set went into, and where each serves.

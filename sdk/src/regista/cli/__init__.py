@@ -20,9 +20,10 @@ from regista.cli.terminal.session import Session
 SECTIONS: dict[str, dict[str, str]] = {
     "Models": {
         "models": "List, show, create and edit models",
-        "versions": "List, show, download, evaluate and complete versions",
+        "versions": "List, show, describe, correct, download and evaluate versions",
         "publish": "Upload an artifact and register a version",
         "diff": "Show how two versions differ",
+        "compare": "Show several versions beside each other",
         "alias": "List, set and remove aliases",
     },
     "Promotion": {

@@ -125,7 +125,7 @@ def _metadata(file: BinaryIO | None) -> dict[str, Any]:
 
 def _say_notes(version: dict[str, Any]) -> None:
     """Print what the sender should know about the registration."""
-    for note in version.get("notes") or ():
+    for note in version.get("registration_notes") or ():
         say(f"note: {note}", err=True, fg="yellow")
 
 

@@ -21,6 +21,7 @@ from regista.calls.dead_letters import DeadLetterCalls
 from regista.calls.environments import EnvironmentCalls
 from regista.calls.events import EventCalls
 from regista.calls.models import ModelCalls
+from regista.calls.remarks import RemarkCalls
 from regista.calls.reports import ReportCalls
 from regista.calls.requests import Json
 from regista.calls.rollouts import RolloutCalls
@@ -54,6 +55,7 @@ class AsyncClient(
     EventCalls,
     ModelCalls,
     WaitingCalls,
+    RemarkCalls,
     RolloutCalls,
     EnvironmentCalls,
     AuditCalls,
@@ -153,8 +155,8 @@ class AsyncClient(
         registers without the mandatory metadata. `version` claims a version or a bump, `exact` refuses
         instead of raising the claim, `compare_with` is the version to compare with, `base` its former name.
         `description`, `owner`, `tier` and `tags` describe a new model; later only the tier rises. `strict`
-        refuses the version when one is not taken; else its `notes` name it. `follow_links` reads links to
-        files as files.
+        refuses the version when one is not taken; else its `registration_notes` name it. `follow_links`
+        reads links to files as files.
 
         Raises Refused before the upload when metadata are missing or wrong, and over HTTP when the registry
         refuses the version; other RegistaErrors. A message on Kafka has its outcome later: `wait()` raises
@@ -236,7 +238,7 @@ class AsyncClient(
         progress: Progress | None = None,
         offline: bool | None = None,
     ) -> Loaded:
-        """Return the verified files of `model@production`, `model@alias`, `model@3` or `model@1.2.0`.
+        """Return the verified files of `model@production`, `@latest`, `@alias`, `@3` or `@1.2.0`.
 
         Files that are not in the cache are downloaded; every file is verified. For a version that was just
         published the call waits until the artifact service has verified its bytes. `environment` is where the

@@ -14,6 +14,7 @@ from immutables import Map
 
 from regista.wire.names import may_exist
 from services.registry.domain.model.past import PRODUCTION
+from services.registry.domain.model.state import LATEST
 from shared.deciding.decider import Decider, RuleBroken, Stale, Unprocessable
 from shared.deciding.environments import is_for, unknown_environment
 
@@ -171,6 +172,12 @@ def _create(command: CreateEnvironment, state: Environments) -> Sequence[Environ
             "invalid_environment",
             f"{full_name(namespace, name)!r:.200} cannot be an environment: use a lower-case letter, then "
             "lower-case letters, digits and '-', at most 40, after the namespace, if any, and a dot.",
+        )
+    if name == LATEST:
+        raise Unprocessable(
+            "reserved_environment",
+            f"{LATEST} cannot be an environment: model@{LATEST} is the newest version that may be used. "
+            "Choose another name.",
         )
     created = EnvironmentCreated(namespace, name, command.production, command.order, command.description)
     here = state.declared.get(full_name(namespace, name))

@@ -28,10 +28,14 @@ from shared.deciding.decider import Forbidden, Joint, RuleBroken, Streams
 
 @dataclass(frozen=True, slots=True)
 class RejectVersion:
+    """`own_only`: `by`, the actor, may reject versions only that they published."""
+
     model_id: str
     number: int
     reason: str
     expected: int | None = None
+    by: str = ""
+    own_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,8 @@ def reject(command: RejectVersion, streams: Streams) -> Events:
     """
     state = streams.state(MODEL, stream_of(command.model_id))
     version = require_version(state, command.number, command.expected)
+    if command.own_only:
+        past.check_own(command.by, command.model_id, state, command.number, streams)
     if version.stage == "Rejected":
         return {}
     if version.retired or version.stage in {"Production", "Archived"}:
@@ -122,12 +128,17 @@ def _proposed(command: RecallVersion, state: ModelState, version: VersionState) 
     return [RecallProposed(state.model, command.number, version.semver, command.by, command.withdrawal_id)]
 
 
+def _own_document(command: RejectVersion, streams: Streams) -> set[past.Position]:
+    state = streams.state(MODEL, stream_of(command.model_id))
+    return past.documents_of(command.model_id, state, [command.number] if command.own_only else [])
+
+
 def _document(command: RecallVersion, streams: Streams) -> set[past.Position]:
     state = streams.state(MODEL, stream_of(command.model_id))
     return past.documents_of(command.model_id, state, [command.number])
 
 
 DECIDERS: Mapping[type, Joint[Any]] = {
-    RejectVersion: Joint(reject),
+    RejectVersion: Joint(reject, _own_document),
     RecallVersion: Joint(recall, _document),
 }
