@@ -112,6 +112,8 @@ class OwnKafka:
         config = {name.replace("_", "."): value for name, value in settings.items()}
         admin = self.admin  # it has to live until the answer
         admin.create_topics([NewTopic(topic, partitions, 1, config=config)])[topic].result(20)
+        while topic not in admin.list_topics(timeout=10).topics:  # the broker learns of it a moment later
+            admin.poll(0.05)
 
     def empty(self) -> None:
         """Delete every topic, user and permission."""

@@ -101,7 +101,7 @@ def trained(data: str, version: int) -> Run:
     run.train_data(data, f"{data} {version}".encode(), features=["age", "sum"])
     run.test_data("holdout", b"holdout").metric("auc", 0.9, primary=True)
     columns = [{"name": name, "type": "float64"} for name in ("age", "sum")]
-    run.signature = {"inputs": columns, "outputs": [{"name": "output", "type": "int64"}]}
+    run.model_schema = {"inputs": columns, "outputs": [{"name": "output", "type": "int64"}]}
     return run
 
 

@@ -148,6 +148,6 @@ def test_who_recalled_a_version_before_the_event_named_them_does_not_undo_it():
         UUID(int=1), "VersionRecalled", 1, STREAM, 9, at, Actor("eva"), msgspec.Raw(encode(data))
     )
     story.append(EVENTS.recorded("registry", encode(stored)).event)
-    with pytest.raises(Forbidden, match="own_recall"):
+    with pytest.raises(Forbidden, match="own_withdrawal"):
         story.when(ReinstateVersion(MODEL_ID, 1, "eva"))
     assert names(story.when(ReinstateVersion(MODEL_ID, 1, "bob"))) == ["VersionReinstated"]

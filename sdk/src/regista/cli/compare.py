@@ -30,9 +30,9 @@ def compare(session: Session, references: tuple[str, ...]) -> None:
         session.out(found)
         return
     columns: list[Any] = [("part", "part"), ("name", _name)]
-    for place, version in enumerate(found["versions"]):
+    for index, version in enumerate(found["versions"]):
         title = f"{version.get('model')}@{version.get('number')}"
-        columns.append((title, lambda row, place=place: _value(row, place)))
+        columns.append((title, lambda row, index=index: _value(row, index)))
     session.items(found["rows"], columns, "nothing to compare")
 
 
@@ -40,10 +40,10 @@ def _name(row: Mapping[str, Any]) -> str:
     return f"{row.get('name')} on {row['on']}" if row.get("on") else str(row.get("name"))
 
 
-def _value(row: Mapping[str, Any], place: int) -> str:
+def _value(row: Mapping[str, Any], index: int) -> str:
     values = row.get("values") or []
-    shown = text(values[place]) if place < len(values) else ""
+    shown = text(values[index]) if index < len(values) else ""
     best = row.get("best") or []
     if row.get("noise") is True:
         return f"({shown})"
-    return f"{shown} *" if place in best and len(best) < len(values) else shown
+    return f"{shown} *" if index in best and len(best) < len(values) else shown
