@@ -120,6 +120,7 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
     ("letter", "sdk/src/regista/cli/access.py"): "a letter on paper, in an example",
     ("letter", "schemas/public/openapi/*"): "a field of an answer keeps its name",
     ("place (a class or variable)", "services/audit/shapes.py"): "a field of an answer keeps its name",
+    ("place (a class or variable)", "sdk/src/regista/calls/audit.py"): "the same field, in the client",
 }
 """(entry, file pattern) → why the word stays there."""
 

@@ -145,6 +145,25 @@ class VersionRolloutAnswer(Shape):
     role: Role
 
 
+class PromotedAnswer(Shape):
+    """The newest promotion that was carried out. `override`: it was granted without the quorum."""
+
+    promotion_id: str
+    environment: str
+    at: str
+    approvers: list[str]
+    override: bool
+    conditions: list[str]
+
+
+class Tombstone(Shape):
+    """Why and when a version was retired: the rule of retention, and the cleanup run that proposed it."""
+
+    rule: str
+    sweep_id: str
+    at: str
+
+
 class VersionPromotionAnswer(Shape):
     """`withdrawn`: the override that granted it was not justified. `conditions`: those of all approvals."""
 
@@ -201,13 +220,13 @@ class VersionAnswer(Shape):
     artifact_detail: str | None
     gates: GatesAnswer | None
     reasons: list[str] | None
-    promoted: dict[str, Any] | None
+    promoted: PromotedAnswer | None
     held: str | None
     recalled: str | None
     recalled_ancestors: list[str]
     recall_proposed: RecallProposal | None
     withdrawal_id: str | None
-    retired: dict[str, Any] | None
+    retired: Tombstone | None
     evaluations: list[EvaluationAnswer]
     aliases: list[str]
     rollouts: list[VersionRolloutAnswer]
@@ -237,7 +256,7 @@ class VersionLine(Shape):
     held: str | None
     recalled: str | None
     recall_proposed: RecallProposal | None
-    retired: dict[str, Any] | None
+    retired: Tombstone | None
     revision: int
 
 

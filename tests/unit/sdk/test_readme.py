@@ -49,7 +49,7 @@ def doubler() -> bytes:
     ("document", "model", "file", "output"),
     [
         ("README.md", "fraud.scoring", "model.onnx", ""),
-        ("sdk/README.md", "crm.churn", "churn.onnx", "1.3.0 Staging\n"),
+        ("sdk/README.md", "crm.churn", "churn.onnx", "1.3.0 Staging\nValidated 1.3.0\n"),
     ],
 )
 def test_what_a_readme_shows_runs_as_it_stands(
@@ -65,6 +65,7 @@ def test_what_a_readme_shows_runs_as_it_stands(
     for name in (model, "0198-m"):
         answers.fixed["GET", f"/v1/models/{name}/versions/3"] = validated
     answers.fixed["GET", "/v1/promotions/p1"] = JSONResponse({"promotion_id": "p1", "state": "promoted"})
+    answers.fixed["POST", f"/v1/models/{model}/versions/3/evaluations"] = validated
     for method in ("GET", "PATCH"):
         answers.fixed[method, f"/v1/models/{model}"] = JSONResponse({"model": model, "revision": 7})
     (tmp_path / file).write_bytes(doubler())

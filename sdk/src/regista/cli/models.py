@@ -27,7 +27,7 @@ def models() -> None:
 @click.option("--tier", type=TIERS)
 @click.option("--owner")
 @click.option("--limit", type=click.IntRange(1), default=200, show_default=True)
-def list_(session: Session, limit: int, **filters: str | None) -> None:
+def list_(session: Session, limit: int, **filters: Any) -> None:
     """List the models that you may read."""
     with session.client() as client:
         found = client.models(limit, **filters)
@@ -67,7 +67,7 @@ def show(session: Session, model: str) -> None:
 @click.option("--owner", help="A subject, for example team:risk.")
 @click.option("--tier", type=TIERS, help="Risk tier: selects the policies that apply.")
 @click.option("--tag", "tags", multiple=True, metavar="NAME=VALUE")
-def create(session: Session, name: str, tags: tuple[str, ...], **described: str | None) -> None:
+def create(session: Session, name: str, tags: tuple[str, ...], **described: Any) -> None:
     """Create a model without versions. Publishing a version creates a missing model, too."""
     with session.client() as client:
         made = client.create_model(name, **described, tags=pairs(tags, "tag") or None)
@@ -93,9 +93,7 @@ def create(session: Session, name: str, tags: tuple[str, ...], **described: str 
     help="Replaces all tags; may be given more than once.",
 )
 @IF_REVISION
-def edit(
-    session: Session, model: str, tags: tuple[str, ...], expected: int | None, **changes: str | None
-) -> None:
+def edit(session: Session, model: str, tags: tuple[str, ...], expected: int | None, **changes: Any) -> None:
     """Change the name, description, owner, tier or tags of a model."""
     given = pairs(tags, "tag") or None
     if not any(changes.values()) and not given:

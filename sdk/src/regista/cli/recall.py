@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,7 +14,7 @@ from regista.cli.terminal.session import Session, command, confirm, on_a_termina
 if TYPE_CHECKING:
     from regista.client.sync_client import Client
 
-Step = Callable[..., dict[str, Any]]
+Step = Callable[..., Mapping[str, Any]]
 
 
 @command(
@@ -61,7 +61,7 @@ def recall_trained(
 ) -> None:
     """Show what would be recalled, have it confirmed, and recall it."""
 
-    def step(**more: Any) -> dict[str, Any]:
+    def step(**more: Any) -> Mapping[str, Any]:
         return client.recall_trained(dataset, reason, **more)
 
     again = f"regista recall --trained-on {dataset}"
@@ -80,7 +80,7 @@ def recall_trained(
 
 def reviewed(
     session: Session, step: Step, plan: str | None, dry_run: bool, again: str
-) -> dict[str, Any] | None:
+) -> Mapping[str, Any] | None:
     """Show the plan of a step and carry it out. Return its answer, None for a dry run.
 
     A person confirms the plan; a program names it. Raises click.UsageError where neither is possible.
@@ -108,7 +108,7 @@ def reviewed(
     return done
 
 
-def show_versions(session: Session, answer: dict[str, Any], verb: str) -> None:
+def show_versions(session: Session, answer: Mapping[str, Any], verb: str) -> None:
     """Print the versions of a step: where they serve, and what becomes of them."""
     columns = [
         ("model", "model"),
@@ -122,11 +122,11 @@ def show_versions(session: Session, answer: dict[str, Any], verb: str) -> None:
     session.items(answer["versions"], columns, "no version")
 
 
-def _serves(version: dict[str, Any]) -> str:
+def _serves(version: Mapping[str, Any]) -> str:
     return ", ".join(f"{r['environment']} ({r['role']}, {r['percent']:g} %)" for r in version["rollouts"])
 
 
-def _way_out(client: Client, version: dict[str, Any], rollout: dict[str, Any]) -> str:
+def _way_out(client: Client, version: Mapping[str, Any], rollout: Mapping[str, Any]) -> str:
     """Return the command that works: a rollback where it has a target, else the stop of the rollout."""
     from regista.errors import RegistaError, RuleBroken  # noqa: PLC0415 - the help needs no errors
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -41,7 +42,7 @@ def reinstate(
     with session.client() as client:
         if withdrawal_id is not None:
 
-            def step(**more: Any) -> dict[str, Any]:
+            def step(**more: Any) -> Mapping[str, Any]:
                 return client.reinstate_withdrawal(str(withdrawal_id), reason, **more)
 
             reviewed(session, step, plan, dry_run, f"regista reinstate --withdrawal {withdrawal_id}")

@@ -9,8 +9,9 @@ from typing import Any, BinaryIO
 
 import click
 
+from regista.choices import Stage
 from regista.cli.terminal import versions_shown as columns_of
-from regista.cli.terminal.options import GOALS, IF_REVISION, TIMEOUT
+from regista.cli.terminal.options import GOALS, IF_REVISION, STAGES, TIMEOUT
 from regista.cli.terminal.output import say, to_the_second
 from regista.cli.terminal.people import naming
 from regista.cli.terminal.session import Session, command
@@ -33,14 +34,9 @@ def versions() -> None:
     examples="regista versions list churn\nregista versions list churn --stage Validated",
 )
 @click.argument("model")
-@click.option(
-    "--stage",
-    type=click.Choice(
-        ["Draft", "Staging", "Validated", "Production", "Archived", "Rejected"], case_sensitive=False
-    ),
-)
+@click.option("--stage", type=STAGES)
 @click.option("--limit", type=click.IntRange(1), default=200, show_default=True)
-def list_(session: Session, model: str, stage: str | None, limit: int) -> None:
+def list_(session: Session, model: str, stage: Stage | None, limit: int) -> None:
     """List the versions of a model, newest first."""
     with session.client() as client:
         found = client.versions(model, limit, stage=stage)

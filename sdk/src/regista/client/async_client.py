@@ -21,9 +21,9 @@ from regista.calls.dead_letters import DeadLetterCalls
 from regista.calls.environments import EnvironmentCalls
 from regista.calls.models import ModelCalls
 from regista.calls.reports import ReportCalls
-from regista.calls.requests import Json
 from regista.calls.rollouts import RolloutCalls
 from regista.calls.waiting import WaitingCalls
+from regista.choices import Kind, Tier, Via
 from regista.client.async_publication import AsyncPublication
 from regista.client.patience import Patience
 from regista.client.profile import Profile, read_profile
@@ -43,6 +43,7 @@ from regista.publishing.publication import TrainedMessage
 from regista.publishing.tracking import Run
 from regista.publishing.unawaited import UNAWAITED
 from regista.publishing.upload_limits import planned
+from regista.shapes.registry import Artifact, Parent, Signature, Training
 from regista.wire.keys import SigningKey
 
 _of_parent: list[object] = []
@@ -121,24 +122,24 @@ class AsyncClient(
         artifact: str | Path | None = None,
         run: Run | None = None,
         *,
-        via: str = "",
+        via: Via = "",
         progress: Progress | None = None,
         follow_links: bool = False,
-        kind: str = "model",
-        training: Mapping[str, Any] | None = None,
-        signature: Mapping[str, Any] | None = None,
+        kind: Kind = "model",
+        training: Training | Mapping[str, Any] | None = None,
+        signature: Signature | Mapping[str, Any] | None = None,
         creator: str | None = None,
         on_behalf_of: str = "",
         run_url: str = "",
         description: str | None = None,
         owner: str | None = None,
-        tier: str | None = None,
+        tier: Tier | None = None,
         tags: Mapping[str, str] | None = None,
         draft: bool = False,
         version: str = "",
         exact: bool = False,
         base: int | str | None = None,
-        parents: Sequence[Mapping[str, Any]] = (),
+        parents: Sequence[Parent | Mapping[str, Any]] = (),
         strict: bool = False,
     ) -> AsyncPublication:
         """Upload the artifact (a file or folder) and publish ModelTrained; `wait()` then gives the version.
@@ -186,7 +187,7 @@ class AsyncClient(
             data["artifact"] = await publication.upload(self._transport, plan.files, progress)
         return await self._send_trained(data, key)
 
-    async def publish_document(self, data: Mapping[str, Any], *, via: str = "") -> AsyncPublication:
+    async def publish_document(self, data: Mapping[str, Any], *, via: Via = "") -> AsyncPublication:
         """Publish ModelTrained's data as they are; `upload` has uploaded the artifact before.
 
         Data that the registry could not even read raise Refused or TooLarge and are not sent.
@@ -202,7 +203,7 @@ class AsyncClient(
 
     async def upload(
         self, artifact: str | Path, progress: Progress | None = None, follow_links: bool = False
-    ) -> Json:
+    ) -> Artifact:
         """Upload an artifact (a file or folder), and return ModelTrained's `artifact`."""
         plan = await planned(self._transport, artifact, links=follow_links)
         return await publication.upload(self._transport, plan.files, progress)

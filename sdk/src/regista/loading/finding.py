@@ -18,6 +18,7 @@ from regista.errors import Damaged, Failed, NotFound, RegistaError, RuleBroken, 
 from regista.files import manifest
 from regista.loading.cache import Cache
 from regista.loading.confirmed import Confirmed, Copy
+from regista.shapes.registry import Resolved, VersionAnswer
 from regista.wire.digests import FileEntry, Manifest
 
 log = logging.getLogger("regista")
@@ -31,9 +32,9 @@ GONE = frozenset({404, 409, 410})
 class Calls(Protocol):
     """The requests that finding needs."""
 
-    async def resolve(self, model: str, alias: str) -> Json: ...
+    async def resolve(self, model: str, alias: str) -> Resolved: ...
 
-    async def version(self, reference: str) -> Json: ...
+    async def version(self, reference: str) -> VersionAnswer: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ class Finder:
         """Return the registry's answer: one small request for an alias whose artifact is cached."""
         model, wanted = model_and_version(reference)
         if wanted.startswith("@"):
-            found = await calls.resolve(model, wanted[1:])
+            found: Json = {**await calls.resolve(model, wanted[1:])}
             await self._check(reference, found)
             digest = str(found.get("artifact_digest"))
             cached = await asyncio.to_thread(self._cache.manifest, digest)
@@ -147,7 +148,7 @@ class Finder:
         """
         until = time.monotonic() + self._waits.total
         for attempt in itertools.count():
-            version = await calls.version(exact)
+            version: Json = {**await calls.version(exact)}
             await self._check(reference, version)
             if version.get("artifact_state") or not version.get("artifact"):
                 return version

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from regista.choices import Kind, Tier
 from regista.client.transport import Transport
 from regista.errors import (
     Damaged,
@@ -30,6 +31,7 @@ from regista.files import HashingStream, Progress, begin, manifest
 from regista.local_errors import reading
 from regista.publishing.json_values import check_exact, json_value
 from regista.publishing.tracking import Run
+from regista.shapes.registry import Artifact, Parent, Signature, Training
 from regista.wire.cloudevents import CloudEvent
 from regista.wire.digests import FileEntry
 from regista.wire.dsse import sign
@@ -90,21 +92,21 @@ def document(
     model: str,
     run: Run | None = None,
     *,
-    kind: str = "model",
-    training: Mapping[str, Any] | None = None,
-    signature: Mapping[str, Any] | None = None,
+    kind: Kind = "model",
+    training: Training | Mapping[str, Any] | None = None,
+    signature: Signature | Mapping[str, Any] | None = None,
     creator: str = "",
     on_behalf_of: str = "",
     run_url: str = "",
     description: str | None = None,
     owner: str | None = None,
-    tier: str | None = None,
+    tier: Tier | None = None,
     tags: Mapping[str, str] | None = None,
     draft: bool = False,
     version: str = "",
     exact: bool = False,
     base: int | str | None = None,
-    parents: Sequence[Mapping[str, Any]] = (),
+    parents: Sequence[Parent | Mapping[str, Any]] = (),
     strict: bool = False,
 ) -> dict[str, Any]:
     """Return ModelTrained's data, without the artifact. The arguments are those of `AsyncClient.publish`.
@@ -175,7 +177,7 @@ def _objects(what: str, given: Any) -> list[dict[str, Any]]:
 
 async def upload(
     transport: Transport, files: Mapping[str, Path], progress: Progress | None = None
-) -> dict[str, Any]:
+) -> Artifact:
     """Upload the files of an artifact by their path in it, and return ModelTrained's `artifact`.
 
     Each file is read once and hashed while it is sent. Raises Damaged when the service received other bytes.
