@@ -12,8 +12,9 @@ import httpx
 
 from regista.calls.requests import Json, Requests, given, shaped
 from regista.errors import Unavailable
-from regista.files import FileWriter, Progress, begin
+from regista.files import FileWriter
 from regista.local_errors import writing
+from regista.progress import Progress, Report, begin, reporting
 from regista.shapes.audit import (
     AsOf,
     Checkpoints,
@@ -141,17 +142,21 @@ class AuditCalls(Requests):
         """Copy the exported files that `folder` lacks, and return how many.
 
         Each file appears complete or not at all, its manifest after it. `regista.exported_history` verifies
-        them.
+        them. `progress` is as in `load`.
         """
         wanted = await asyncio.to_thread(_lacking, folder, await self.history())
-        begin(progress, [file["size"] or 0 for file in wanted])
-        for file in wanted:
-            first, last = file["first"], file["last"]
-            for name, size in ((file_name(first, last), file["size"] or 0), (manifest_name(first, last), 0)):
-                await self._fetch_history(name, folder / name, size, progress)
+        with reporting(progress, "copying") as report:
+            begin(report, [file["size"] or 0 for file in wanted])
+            for file in wanted:
+                first, last = file["first"], file["last"]
+                await self._fetch_history(
+                    file_name(first, last), folder / file_name(first, last), file["size"] or 0, report
+                )
+                name = manifest_name(first, last)
+                await self._fetch_history(name, folder / name, 0, report)
         return len(wanted)
 
-    async def _fetch_history(self, name: str, target: Path, size: int, progress: Progress | None) -> None:
+    async def _fetch_history(self, name: str, target: Path, size: int, progress: Report | None) -> None:
         partial = target.with_name(f".{name}.part")
         try:
             with writing(target):

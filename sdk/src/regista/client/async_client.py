@@ -29,13 +29,14 @@ from regista.client.patience import Patience
 from regista.client.profile import Profile, read_profile
 from regista.client.transport import Transport
 from regista.errors import Refused, RegistaError
-from regista.files import Progress, signing_key
+from regista.files import signing_key
 from regista.loading.cache import Cache
 from regista.loading.confirmed import Confirmed
 from regista.loading.finding import Finder
 from regista.loading.loaded import Loaded, warn_of_ancestors
 from regista.loading.usage import CLOSE_SECONDS, MODEL_USED, Usage, Used
 from regista.loading.usage import TOPIC as USAGE_TOPIC
+from regista.progress import Progress, reporting
 from regista.publishing import publication
 from regista.publishing.contract import check_message, check_publication
 from regista.publishing.kafka import KafkaSender
@@ -150,7 +151,7 @@ class AsyncClient(
         claims a version or a bump, `exact` refuses instead of raising the claim, `base` is the version it was
         made from. `description`, `owner`, `tier` and `tags` describe a new model; later only the tier rises.
         `strict` refuses the version when one is not taken; else its `notes` name it.
-        `follow_links` reads links to files as files.
+        `follow_links` reads links to files as files. `progress` is as in `load`.
 
         Raises Refused before the upload when metadata are missing or wrong, and over HTTP when the registry
         refuses the version; other RegistaErrors. A message on Kafka has its outcome later: `wait()` raises
@@ -184,7 +185,8 @@ class AsyncClient(
         whole = data if plan is None else data | {"artifact": plan.as_artifact()}
         await asyncio.to_thread(check_publication, whole, creator_known=key is None)
         if plan is not None:
-            data["artifact"] = await publication.upload(self._transport, plan.files, progress)
+            with reporting(progress, "uploading") as report:
+                data["artifact"] = await publication.upload(self._transport, plan.files, report)
         return await self._send_trained(data, key)
 
     async def publish_document(self, data: Mapping[str, Any], *, via: Via = "") -> AsyncPublication:
@@ -204,9 +206,13 @@ class AsyncClient(
     async def upload(
         self, artifact: str | Path, progress: Progress | None = None, follow_links: bool = False
     ) -> Artifact:
-        """Upload an artifact (a file or folder), and return ModelTrained's `artifact`."""
+        """Upload an artifact (a file or folder), and return ModelTrained's `artifact`.
+
+        `follow_links` and `progress` are as in `publish`. Raises Invalid, TooLarge, Damaged, Unavailable.
+        """
         plan = await planned(self._transport, artifact, links=follow_links)
-        return await publication.upload(self._transport, plan.files, progress)
+        with reporting(progress, "uploading") as report:
+            return await publication.upload(self._transport, plan.files, report)
 
     async def _send_trained(self, data: Mapping[str, Any], key: SigningKey | None) -> AsyncPublication:
         model, digest = str(data["model"]), str(data.get("artifact", {}).get("digest", ""))
@@ -236,12 +242,15 @@ class AsyncClient(
         published the call waits until the artifact service has verified its bytes. `environment` is where the
         use is counted. While the registry does not answer, a version that was loaded before is taken from the
         cache, and a warning states when the registry last confirmed it; with `offline=False` it is not.
-        `offline=True` sends no request, nor a report of use. A version that was made from a recalled one is
+        `offline=True` sends no request, nor a report of use. `progress`: None shows a bar on a terminal and a
+        line in a notebook, and nothing in CI; True and False decide, and a function (name of a file, bytes
+        done, bytes in all) reports. A version that was made from a recalled one is
         loaded with the warning RecalledAncestor. Raises NotFound, RuleBroken (recalled, retired,
         a draft, not released), Damaged, TimedOut and Unavailable.
         """
         found = await self._finder.find(self, reference, offline=offline)
-        path = found.path or await self._cache.fetch(found.manifest, progress)
+        with reporting(progress, "downloading") as report:
+            path = found.path or await self._cache.fetch(found.manifest, report)
         warn_of_ancestors(reference, found.version)
         version, digest = found.version, found.manifest.digest
         if found.copy is None:

@@ -9,8 +9,8 @@ from typing import Any
 
 from regista.choices import Kind, Tier, Via
 from regista.client.publication import Publication
-from regista.files import Progress
 from regista.loading.loaded import Loaded
+from regista.progress import Progress
 from regista.publishing.tracking import Run
 from regista.shapes.registry import Parent, Signature, Training
 
@@ -47,7 +47,7 @@ def publish(
     claims a version or a bump, `exact` refuses instead of raising the claim, `base` is the version it was
     made from. `description`, `owner`, `tier` and `tags` describe a new model; later only the tier rises.
     `strict` refuses the version when one is not taken; else its `notes` name it.
-    `follow_links` reads links to files as files.
+    `follow_links` reads links to files as files. `progress` is as in `load`.
 
     Raises Refused before the upload when metadata are missing or wrong, and over HTTP when the registry
     refuses the version; other RegistaErrors. A message on Kafka has its outcome later: `wait()` raises
@@ -67,7 +67,9 @@ def load(
     published the call waits until the artifact service has verified its bytes. `environment` is where the
     use is counted. While the registry does not answer, a version that was loaded before is taken from the
     cache, and a warning states when the registry last confirmed it; with `offline=False` it is not.
-    `offline=True` sends no request, nor a report of use. A version that was made from a recalled one is
+    `offline=True` sends no request, nor a report of use. `progress`: None shows a bar on a terminal and a
+    line in a notebook, and nothing in CI; True and False decide, and a function (name of a file, bytes
+    done, bytes in all) reports. A version that was made from a recalled one is
     loaded with the warning RecalledAncestor. Raises NotFound, RuleBroken (recalled, retired,
     a draft, not released), Damaged, TimedOut and Unavailable.
     """

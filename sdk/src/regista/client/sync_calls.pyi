@@ -14,8 +14,8 @@ from regista.calls.waiting import Goal
 from regista.choices import IdentityKind, Kind, Stage, Tier, Via
 from regista.client.async_client import AsyncClient
 from regista.client.publication import Publication
-from regista.files import Progress
 from regista.loading.loaded import Loaded
+from regista.progress import Progress
 from regista.publishing.tracking import Run
 from regista.shapes import registry
 from regista.shapes.approval import (
@@ -482,7 +482,7 @@ class SyncCalls:
         """Copy the exported files that `folder` lacks, and return how many.
 
         Each file appears complete or not at all, its manifest after it. `regista.exported_history` verifies
-        them.
+        them. `progress` is as in `load`.
         """
     def promotions(
         self,
@@ -723,7 +723,7 @@ class SyncCalls:
         claims a version or a bump, `exact` refuses instead of raising the claim, `base` is the version it was
         made from. `description`, `owner`, `tier` and `tags` describe a new model; later only the tier rises.
         `strict` refuses the version when one is not taken; else its `notes` name it.
-        `follow_links` reads links to files as files.
+        `follow_links` reads links to files as files. `progress` is as in `load`.
 
         Raises Refused before the upload when metadata are missing or wrong, and over HTTP when the registry
         refuses the version; other RegistaErrors. A message on Kafka has its outcome later: `wait()` raises
@@ -737,7 +737,10 @@ class SyncCalls:
     def upload(
         self, artifact: str | Path, progress: Progress | None = None, follow_links: bool = False
     ) -> Artifact:
-        """Upload an artifact (a file or folder), and return ModelTrained's `artifact`."""
+        """Upload an artifact (a file or folder), and return ModelTrained's `artifact`.
+
+        `follow_links` and `progress` are as in `publish`. Raises Invalid, TooLarge, Damaged, Unavailable.
+        """
     def load(
         self,
         reference: str,
@@ -752,7 +755,9 @@ class SyncCalls:
         published the call waits until the artifact service has verified its bytes. `environment` is where the
         use is counted. While the registry does not answer, a version that was loaded before is taken from the
         cache, and a warning states when the registry last confirmed it; with `offline=False` it is not.
-        `offline=True` sends no request, nor a report of use. A version that was made from a recalled one is
+        `offline=True` sends no request, nor a report of use. `progress`: None shows a bar on a terminal and a
+        line in a notebook, and nothing in CI; True and False decide, and a function (name of a file, bytes
+        done, bytes in all) reports. A version that was made from a recalled one is
         loaded with the warning RecalledAncestor. Raises NotFound, RuleBroken (recalled, retired,
         a draft, not released), Damaged, TimedOut and Unavailable.
         """

@@ -27,8 +27,9 @@ from regista.errors import (
     TimedOut,
     Unavailable,
 )
-from regista.files import HashingStream, Progress, begin, manifest
+from regista.files import HashingStream, manifest
 from regista.local_errors import reading
+from regista.progress import Report, begin
 from regista.publishing.json_values import check_exact, json_value
 from regista.publishing.tracking import Run
 from regista.shapes.registry import Artifact, Parent, Signature, Training
@@ -175,9 +176,7 @@ def _objects(what: str, given: Any) -> list[dict[str, Any]]:
     return [dict(one) for one in given]
 
 
-async def upload(
-    transport: Transport, files: Mapping[str, Path], progress: Progress | None = None
-) -> Artifact:
+async def upload(transport: Transport, files: Mapping[str, Path], progress: Report | None = None) -> Artifact:
     """Upload the files of an artifact by their path in it, and return ModelTrained's `artifact`.
 
     Each file is read once and hashed while it is sent. Raises Damaged when the service received other bytes.
