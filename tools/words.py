@@ -121,6 +121,7 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
     ("letter", "schemas/public/openapi/*"): "a field of an answer keeps its name",
     ("place (a class or variable)", "services/audit/shapes.py"): "a field of an answer keeps its name",
     ("place (a class or variable)", "sdk/src/regista/calls/audit.py"): "the same field, in the client",
+    ("place (a class or variable)", "sdk/src/regista/shapes/*"): "written from the same field",
 }
 """(entry, file pattern) → why the word stays there."""
 

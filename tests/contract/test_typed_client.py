@@ -42,7 +42,7 @@ def test_mypy_sees_the_arguments_and_the_answers() -> None:
     assert checked.stdout.splitlines()[-1:] == ["Success: no issues found in 1 source file"], checked.stdout
 
 
-def test_every_call_has_a_docstring_and_says_what_it_returns() -> None:
+def test_every_call_has_a_docstring_and_a_typed_answer() -> None:
     for name in names_of_calls():
         method = getattr(AsyncClient, name)
         assert inspect.getdoc(method), f"{name} has no docstring"

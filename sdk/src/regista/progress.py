@@ -1,7 +1,7 @@
 """Show how far a transfer is: one bar on a terminal, one line in a notebook, nothing elsewhere.
 
-`progress` of a call is a function of one's own, True or False, or None: a bar where a person sees it, none in a
-pipe or in CI (the variable `CI`).
+`progress` of a call is a function of one's own, True or False, or None: a bar where a person sees it, none in
+a pipe or in CI (the variable `CI`).
 """
 
 from __future__ import annotations

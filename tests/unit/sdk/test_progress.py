@@ -1,4 +1,4 @@
-"""Bars of Python calls: on a terminal, as a line in notebooks, not in pipes and CI; they can be turned off."""
+"""Bars of Python calls: on a terminal, as a line in notebooks, not in pipes and CI; they can be off."""
 
 from __future__ import annotations
 

@@ -9,12 +9,15 @@ from urllib.parse import quote
 
 from regista.client.transport import Transport
 from regista.errors import Invalid, RegistaError, Stale
+from regista.html import DiffShown, VersionShown
+from regista.shapes.registry import DiffAnswer, VersionAnswer
 from regista.wire.names import may_exist
 
 Json = dict[str, Any]
 """An answer of a service, or one object in it."""
 PAGE = 200
 T = TypeVar("T")
+_SHOWN: Mapping[type, type[dict[str, Any]]] = {VersionAnswer: VersionShown, DiffAnswer: DiffShown}
 
 
 class Requests:
@@ -109,9 +112,13 @@ class Requests:
         return shaped(shape, found)
 
 
-def shaped(_: type[T], answer: Any) -> T:
-    """Return a service's answer as what it declares. It is not checked: a newer service may add to it."""
-    return cast("T", answer)
+def shaped(shape: type[T], answer: Any) -> T:
+    """Return a service's answer as what it declares. It is not checked: a newer service may add to it.
+
+    A version and a diff are dictionaries that notebooks show as tables.
+    """
+    shown = _SHOWN.get(shape)
+    return cast("T", shown(answer) if shown else answer)
 
 
 def if_match(expected: int | None) -> str:

@@ -64,7 +64,12 @@ class AsyncClient(
 ):
     """All calls to Regista over one connection pool.
 
-    `async with AsyncClient() as client: …` closes it and reports usage.
+    `async with AsyncClient() as client: …` closes it and reports usage. Answers are dictionaries of the
+    shapes in `regista.shapes`; times in them are RFC 3339 in UTC, sizes are bytes, waits are seconds. A call
+    raises the classes of `regista.errors`: NotConfigured, Unauthorized, Forbidden (a role is missing),
+    NotFound, Invalid (a value that the service does not take), RuleBroken (a rule forbids it), Stale (it
+    changed since `expected`), Unavailable after all retries, and what its own text names. Each error has
+    `code`, `detail`, `advice` and `facts`.
     """
 
     call_soon: Callable[[Callable[[], object]], None] | None = None

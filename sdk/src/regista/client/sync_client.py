@@ -25,7 +25,12 @@ _clients: WeakSet[Client] = WeakSet()
 class Client(SyncCalls):
     """All calls to Regista for synchronous code, notebooks included.
 
-    `with Client() as client: …` closes it and reports usage.
+    `with Client() as client: …` closes it and reports usage. Answers are dictionaries of the shapes in
+    `regista.shapes`; times in them are RFC 3339 in UTC, sizes are bytes, waits are seconds. A call raises the
+    classes of `regista.errors`: NotConfigured, Unauthorized, Forbidden (a role is missing), NotFound, Invalid
+    (a value that the service does not take), RuleBroken (a rule forbids it), Stale (it changed since
+    `expected`), Unavailable after all retries, and what its own text names. Each error has `code`, `detail`,
+    `advice` and `facts`.
     """
 
     def __init__(self, profile: Profile | None = None, *, patience: Patience | None = None) -> None:

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from regista import html
 from regista.choices import Kind, Tier
 from regista.client.transport import Transport
 from regista.errors import (
@@ -60,6 +61,11 @@ class Registered:
     stage: str
     new: bool = True
     version: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def _repr_html_(self) -> str:
+        """Return the version as a table, for notebooks."""
+        known = {"model": self.model, "number": self.number, "semver": self.semver, "stage": self.stage}
+        return html.version({**self.version, **known})
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from regista import html
 from regista.files import hash_file, manifest
 from regista.local_errors import reading
 from regista.own_imports import canonical, modules_of_training, own_distributions
@@ -66,6 +67,20 @@ class Run:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.trained_at = datetime.now(UTC)
+
+    def _repr_html_(self) -> str:
+        """Return what was captured so far as tables, for notebooks."""
+        known = {
+            "config": self.config,
+            "data": self.dataset,
+            "features": self.features and f"{len(self.features)}: {', '.join(self.features[:20])}",
+            "schema": self.signature,
+            "code": self.code,
+            "seed": self.seed,
+            "framework": framework_of(self._framework),
+            "trained": self.trained_at,
+        }
+        return html.fields("run", known) + html.metrics(self.metrics)
 
     def train_data(
         self, name: str, *parts: Any, digest: str = "", features: Sequence[str] | None = None
