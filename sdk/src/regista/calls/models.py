@@ -56,11 +56,13 @@ class ModelCalls(Requests):
         name: str | None = None,
         description: str | None = None,
         owner: str | None = None,
-        tags: Mapping[str, str] | None = None,
+        tags: Mapping[str, str | None] | None = None,
         tier: Tier | None = None,
         expected: int | None = None,
     ) -> ModelAnswer:
-        """Change a model and return it; None leaves a field as it is, `tags` replaces all tags.
+        """Change a model and return it; None leaves a field as it is, and an empty `description` clears it.
+
+        `tags` adds tags or changes their values, and removes those whose value is None; other tags stay.
 
         `expected` is the `revision` of the model that you read: the call raises Stale if the model changed
         since. Without it the last writer wins.

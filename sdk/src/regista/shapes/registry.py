@@ -318,12 +318,16 @@ class ModelAnswer(TypedDict):
 
 
 class ModelChanges(TypedDict):
-    """Only what is given changes."""
+    """A JSON merge patch (RFC 7396): only what is given changes.
+
+    In `tags`, a text adds a tag or changes its value, and null removes it; other tags stay. `tags` null
+    removes all tags, `description` null or "" clears it.
+    """
 
     name: NotRequired[str | None]
     owner: NotRequired[str | None]
     description: NotRequired[str | None]
-    tags: NotRequired[dict[str, str] | None]
+    tags: NotRequired[dict[str, str | None] | None]
     tier: NotRequired[Literal["low", "medium", "high"] | None]
 
 
