@@ -53,10 +53,10 @@ class Diagnosis:
             return [
                 "Keep this database and stop the services: regista down",
                 f"Restore the newest backup to the end of the WAL ({RESTORE}), then: regista doctor",
-                "Only if no newer copy exists: regista restore accept --lost --reason …",
+                "Only if no newer copy exists: regista restore accept --lost --reason 'no newer copy exists'",
             ]
         if audit.get("restored"):
-            return ["Nothing is lost. Stop the services, then: regista restore accept --reason …"]
+            return ["Nothing is lost. Stop the services, then: regista restore accept --reason 'a backup'"]
         if self.exit_code:
             return ["Start what did not answer (regista status), then: regista doctor"]
         if audit.get("stopped"):

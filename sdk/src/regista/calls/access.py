@@ -202,7 +202,8 @@ def _with_its_key(issued: KeyAnswer) -> KeyAnswer:
         raise RegistaError(
             "key_not_shown",
             f"the key {issued['key_id']} was issued, but the answer that showed it was lost",
-            advice="Revoke that key and issue another: `regista access key rotate SUBJECT KEY_ID`.",
+            advice="Revoke that key and issue another: "
+            f"`regista access key rotate {issued['subject']} {issued['key_id']}`.",
             facts=dict(issued),
         )
     return issued

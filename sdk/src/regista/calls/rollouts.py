@@ -144,15 +144,15 @@ def routed(rollout: RolloutAnswer, key: str) -> RouteAnswer:
         raise RuleBroken(
             "rollout_stopped",
             f"the rollout of {model} in {environment} is stopped: no version serves there",
-            advice="Switch to a promoted version (`regista rollout switch`), or roll back to one by its "
-            "number (`regista rollback --to N`).",
+            advice=_from_nothing(rollout),
         )
     entry = pick(entries, key).shown
     if entry.get("recalled"):
         raise RuleBroken(
             "version_recalled",
             f"{model}@{entry['number']} serves in {environment} and was recalled: {entry['recalled']}",
-            advice="Roll back (`regista rollback`), or stop the rollout (`regista rollout stop`).",
+            advice=f"Roll back (`regista rollback {model} -e {environment}`), or stop the rollout "
+            f"(`regista rollout stop {model} -e {environment}`).",
             facts={"number": entry["number"]},
         )
     return {
@@ -164,6 +164,17 @@ def routed(rollout: RolloutAnswer, key: str) -> RouteAnswer:
         "conditions": entry.get("conditions", []),
         "role": entry["role"],
     }
+
+
+def _from_nothing(rollout: RolloutAnswer) -> str:
+    """Return how a version serves again where none does."""
+    model, environment = rollout["model"], rollout["environment"]
+    served = [one["number"] for one in rollout.get("previous") or () if one["role"] == "champion"]
+    back = f"`regista rollback {model} -e {environment} --to {served[0]}`" if served else "`regista rollback`"
+    return (
+        f"Roll back to a version that served before ({back}), or switch to a promoted one "
+        "(`regista rollout switch`)."
+    )
 
 
 def _path(model: str, environment: str) -> str:

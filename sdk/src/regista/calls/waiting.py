@@ -125,7 +125,7 @@ def _ended(version: Mapping[str, Any], until: str) -> RegistaError | None:
         missing = ", ".join(version.get("missing") or ())
         return RuleBroken("version_draft", f"{name} is a draft that lacks {missing}", advice="Complete it.")
     if stage == "Archived":
-        advice = "Roll back to it where it served, or reopen it (`regista reopen`)."
+        advice = f"Roll back to it where it served, or reopen it (`regista reopen {name}`)."
         return RuleBroken("version_archived", f"{name} is Archived", advice=advice)
     promotion = _newest_promotion(version) if until == "production" else {}
     if promotion.get("state") == "refused":
@@ -162,7 +162,9 @@ def _waits_for(version: Mapping[str, Any], until: str) -> str:
         promotion = _newest_promotion(version)
         if promotion.get("state") == "open":
             return f"its promotion {promotion['promotion_id']} is open (`regista reviews`)"
-        return "no promotion to production is requested (`regista promote`)" if until == "production" else ""
+        name = f"{version['model']}@{version['number']}"
+        wanted = f"no promotion to production is requested (`regista promote {name}`)"
+        return wanted if until == "production" else ""
     if (state := version.get("artifact_state")) != "released":
         return f"its artifact is {state or 'not verified yet'}"
     return "its gates are not assessed yet"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +50,7 @@ def recall(
         raise click.UsageError("--plan and --dry-run belong to --trained-on")
     with session.client() as client:
         got = client.recall(str(reference), reason)
-        serves = [_way_out(client, got, rollout) for rollout in got.get("rollouts") or ()]
+        serves = [_way_out(client, got, rollout, reason) for rollout in got.get("rollouts") or ()]
     done = f"recalled {reference}"
     if not got.get("recalled") and got.get("recall_proposed"):
         done = f"proposed the recall of {reference}; a second person repeats the command, as its policy wants"
@@ -65,12 +66,13 @@ def recall_trained(
         return client.recall_trained(dataset, reason, **more)
 
     again = f"regista recall --trained-on {dataset}"
-    done = reviewed(session, step, plan, dry_run, again)
+    done = reviewed(session, step, plan, dry_run, again, reason)
     if done is None or not session.for_people:
         return
     for version in done["versions"]:
         for rollout in version["rollouts"] if version["outcome"] in {"recalled", "unchanged"} else ():
-            say(f"{version['model']}@{version['number']}: {_way_out(client, version, rollout)}")
+            way = _way_out(client, version, rollout, reason)
+            say(f"{version['model']}@{version['number']}: {way}")
     outcomes = {version["outcome"] for version in done["versions"]}
     if "proposed" in outcomes:
         say("a second person repeats the command for what is proposed")
@@ -79,7 +81,7 @@ def recall_trained(
 
 
 def reviewed(
-    session: Session, step: Step, plan: str | None, dry_run: bool, again: str
+    session: Session, step: Step, plan: str | None, dry_run: bool, again: str, reason: str
 ) -> Mapping[str, Any] | None:
     """Show the plan of a step and carry it out. Return its answer, None for a dry run.
 
@@ -94,10 +96,12 @@ def reviewed(
             show_versions(session, planned, "would be")
         if dry_run:
             if session.for_people:
-                say(f"to carry it out: {again} --plan {planned['plan']} --reason …")
+                say(f"to carry it out: {again} --plan {planned['plan']} --reason {shlex.quote(reason)}")
             return None
         if session.format or not on_a_terminal():
-            raise click.UsageError(f"read the plan first (--dry-run), then name it: {again} --plan N")
+            raise click.UsageError(
+                f"read the plan first (--dry-run), then name it: {again} --dry-run shows its --plan"
+            )
         confirm("Do this?")
         plan = planned["plan"]
     done = step(plan=plan)
@@ -126,7 +130,7 @@ def _serves(version: Mapping[str, Any]) -> str:
     return ", ".join(f"{r['environment']} ({r['role']}, {r['percent']:g} %)" for r in version["rollouts"])
 
 
-def _way_out(client: Client, version: Mapping[str, Any], rollout: Mapping[str, Any]) -> str:
+def _way_out(client: Client, version: Mapping[str, Any], rollout: Mapping[str, Any], reason: str) -> str:
     """Return the command that works: a rollback where it has a target, else the stop of the rollout."""
     from regista.errors import RegistaError, RuleBroken  # noqa: PLC0415 - the help needs no errors
 
@@ -140,4 +144,4 @@ def _way_out(client: Client, version: Mapping[str, Any], rollout: Mapping[str, A
         way = f"{way} --to {targets[0]}" if targets else f"regista rollout stop {model} -e {environment}"
     except RegistaError:
         pass  # for example without the right to roll back: another person can
-    return f"{serves}{way} --reason …"
+    return f"{serves}{way} --reason {shlex.quote(reason)}"

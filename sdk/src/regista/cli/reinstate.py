@@ -45,7 +45,8 @@ def reinstate(
             def step(**more: Any) -> Mapping[str, Any]:
                 return client.reinstate_withdrawal(str(withdrawal_id), reason, **more)
 
-            reviewed(session, step, plan, dry_run, f"regista reinstate --withdrawal {withdrawal_id}")
+            again = f"regista reinstate --withdrawal {withdrawal_id}"
+            reviewed(session, step, plan, dry_run, again, reason)
             return
         if plan or dry_run:
             raise click.UsageError("--plan and --dry-run belong to --withdrawal")

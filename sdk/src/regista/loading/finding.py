@@ -171,20 +171,21 @@ class Finder:
 
 def check_loadable(reference: str, version: Mapping[str, Any]) -> None:
     """Raise RuleBroken for a version that must not be loaded, even if its files are in the cache."""
-    advice = "Load another version: `regista versions list MODEL` shows them."
+    model = version.get("model") or reference.rpartition("@")[0]
+    advice = f"Load another version: `regista versions list {model}` shows them."
     if version.get("recalled"):
         raise RuleBroken(
             "version_recalled",
             f"{reference} was recalled: {version['recalled']}",
-            advice=f"{advice} Where it serves, roll back (`regista rollback`) or stop "
-            "(`regista rollout stop`).",
+            advice=f"{advice} Where it serves, roll back (`regista rollback {model}`) or stop "
+            f"(`regista rollout stop {model}`).",
         )
     if version.get("stage") == "Draft" and version.get("artifact"):
         detail = f"{reference} is a draft: its artifact is verified when its metadata is complete"
         raise RuleBroken(
             "version_draft",
             detail,
-            advice="Complete it (`regista versions complete`), or load another version.",
+            advice=f"Complete it (`regista versions complete {reference}`), or load another version.",
         )
     if version.get("retired"):
         raise RuleBroken(
