@@ -13,7 +13,8 @@ from benchmarks.figures import Figure, write
 from benchmarks.servers import start_servers
 
 MEASURES = (
-    "chain",  # first: its services would also read all that the others send
+    "memory",  # on an empty log: with the messages of the others to read, no service is idle
+    "chain",  # before the others: its services would also read all that they send
     "command_path",
     "storage",
     "long_model",
@@ -21,7 +22,6 @@ MEASURES = (
     "resolve",
     "reads",
     "intake",
-    "memory",
     "data_digest",
     "questions",
     "demo",

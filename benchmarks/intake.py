@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from benchmarks.figures import Figure
 from benchmarks.servers import Servers
-from benchmarks.trained import message, trained
+from benchmarks.trained import CREATOR, message, trained
 from regista.wire.keys import SigningKey, generate_signing_key
 from services.local.topics import TRAINING
 from shared.foundation.settings import Settings
@@ -38,6 +38,9 @@ def publisher(servers: Servers) -> SigningKey:
         "registry",
         "/v1/access/identities",
         {"subject": key.subject, "kind": "publisher", "name": "benchmark"},
+    )
+    servers.call(
+        "POST", "registry", "/v1/access/identities", {"subject": CREATOR, "kind": "person", "name": "Ann"}
     )
     body = {"key_id": key.key_id, "public_key": key.public.hex()}
     servers.call("POST", "registry", f"/v1/access/identities/{key.subject}/keys", body)

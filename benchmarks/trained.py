@@ -12,6 +12,9 @@ from regista.wire.cloudevents import CloudEvent, to_kafka
 from regista.wire.dsse import sign
 from regista.wire.keys import SigningKey
 
+CREATOR = "user-ann"
+"""The subject of an identity that a publisher of benchmarks creates."""
+
 
 def digest(*words: object) -> str:
     return "sha256:" + hashlib.sha256("/".join(map(str, words)).encode()).hexdigest()
@@ -44,7 +47,7 @@ def trained(model: str, number: int) -> dict[str, Any]:
                 }
             ],
             "trained_at": "2026-03-01T12:00:00Z",
-            "creator": "user-ann",
+            "creator": CREATOR,
         },
         "signature": {
             "inputs": [{"name": f"feature_{n}", "type": "float32"} for n in range(10)],

@@ -36,15 +36,17 @@ async def proof_of(app: App, makers: frozenset[str], artifact: ClaimedArtifact) 
 
 async def _own_upload(app: App, makers: frozenset[str], artifact: ClaimedArtifact) -> tuple[bool, bool]:
     """Return whether a maker owns the claimed location, and whether all files are there and were hashed."""
+    parts = app.parts_as(Parts)
     try:
-        folder = claimed_folder(artifact.location, app.parts_as(Parts).store.bucket)
+        folder = claimed_folder(artifact.location, parts.store.bucket)
     except BadLocation:
         return False, False
     if not is_upload_id(folder):
         return folder in makers, False
-    upload = await queries.upload(app.transactor, folder)
-    own = upload.subject in makers
-    return own, own and artifact.location == folder and has_all(upload, artifact.files)
+    upload = await parts.uploads.get(folder)
+    if upload is None or upload.subject not in makers:
+        return False, False
+    return True, artifact.location == folder and has_all(upload, artifact.files)
 
 
 async def _all_read(app: App, makers: frozenset[str], hex_: str) -> bool:

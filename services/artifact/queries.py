@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -180,12 +181,22 @@ def files_of(text: Any) -> tuple[FileEntry, ...]:
 
 async def upload(transactor: Transactor, upload_id: str) -> UploadState:
     """Return the state of an upload as the log has it now, read without a lock."""
-    stream = stream_of(upload_id)
+    return (await uploads(transactor, [upload_id]))[upload_id]
+
+
+async def uploads(transactor: Transactor, upload_ids: Sequence[str]) -> dict[str, UploadState]:
+    """Return the states of uploads as the log has them now, read without a lock in one query."""
+    streams = {id_: stream_of(id_) for id_ in upload_ids}
     async with transactor.pool.acquire() as connection:
-        await transactor.states.warm(connection, [stream])
-        held = transactor.states.get(stream)
-        tails = await eventlog.load(connection, transactor.service.name, {stream: held.revision})
-    state: UploadState = held.state
-    for stored in tails.get(stream, ()):
-        state = evolve(state, EVENTS.recorded(transactor.service.name, stored).event)
-    return state
+        await transactor.states.warm(connection, streams.values())
+        held = {stream: transactor.states.get(stream) for stream in streams.values()}
+        after = {stream: state.revision for stream, state in held.items()}
+        tails = await eventlog.load(connection, transactor.service.name, after)
+
+    def folded(stream: str) -> UploadState:
+        state: UploadState = held[stream].state
+        for stored in tails.get(stream, ()):
+            state = evolve(state, EVENTS.recorded(transactor.service.name, stored).event)
+        return state
+
+    return {id_: folded(stream) for id_, stream in streams.items()}

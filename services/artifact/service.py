@@ -8,7 +8,7 @@ from services.artifact.api import ROUTES
 from services.artifact.consumers import subscriptions
 from services.artifact.domain.deciders import DECIDERS, FOLDS
 from services.artifact.due_work import due_work
-from services.artifact.parts import Parts
+from services.artifact.parts import Parts, make_parts
 from services.artifact.projections import project
 from services.artifact.publish import publish
 from services.artifact.settings import ArtifactSettings
@@ -39,7 +39,7 @@ def process(app: App) -> Process:
         if isinstance(app.settings, ArtifactSettings)
         else ArtifactSettings.extending(app.settings)
     )
-    parts = Parts(settings.store(), settings)
+    parts = make_parts(app, settings, settings.store())
 
     async def start(_: App) -> Parts:
         return parts

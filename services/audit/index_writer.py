@@ -247,6 +247,7 @@ async def _named_so_far(tx: asyncpg.Connection, generation: int, entries: Sequen
     streams = shared_streams(entries)
     if not streams:
         return {}
+    shared = set(streams)
     known: dict[str, dict[str, set[int]]] = {}
     for row in await tx.fetch(NAMED, generation, streams):
         known.setdefault(row[0], {}).setdefault(row[1], set()).add(row[2])
@@ -254,7 +255,7 @@ async def _named_so_far(tx: asyncpg.Connection, generation: int, entries: Sequen
         {
             (entry.stored.stream, model_id, number)
             for entry in entries
-            if entry.stored.stream in set(streams)
+            if entry.stored.stream in shared
             for model_id, numbers in entry.models.items()
             for number in (0, *numbers)
         }

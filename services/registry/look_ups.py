@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,8 +30,13 @@ DESCRIPTION = ("owner", "description", "tags")
 """What a registration may state about a model that exists, and what does not count then."""
 
 CACHED = 100_000
-"""The number of references that the cache of models holds."""
+"""The number of references that a cache holds."""
 
+CREATOR_KNOWN_FOR = 60.0
+"""Seconds in which a creator that was found is not looked up again.
+
+One that was not found is always looked up: the identity may have been created meanwhile.
+"""
 
 MayRead = Callable[[str], bool]
 """Whether the caller has any role in a namespace."""
@@ -98,6 +104,8 @@ class LookUps:
         self._bump_policy = bump_policy
         self.models = Models(pool)
         self._people: Batcher[str, str] = Batcher(partial(directory.subjects_called, pool))
+        self._creators: dict[str, float] = {}
+        """Creators that were found, with the time until which that holds."""
 
     async def check_model(self, reference: str, may_read: MayRead) -> None:
         """Raise NotFound for the id of a model that the caller may not read, whether it exists or not."""
@@ -222,7 +230,15 @@ class LookUps:
 
     async def _is_unknown(self, creator: str | None) -> bool:
         """Return whether there is a creator and no identity has this subject or printed name."""
-        return bool(creator) and await self._people.get(creator or "") is None
+        now = time.monotonic()
+        if not creator or self._creators.get(creator, now) > now:
+            return False
+        if await self._people.get(creator) is None:
+            return True
+        if len(self._creators) >= CACHED:
+            self._creators.clear()
+        self._creators[creator] = now + CREATOR_KNOWN_FOR
+        return False
 
     async def _base(self, model: ModelRef | None, base: int | str | None) -> int | str | None:
         """Return the number of a semantic version. The command finds an environment or alias in its state."""

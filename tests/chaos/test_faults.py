@@ -51,6 +51,9 @@ SHOWN = {
 ONLY = frozenset(filter(None, os.environ.get("REGISTA_CHAOS_FAULTS", "").split(",")))
 REPLICAS = 2
 DRAINED_WITHIN = 180.0
+SETTLED_WITHIN = 60
+"""Seconds in which Kafka drops the member of a process that was killed: four session timeouts. A client that
+a living process has left behind sends heartbeats and stays."""
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(int(SECONDS) + 900)]
 
@@ -135,11 +138,19 @@ class Run:
         async with httpx.AsyncClient(timeout=10) as http:
             lives = {m.name: await http.get(f"{m.url}/healthz") for m in self.fleet.replicas}
         found = [f"{name} is not alive: {life.text}" for name, life in lives.items() if not life.is_success]
+        for _ in range(SETTLED_WITHIN):
+            if not (groups := await self.of_groups()):
+                break
+            await asyncio.sleep(1)
+        return found + groups
+
+    async def of_groups(self) -> list[str]:
+        """Return the consumer groups that have more or fewer members than there are processes."""
         groups = {f"{s}.{topic}" for s in WRITERS.values() for topic in SOURCES}
         counted = await asyncio.to_thread(
             lambda: members(self.fleet.instance.stack.kafka.admin(), sorted(groups))
         )
-        return found + [
+        return [
             f"group {name} has {n} members, and there are {REPLICAS} processes"
             for name, n in counted.items()
             if n not in {0, REPLICAS}

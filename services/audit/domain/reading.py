@@ -30,6 +30,7 @@ named.
 UNREADABLE = datetime(1970, 1, 1, tzinfo=UTC)
 """When an event was recorded whose bytes are no envelope."""
 
+_NOTHING = msgspec.Raw(b"null")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
@@ -42,10 +43,41 @@ class _Envelope(msgspec.Struct, frozen=True):
     correlation_id: str = ""
     causation_id: str = ""
     trace: str = ""
-    data: Any = None
+    data: msgspec.Raw = _NOTHING
+
+
+class _Head(msgspec.Struct, frozen=True):
+    """The fields that state what an event is about. Decoding the others, too, would take twice the time.
+
+    A publisher may have written any of them: each has any type.
+    """
+
+    model_id: Any = None
+    model: Any = None
+    number: Any = None
+    from_number: Any = None
+    to_number: Any = None
+    environment: Any = None
+    promotion_id: Any = None
+    versions: Any = None
+    entries: Any = None
+    previous: Any = None
+    parents: Any = None
+    child_model_id: Any = None
+    child_number: Any = None
+    model_ids: Any = None
+    metadata: msgspec.Raw = _NOTHING
+    about: msgspec.Raw = _NOTHING
+    data: msgspec.Raw = _NOTHING
+
+
+class _Metadata(msgspec.Struct, frozen=True):
+    parents: Any = None
 
 
 _envelopes = msgspec.json.Decoder(_Envelope)
+_head_decoder = msgspec.json.Decoder(_Head)
+_metadata_decoder = msgspec.json.Decoder(_Metadata)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +125,10 @@ def read(stored: Stored) -> Entry:
     """
     try:
         e = _envelopes.decode(stored.bytes)
+        heads = _heads(e.data)
     except msgspec.MsgspecError:
-        e = _Envelope(UNREADABLE, Actor("unreadable", method="none"))
-    heads, own = _heads(e.data), model_of_stream(stored.stream)
+        e, heads = _Envelope(UNREADABLE, Actor("unreadable", method="none")), []
+    own = model_of_stream(stored.stream)
     return Entry(
         stored,
         e.schema,
@@ -106,9 +139,9 @@ def read(stored: Stored) -> Entry:
         e.correlation_id,
         e.causation_id,
         e.trace,
-        _first(heads, "number", int),
-        _first(heads, "environment", str),
-        _first(heads, "promotion_id", str),
+        _first([head.number for head in heads], int),
+        _first([head.environment for head in heads], str),
+        _first([head.promotion_id for head in heads], str),
         _models(heads, own),
         _names(heads, own if stored.stream.startswith("model-") else None),
     )
@@ -131,54 +164,60 @@ def key_of(text: str, longest: int = KEY_BYTES) -> str:
     return text if len(text) <= longest // 4 else text.encode()[:longest].decode(errors="ignore")
 
 
-def _heads(data: Any) -> list[dict[str, Any]]:
+def _heads(data: msgspec.Raw) -> list[_Head]:
     """Return the objects that state what an event is about.
 
-    They are its data, `about` in its data, and `data` of an event that it notes.
+    They are its data, `about` in its data, and `data` of an event that it notes. Raises msgspec.MsgspecError.
     """
-    if not isinstance(data, dict):
+    if not _is_object(data):
         return []
-    inner = (data.get("about"), data.get("data"))
-    return [data, *(head for head in inner if isinstance(head, dict))]
+    outer = _head_decoder.decode(data)
+    return [outer, *(_head_decoder.decode(inner) for inner in (outer.about, outer.data) if _is_object(inner))]
 
 
-def _models(heads: list[dict[str, Any]], own: str | None) -> dict[str, frozenset[int]]:
+def _is_object(raw: msgspec.Raw) -> bool:
+    return bytes(memoryview(raw)[:1]) == b"{"
+
+
+def _models(heads: list[_Head], own: str | None) -> dict[str, frozenset[int]]:
     """Return models with their versions from the fields that services write.
 
     Documents inside the event are not read: publishers write those.
     """
     found: dict[str, set[int]] = {own: set()} if own else {}
     for head in heads:
-        for model_id in [*_ids([head.get("model_id")]), own][:1]:
-            if model_id:
-                found.setdefault(model_id, set()).update(_numbers(head))
-        for version in (
-            *_objects_in(head.get("versions")),
-            *_parents(head),
-            {"model_id": head.get("child_model_id"), "number": head.get("child_number")},
-        ):
-            for model_id in _ids([version.get("model_id")]):
+        about: str | None = head.model_id if _is_id(head.model_id) else own
+        if about:
+            found.setdefault(about, set()).update(_numbers(head))
+        for version in _versions(head):
+            if _is_id(model_id := version.get("model_id")):
                 found.setdefault(model_id, set()).update(filter(_is_number, [version.get("number")]))
-        for model_id in _ids(head.get("model_ids")):
-            found.setdefault(model_id, set())
+        for model_id in head.model_ids if isinstance(head.model_ids, list) else ():
+            if _is_id(model_id):
+                found.setdefault(model_id, set())
     return {model_id: frozenset(numbers) for model_id, numbers in found.items()}
 
 
-def _parents(head: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    metadata = head.get("metadata")
-    yield from _objects_in(head.get("parents"))
-    yield from _objects_in(metadata.get("parents") if isinstance(metadata, dict) else None)
+def _versions(head: _Head) -> list[dict[str, Any]]:
+    """Return the versions that a head names beside its own: of a list, its parents, its child."""
+    named = [*_objects_in(head.versions), *_objects_in(head.parents)]
+    if _is_object(head.metadata):
+        named += _objects_in(_metadata_decoder.decode(head.metadata).parents)
+    if head.child_model_id is not None:
+        named.append({"model_id": head.child_model_id, "number": head.child_number})
+    return named
 
 
-def _objects_in(value: Any) -> Iterator[dict[str, Any]]:
-    return (inner for inner in value if isinstance(inner, dict)) if isinstance(value, list) else iter(())
+def _objects_in(value: Any) -> list[dict[str, Any]]:
+    return [inner for inner in value if isinstance(inner, dict)] if isinstance(value, list) else []
 
 
-def _numbers(head: dict[str, Any]) -> Iterator[int]:
-    for named in (head, *_objects_in(head.get("entries")), *_objects_in(head.get("previous"))):
-        yield from (
-            value for name in ("number", "from_number", "to_number") if _is_number(value := named.get(name))
-        )
+def _numbers(head: _Head) -> list[int]:
+    """Return the numbers that the head and the objects of its rollouts name."""
+    named = [head.number, head.from_number, head.to_number]
+    for inner in (*_objects_in(head.entries), *_objects_in(head.previous)):
+        named += [inner.get("number"), inner.get("from_number"), inner.get("to_number")]
+    return list(filter(_is_number, named))
 
 
 def _is_number(value: Any) -> TypeGuard[int]:
@@ -197,21 +236,18 @@ def is_uuid(text: str) -> bool:
     return _UUID.fullmatch(text) is not None
 
 
-def _first(heads: list[dict[str, Any]], name: str, type_: type) -> Any:
-    values = (head.get(name) for head in heads)
-    return next((v for v in values if (_is_number(v) if type_ is int else isinstance(v, type_))), None)
+def _first(values: list[Any], type_: type) -> Any:
+    for value in values:
+        if _is_number(value) if type_ is int else isinstance(value, type_):
+            return value
+    return None
 
 
-def _ids(values: Any) -> Iterator[str]:
-    """Return those values that are ids."""
-    return (
-        (value for value in values if isinstance(value, str) and is_uuid(value))
-        if isinstance(values, list)
-        else iter(())
-    )
+def _is_id(value: Any) -> TypeGuard[str]:
+    return isinstance(value, str) and is_uuid(value)
 
 
-def _names(heads: list[dict[str, Any]], own: str | None) -> dict[str, str]:
+def _names(heads: list[_Head], own: str | None) -> dict[str, str]:
     """Return names by model id from the fields that services write.
 
     In a model's own stream the outermost name is its own.
@@ -220,12 +256,12 @@ def _names(heads: list[dict[str, Any]], own: str | None) -> dict[str, str]:
     write those documents.
     """
     found = {
-        h["model_id"]: h["model"]
-        for h in reversed(heads)
-        if isinstance(h.get("model"), str) and any(_ids([h.get("model_id")]))
+        head.model_id: head.model
+        for head in reversed(heads)
+        if isinstance(head.model, str) and _is_id(head.model_id)
     }
-    if own and heads and isinstance(heads[0].get("model"), str):
-        found[own] = heads[0]["model"]
+    if own and heads and isinstance(heads[0].model, str):
+        found[own] = heads[0].model
     return {model_id: name for model_id, name in found.items() if name}
 
 
@@ -234,12 +270,11 @@ def owners(stream: str, data: Any) -> frozenset[str]:
 
     It is the model of its stream, else those it is about, else all it names.
     """
-    own, heads = model_of_stream(stream), _heads(data)
-    return (
-        frozenset({own})
-        if own
-        else frozenset(_ids([head.get("model_id") for head in heads])) or frozenset(_models(heads, None))
-    )
+    if own := model_of_stream(stream):
+        return frozenset({own})
+    heads = _heads(msgspec.Raw(msgspec.json.encode(data)))
+    about = frozenset(head.model_id for head in heads if _is_id(head.model_id))
+    return about or frozenset(_models(heads, None))
 
 
 Known = dict[str, dict[str, frozenset[int]]]

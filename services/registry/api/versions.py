@@ -10,7 +10,7 @@ from services.registry import queries
 from services.registry.api.calls import check_parents, look_ups, model_of, number_of, parts, readable, submit
 from services.registry.api.refusals import raise_refusal
 from services.registry.domain.model.events import Evaluation, PromotionRequested
-from services.registry.domain.model.metadata import Metadata, earlier_identity
+from services.registry.domain.model.metadata import Metadata
 from services.registry.domain.model.state import stream_of
 from services.registry.domain.naming.name import is_model_id
 from services.registry.domain.promotion.promotion import RequestPromotion
@@ -72,7 +72,7 @@ async def register_version(call: Call[RegistrationMessage]) -> Reply:
             found = await look_ups(call).models.get(recorded.stream.removeprefix("model-"))
             return replace(await answer_version(call, found, recorded.event.number), status=201)
     model, command = await look_ups(call).models.get(name), (await build()).command
-    identities = [command.identity, earlier_identity(command.metadata)]
+    identities = command.identities
     number = await call.app.pool.fetchval(queries.SAME_VERSION, model.model_id, identities)
     state = call.app.transactor.states.get(stream_of(model.model_id)).state
     notes = [f"{p.field}: {p.problem}" for p in not_taken_of_existing(command, state)]

@@ -27,7 +27,7 @@ from services.artifact import queries
 from services.artifact.consumers import subscriptions
 from services.artifact.domain.upload import OpenUpload, RecordFile
 from services.artifact.due_work import due_work
-from services.artifact.parts import Parts
+from services.artifact.parts import Parts, make_parts
 from services.artifact.service import SERVICE
 from services.artifact.settings import ArtifactSettings
 from services.artifact.stores import ObjectStore, StoredObject
@@ -251,7 +251,7 @@ async def open_replica(database: Any) -> AsyncIterator[Callable[..., Any]]:
                 await asyncio.gather(task, return_exceptions=True)
 
             stack.push_async_callback(end)
-            app.parts = Parts(store, configured)
+            app.parts = make_parts(app, configured, store)
             return Replica(app, app.parts, itertools.count(1))
 
         yield opened

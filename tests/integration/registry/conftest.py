@@ -247,8 +247,13 @@ class Senders:
             **about,
         )
 
-    async def received(self, number: int, seconds: float = 40) -> list[tuple[str, dict[str, Any]]]:
-        """Return the first events that registry published as (type, data); verify each signature."""
+    async def received(
+        self, number: int, seconds: float = 40, *, without: frozenset[str] = frozenset()
+    ) -> list[tuple[str, dict[str, Any]]]:
+        """Return the first events that registry published as (type, data); verify each signature.
+
+        The types in `without` are verified and left out: another stream's events come at any place.
+        """
         consumer = AIOKafkaConsumer(
             "regista.registry.events.v1",
             bootstrap_servers=self.kafka.bootstrap,
@@ -266,12 +271,9 @@ class Senders:
                     message = await consumer.getone()
                     event = from_kafka(message.value, message.headers)
                     verify(event, self.world.keys["service:registry"].public)
-                    received.append(
-                        (
-                            event.type.removeprefix("regista.registry.").removesuffix(".v1"),
-                            msgspec.json.decode(event.data),
-                        )
-                    )
+                    type_ = event.type.removeprefix("regista.registry.").removesuffix(".v1")
+                    if type_ not in without:
+                        received.append((type_, msgspec.json.decode(event.data)))
         finally:
             await asyncio.wait_for(consumer.stop(), 5)
         return received

@@ -317,6 +317,21 @@ async def test_a_promotion_over_new_evidence_supersedes_the_open_one_and_is_answ
         assert (await client.post(path + ":promote", json={})).json() == second.json()
 
 
+async def test_a_creator_is_known_from_the_moment_the_identity_exists(registry):
+    async with registry.client("ci") as client, registry.client("root") as admin:
+
+        async def notes(artifact: int) -> list[str]:
+            body = trained("team.zoe", artifact, creator="zoe")
+            answer = await client.post("/models/team.zoe/versions", json=body)
+            assert answer.status_code == 201, answer.text
+            return answer.json()["notes"]
+
+        assert "no identity is called 'zoe'" in (await notes(1))[0]
+        await admin.post("/access/identities", json={"subject": "zoe", "kind": "person", "name": "Zoe"})
+        assert await notes(2) == []
+        assert await notes(3) == []
+
+
 async def test_identities_get_keys_and_roles_and_lose_them(registry):
     async with registry.client("root") as client, registry.client("eva") as engineer:
         assert (await engineer.get("/access/identities")).status_code == 403

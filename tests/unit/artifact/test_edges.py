@@ -13,7 +13,7 @@ from services.artifact.consumers import note_registered
 from services.artifact.domain.artifact import decide
 from services.artifact.domain.artifact_commands import RecordDamaged, RecordDeleted, RecordTagged
 from services.artifact.domain.artifact_state import evolve
-from services.artifact.parts import Parts
+from services.artifact.parts import make_parts
 from services.artifact.publish import PUBLIC, publish
 from services.artifact.service import SERVICE
 from services.artifact.settings import ArtifactSettings
@@ -27,7 +27,8 @@ from shared.messaging.kafka import Malformed, Received
 from tests.unit.artifact import commands
 
 SETTINGS = ArtifactSettings(artifact_dir="/nowhere")
-APP = App("artifact", SETTINGS, parts=Parts(SETTINGS.store(), SETTINGS))
+APP = App("artifact", SETTINGS)
+APP.parts = make_parts(APP, SETTINGS, SETTINGS.store())
 
 
 def received(data, **extensions):

@@ -8,6 +8,7 @@ import io
 import json
 import re
 import shlex
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,31 @@ NUMBERS = {
     "first": 1,
     "last": 2,
 }
-OBJECTS = ("actor", "caused_by", "changed_by", "promotion", "old", "new", "by", "checkpoint", "recalled_from")
+OBJECTS = (
+    "actor",
+    "by",
+    "caused_by",
+    "changed_by",
+    "checkpoint",
+    "new",
+    "old",
+    "promotion",
+    "proposal",
+    "recalled_from",
+)
+REVIEWED = {  # the summary of a review
+    "requested": {"by": HOSTILE, "reason": HOSTILE},
+    "champion": {"number": 3, "semver": HOSTILE},
+    "changes": {HOSTILE: [dict.fromkeys(("name", "champion", "candidate", "note"), HOSTILE)]},
+    "callers": {"notice": HOSTILE, "breaks": [HOSTILE]},
+    "policy": dict.fromkeys(("name", "revision", "approvers", "dependent_because"), HOSTILE)
+    | {"roles": [HOSTILE], "machines": {HOSTILE: HOSTILE}},
+    "deciders": [
+        {"subject": HOSTILE, "may_decide": True},
+        {"subject": HOSTILE, "may_decide": False, "why_not": HOSTILE},
+    ],
+    "sealed": {HOSTILE: HOSTILE},
+}
 LISTS = (
     "items",
     "previous",
@@ -78,11 +103,12 @@ def _example(command: click.Command) -> list[str]:
     return shlex.split(line.split(" > ")[0].split(" | ")[0])[1:]
 
 
+@cache
 def _answer() -> dict[str, Any]:
     """An object with every field that a command may read, each with hostile text, also nested."""
     texts = {
         node.value
-        for file in Path(regista.__file__).parent.rglob("*.py")
+        for file in SOURCES
         for node in ast.walk(ast.parse(file.read_text()))
         if isinstance(node, ast.Constant)
         and isinstance(node.value, str)
@@ -100,9 +126,13 @@ def _answer() -> dict[str, Any]:
             "policy": {HOSTILE: HOSTILE},
             "verdicts": {HOSTILE: 3},
             "rollouts": [flat],
+            "summary": REVIEWED | dict.fromkeys(("creator", "run_url"), HOSTILE),
+            "approvers": [HOSTILE],
+            "excluded": [HOSTILE],
+            "conditions": [HOSTILE],
         }
     )
-    return nested | {name: [nested] for name in LISTS} | {"next_page_token": ""}
+    return nested | {name: [nested] for name in ("items", "results", "versions")} | {"next_page_token": ""}
 
 
 WALKED = [pytest.param(words, command, id=" ".join(words)) for words, command in _commands(root)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from services.registry.domain.model.metadata import Kind, Metadata, Tier, identity
+from services.registry.domain.model.metadata import Kind, Metadata, Tier, earlier_identity, identity
 from services.registry.domain.versioning.bump import DEFAULT, BumpPolicy, Claim
 
 NO_CLAIM = Claim()
@@ -41,9 +41,16 @@ class RegisterVersion:
     unknown_creator: bool = False
     policy: BumpPolicy = DEFAULT
     identity: str = field(init=False)
+    earlier_identity: str = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "identity", identity(self.metadata))
+        object.__setattr__(self, "earlier_identity", earlier_identity(self.metadata))
+
+    @property
+    def identities(self) -> tuple[str, str]:
+        """The identity of the version, and that which versions of earlier releases have."""
+        return self.identity, self.earlier_identity
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -54,7 +54,7 @@ from shared.deciding.decider import Joint, RuleBroken, Streams
 def _documents(command: Registering, streams: Streams) -> set[past.Position]:
     """Return where the documents of the base, of the same version or draft, and of the champion are."""
     state = streams.state(MODEL, stream_of(command.model_id))
-    own = command.number if isinstance(command, AddMetadata) else _same_number(state, command.metadata)
+    own = command.number if isinstance(command, AddMetadata) else _same_number(state, command.identities)
     wanted = [choose_base(state, command.base, command.claim).number, own]
     return past.documents_of(command.model_id, state, wanted) | past.champion_at(
         command.model_id, state, past.PRODUCTION
@@ -148,20 +148,19 @@ def complete(command: AddMetadata, streams: Streams) -> Events:
 
 def existing(command: RegisterVersion, state: ModelState, streams: Streams) -> int | None:
     """Return the number of the version (or draft, for a draft) with the same artifact and metadata."""
-    number = _same_number(state, command.metadata)
+    number = _same_number(state, command.identities)
     version = state.versions.get(number)
     if version is None or not _can_answer(version) or (version.stage == "Draft" and not command.draft):
         return None
     found = past.document_event(command.model_id, state, number, streams)
     if command.metadata.training.trained_at and not found.metadata.training.trained_at:
         return None  # the draft lacks what this one brings
-    return number if found.identity in {command.identity, earlier_identity(command.metadata)} else None
+    return number if found.identity in command.identities else None
 
 
-def _same_number(state: ModelState, metadata: Metadata) -> int:
-    """Return the number of the version with the identity of a document, 0 if there is none."""
-    found = state.identities.get(short(identity(metadata)), 0)
-    return found or state.identities.get(short(earlier_identity(metadata)), 0)
+def _same_number(state: ModelState, identities: Iterable[str]) -> int:
+    """Return the number of the version with one of these identities, 0 if there is none."""
+    return next(filter(None, (state.identities.get(short(one), 0) for one in identities)), 0)
 
 
 def _can_answer(version: VersionState) -> bool:
@@ -178,7 +177,7 @@ def _check_new(state: ModelState, draft: int, after: Metadata) -> None:
     The index alone decides: the draft's identity is not known when past events are loaded, and 60 bits do not
     collide by chance.
     """
-    number = _same_number(state, after) or draft
+    number = _same_number(state, (identity(after), earlier_identity(after))) or draft
     if number != draft and state.versions[number].stage != "Draft" and _can_answer(state.versions[number]):
         raise RuleBroken(
             "same_version",
