@@ -48,7 +48,6 @@ def doubler() -> bytes:
 @pytest.mark.parametrize(
     ("document", "model", "file", "output"),
     [
-        ("README.md", "fraud.scoring", "model.onnx", ""),
         ("sdk/README.md", "crm.churn", "churn.onnx", "1.3.0 Staging\nValidated 1.3.0\n"),
     ],
 )
@@ -93,3 +92,8 @@ def test_what_a_readme_shows_runs_as_it_stands(
     )
     assert (result.returncode, result.stderr, result.stdout) == (0, "", output)
     assert answers.of("POST", f"/v1/models/{model}/versions")
+
+
+def test_the_program_that_the_readme_shows_is_in_the_examples() -> None:
+    shown, *_ = BLOCK.findall((ROOT / "README.md").read_text("utf-8"))
+    assert shown == (ROOT / "examples" / "python" / "train.py").read_text("utf-8")
