@@ -39,7 +39,7 @@ from shared.http.routes import Route
 from shared.http.server import Server
 from shared.identity.access_view import AccessView
 from shared.log import eventlog, projector
-from shared.log.denials import Denials
+from shared.log.denied_attempts import DeniedAttempts
 from shared.log.due_runner import DueWorkRunner
 from shared.log.due_work import DueWork
 from shared.log.transact import Transactor
@@ -167,8 +167,8 @@ class RunningProcess:
         ]
         if process.service.name in app.transactors:
             app.transactor = app.transactors[process.service.name]
-            app.denials = Denials(app.transactor.submit, process.service.name)
-            app.dead_letters.denials = app.denials
+            app.denied_attempts = DeniedAttempts(app.transactor.submit, process.service.name)
+            app.dead_letters.denied_attempts = app.denied_attempts
         app.access = AccessView(app.pool, app.settings.pepper, self._wake_ups[PARTITION])
         await self._until("identities", app.access.catch_up)
         if self._key is not None:
@@ -195,7 +195,7 @@ class RunningProcess:
         app, process = self._app, self._process
         checks = Checks(app, self._writes, self._publishes, process.checks)
         work: list[tuple[str, Work]] = [("checks", checks.run()), ("key use", app.access.key_use.run())]
-        work += [("denials", app.denials.run())] if app.denials is not None else []
+        work += [("denied attempts", app.denied_attempts.run())] if app.denied_attempts is not None else []
         if self._key is not None:
             work += [(f"relay {s.name}", self._relay(s, self._key)) for s in self._publishes]
             send = [UrgentSender(s, app.pool, self._key) for s in self._publishes if s.urgent]

@@ -64,7 +64,7 @@ class ByContract:
     documents: dict[str, dict[str, Any]] = field(default_factory=lambda: dict(documents()))
 
     async def answer(self, request: Request) -> Response:
-        """Answer one request as its document says."""
+        """Answer one request as its document describes."""
         if request.url.path.endswith("/.well-known/regista"):
             return JSONResponse({service: f"{self.url}/{service}" for service in self.documents})
         _, service, path = request.url.path.split("/", 2)

@@ -15,7 +15,7 @@ name = sys.argv[1]
 X, y = load_breast_cancer(return_X_y=True)
 X, X_test, y, y_test = train_test_split(X.astype("float32"), y, random_state=7)
 
-with regista.track(config={"C": 0.1}, seed=7) as run:
+with regista.capture(config={"C": 0.1}, seed=7) as run:
     model = LogisticRegression(C=0.1, max_iter=5000).fit(X, y)  # your training, unchanged
     run.train_data("biopsies-2026-02", X, y).test_data("holdout", X_test, y_test)  # hashed here, never sent
     run.metric("auc", roc_auc_score(y_test, model.predict_proba(X_test)[:, 1]), primary=True)

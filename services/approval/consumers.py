@@ -8,7 +8,7 @@ from functools import partial
 import msgspec
 
 from services.approval.domain import noted
-from services.approval.domain.gate import NoteModel, NoteVersion, stream_of
+from services.approval.domain.version_gates import NoteModel, NoteVersion, stream_of
 from services.approval.look_ups import assessment_after_note, assessment_from_states, assessments, is_champion
 from shared.deciding.events import Noted
 from shared.deciding.submission import Submission

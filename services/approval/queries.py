@@ -67,10 +67,10 @@ WHERE m.model_id = coalesce((SELECT n.model_id FROM names n WHERE n.name = $1), 
 # A version with the state of its bytes, in the registry's stage. After a rollback an archived version is in
 # Production again; no event of the version reports that, so the champions are read.
 VERSION = """
-SELECT v.model_id, v.number, v.semver, v.artifact_digest, coalesce(a.state, '') AS artifact, v.recalled,
+SELECT v.model_id, v.number, v.semver, v.artifact_digest, coalesce(a.state, '') AS artifact, v.withdrawn,
   v.retired, CASE
   WHEN v.retired AND v.stage <> 'Rejected' THEN 'Archived'
-  WHEN v.stage = 'Archived' AND NOT v.recalled AND EXISTS (SELECT FROM champions c
+  WHEN v.stage = 'Archived' AND NOT v.withdrawn AND EXISTS (SELECT FROM champions c
     WHERE c.model_id = v.model_id AND c.number = v.number AND c.production) THEN 'Production'
   ELSE v.stage END AS stage
 FROM versions v
@@ -109,7 +109,7 @@ WHERE p.state = 'open' OR r.state = 'open'
 # The versions whose gates are open: of one model, or of all.
 OPEN_VERSIONS = """
 SELECT model_id, number FROM versions
-WHERE stage = 'Staging' AND NOT recalled AND NOT retired AND ($1::text IS NULL OR model_id = $1)
+WHERE stage = 'Staging' AND NOT withdrawn AND NOT retired AND ($1::text IS NULL OR model_id = $1)
 UNION SELECT model_id, number FROM promotions WHERE state = 'open' AND ($1::text IS NULL OR model_id = $1)
 ORDER BY model_id, number
 """

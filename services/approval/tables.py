@@ -85,7 +85,7 @@ VERSIONS = Table(
     Column("signature", JSONB),
     Column("artifact_digest", Text, nullable=False),
     Column("stage", Text, nullable=False),
-    Column("recalled", Boolean, nullable=False),
+    Column("withdrawn", Boolean, nullable=False),
     Column("retired", Boolean, nullable=False),
     Index("versions_in_staging", "model_id", postgresql_where=text("stage = 'Staging'")),
 )

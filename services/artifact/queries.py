@@ -28,7 +28,7 @@ WHERE model_id = $1 AND number = ANY($2::bigint[]) AND status <> 'ended' ORDER B
 
 # What a version claims.
 CLAIM = """
-SELECT hex, status, recalled OR rejected AS withheld, generation, location, files FROM artifact_references
+SELECT hex, status, withdrawn OR rejected AS withheld, generation, location, files FROM artifact_references
 WHERE model_id = $1 AND number = $2
 """
 
@@ -41,15 +41,15 @@ FROM artifacts WHERE hex = $1
 
 # The versions that refer or referred to an artifact, the oldest first.
 REFERENCES = """
-SELECT model_id, model, number, status, recalled, rejected, generation, detail, noted_at,
+SELECT model_id, model, number, status, withdrawn, rejected, generation, detail, noted_at,
   changed_at, proven
 FROM artifact_references WHERE hex = $1 ORDER BY noted_at, model_id, number
 """
 
-# Whether the bytes are released to a version in one of the namespaces (NULL: in any).
+# Whether the bytes are available to a version in one of the namespaces (NULL: in any).
 RELEASED_IN = """
 SELECT EXISTS (SELECT FROM artifact_references
-  WHERE hex = $1 AND status = 'released' AND NOT (recalled OR rejected) AND log.covers($2::text[], model))
+  WHERE hex = $1 AND status = 'available' AND NOT (withdrawn OR rejected) AND log.covers($2::text[], model))
 """
 
 # Whether a verification needs an upload. Its location is the upload's id, its URI, or a URI below that
@@ -57,7 +57,7 @@ SELECT EXISTS (SELECT FROM artifact_references
 AWAITED = """
 SELECT EXISTS (SELECT FROM artifact_references
   WHERE (location IN ($1, $2) OR location ~>=~ ($2 || '/') AND location ~<~ ($2 || '0'))
-    AND status = 'received' AND NOT (recalled OR rejected))
+    AND status = 'received' AND NOT (withdrawn OR rejected))
 """
 
 # How many uploads a publisher has open.
@@ -109,7 +109,7 @@ class Referring:
     model: str
     number: int
     status: str
-    recalled: bool
+    withdrawn: bool
     rejected: bool
     generation: int
     detail: str | None
@@ -119,8 +119,8 @@ class Referring:
 
     @property
     def served(self) -> bool:
-        """Whether the bytes may be served to the version when they are released to it."""
-        return not self.recalled and not self.rejected
+        """Whether the bytes may be served to the version when they are available to it."""
+        return not self.withdrawn and not self.rejected
 
 
 async def hex_of(pool: asyncpg.Pool, model_id: str, number: int) -> str | None:
@@ -159,7 +159,7 @@ async def references(pool: asyncpg.Pool, hex_: str) -> list[Referring]:
     return [Referring(**row) for row in await pool.fetch(REFERENCES, hex_)]
 
 
-async def released_in(pool: asyncpg.Pool, hex_: str, namespaces: frozenset[str] | None) -> bool:
+async def available_in(pool: asyncpg.Pool, hex_: str, namespaces: frozenset[str] | None) -> bool:
     """Return whether the bytes may be served to a version in one of the namespaces; None means in any."""
     return bool(await pool.fetchval(RELEASED_IN, hex_, None if namespaces is None else sorted(namespaces)))
 

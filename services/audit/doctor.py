@@ -15,8 +15,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from regista.wire.cloudevents import CloudEvent, NotACloudEvent, from_kafka
 from regista.wire.keys import SigningKey
 from services.audit import sealing
-from services.audit.published.copies import CopyUnavailable
-from services.audit.published.guard import Contradicted, Published
+from services.audit.checkpoint_copies.copies import CopyUnavailable
+from services.audit.checkpoint_copies.guard import Contradicted, PublishedCheckpoints
 from services.audit.settings import AuditSettings
 from shared.foundation.topics import PARTITIONS_OF, topic_of
 from shared.log import eventlog
@@ -111,7 +111,7 @@ async def _log(database: asyncpg.Connection, found: Findings) -> None:
 async def _checkpoints(
     database: asyncpg.Connection, settings: AuditSettings, key: SigningKey, found: Findings
 ) -> None:
-    published, head = Published(key, settings.copies()), await sealing.head(database)
+    published, head = PublishedCheckpoints(key, settings.copies()), await sealing.head(database)
     try:
         await published.check(database, head.origin, head.tree)
     except Contradicted as contradicted:

@@ -42,7 +42,7 @@ def subscriptions(app: App) -> list[Subscription]:
 
 
 async def note(m: Received) -> Sequence[Submission]:
-    """Note one of the registry's events. The registration of a model also schedules next month's sweep."""
+    """Note one of the registry's events. A registered model also schedules next month's cleanup run."""
     try:
         if NUL in m.event.data:
             raise Malformed("a text holds the character NUL, which PostgreSQL cannot store")

@@ -1,4 +1,4 @@
-"""The due work of this service: sweeps and their chunks, the ends of grace periods and of waits."""
+"""The due work of this service: cleanup runs and their chunks, the ends of grace periods and of waits."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def due_work(app: App) -> list[DueWork]:
 
 
 def schedule_next(now: datetime) -> Submission:
-    """Return the command that schedules next month's sweep.
+    """Return the command that schedules next month's cleanup run.
 
     The period is its cause, so it is scheduled once.
     """
@@ -49,7 +49,7 @@ def schedule_next(now: datetime) -> Submission:
 
 
 async def begin_sweep(row: DueRow) -> Sequence[Submission]:
-    """Begin a month's sweep.
+    """Begin a month's cleanup run.
 
     The next one is scheduled first, so a crash between the two does not end the chain.
 
@@ -64,7 +64,7 @@ async def begin_sweep(row: DueRow) -> Sequence[Submission]:
 
 
 async def sweep_chunk(app: App, row: DueRow) -> Sequence[Submission]:
-    """Judge the next ranges of versions, one command for each. The sweep advances when all are committed."""
+    """Judge the next ranges of versions, one command for each. The run advances when all are committed."""
     scope, after = row.data["scope"], (row.data["model_id"], row.data["number"])
     models = await queries.models_from(app.pool, after[0], scope, MODELS_OF_A_CHUNK)
     ranges, position = sweep.chunk(models, after)
@@ -98,7 +98,7 @@ def _judge(row: DueRow, part: sweep.Range) -> Submission:
         _cause(row, f"{part.model_id}/{part.first}-{part.last}"),
         row.actor,
         depends_on=(defaults.STREAM,),
-        reason=f"sweep {row.key}",
+        reason=f"cleanup run {row.key}",
     )
 
 

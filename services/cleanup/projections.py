@@ -28,12 +28,12 @@ from services.cleanup.domain.retention_events import (
 from services.cleanup.domain.sweep import SweepAdvanced, SweepFinished, SweepPlanned, SweepScheduled
 from services.cleanup.domain.waiting_reports import LONGEST_WAIT, ReportGivenUp, ReportHeld, ReportPlaced
 from services.cleanup.tables import (
+    CLEANUP_RUNS,
     DEFAULTS,
     EARLY,
     MODELS,
     NAMES,
     POLICIES,
-    SWEEPS,
     USES,
     USES_BY_DAY,
     VERDICTS,
@@ -44,7 +44,7 @@ from shared.deciding.events import Noted, Recorded
 from shared.log.due_work import DUE
 
 PROPOSE, SWEEP, CHUNK, WAITED = "propose", "sweep", "sweep-chunk", "waited"
-"""Kinds of due work: propose a retirement, begin a month's sweep, judge a chunk, end a report's wait."""
+"""Kinds of due work: propose a retirement, begin a month's run, judge a chunk, end a report's wait."""
 
 
 def project(recorded: Recorded) -> Iterable[Change]:
@@ -183,7 +183,7 @@ def _because(recorded: Recorded) -> dict[str, str]:
 def _judged(recorded: Recorded) -> list[Change]:
     event = recorded.event
     row = {
-        "sweep_id": event.sweep_id,
+        "cleanup_run_id": event.sweep_id,
         "model_id": event.model_id,
         "number": event.number,
         "model": event.model,
@@ -199,7 +199,7 @@ def _judged(recorded: Recorded) -> list[Change]:
             data = {
                 "model_id": event.model_id,
                 "number": event.number,
-                "sweep_id": event.sweep_id,
+                "cleanup_run_id": event.sweep_id,
             } | _because(recorded)
             why = [{"code": event.rule, "detail": event.reason}]
             row |= {
@@ -223,7 +223,7 @@ def _judged(recorded: Recorded) -> list[Change]:
 
 def _swept(recorded: Recorded) -> list[Change]:
     event, now = recorded.event, recorded.recorded_at
-    key = {"sweep_id": event.sweep_id}
+    key = {"cleanup_run_id": event.sweep_id}
     chunk = {"kind": CHUNK, "key": event.sweep_id}
     match event:
         case SweepScheduled():
@@ -240,7 +240,7 @@ def _swept(recorded: Recorded) -> list[Change]:
                 recorded
             )
             return [
-                Put(SWEEPS, row | {"models": 0, "versions": 0}),
+                Put(CLEANUP_RUNS, row | {"models": 0, "versions": 0}),
                 Drop(DUE, {"kind": SWEEP, "key": event.sweep_id}),
                 Put(DUE, chunk | {"due_at": now, "data": start}),
             ]
@@ -252,7 +252,7 @@ def _swept(recorded: Recorded) -> list[Change]:
                 "number": event.number,
             } | _because(recorded)
             figures = {"models": event.models, "versions": event.versions}
-            return [Patch(SWEEPS, key, figures), Put(DUE, chunk | {"due_at": now, "data": position})]
+            return [Patch(CLEANUP_RUNS, key, figures), Put(DUE, chunk | {"due_at": now, "data": position})]
         case SweepFinished():
             ended = {
                 "models": event.models,
@@ -260,6 +260,6 @@ def _swept(recorded: Recorded) -> list[Change]:
                 "phase": "finished",
                 "finished_at": now,
             }
-            return [Patch(SWEEPS, key, ended), Drop(DUE, chunk)]
+            return [Patch(CLEANUP_RUNS, key, ended), Drop(DUE, chunk)]
         case _:
             return []

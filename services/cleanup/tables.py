@@ -69,11 +69,11 @@ USES_BY_DAY = Table(
     Column("total", BigInteger, nullable=False),
 )
 
-# The verdict of a sweep on a version, as it is now: marked, spared, proposed, retired or refused.
+# The verdict of a cleanup run on a version, as it is now: marked, spared, proposed, retired or refused.
 VERDICTS = Table(
     "verdicts",
     _metadata,
-    Column("sweep_id", Text, primary_key=True),
+    Column("cleanup_run_id", Text, primary_key=True),
     Column("model_id", Text, primary_key=True),
     Column("number", Integer, primary_key=True),
     Column("model", Text, nullable=False),
@@ -86,10 +86,10 @@ VERDICTS = Table(
     Index("verdicts_by_version", "model_id", "number", "at"),
 )
 
-SWEEPS = Table(
-    "sweeps",
+CLEANUP_RUNS = Table(
+    "cleanup_runs",
     _metadata,
-    Column("sweep_id", Text, primary_key=True),
+    Column("cleanup_run_id", Text, primary_key=True),
     Column("phase", Text, nullable=False),
     Column("trigger", Text, nullable=False),
     Column("model_id", Text, nullable=False),
@@ -98,7 +98,7 @@ SWEEPS = Table(
     Column("models", Integer, nullable=False),
     Column("versions", Integer, nullable=False),
     Column("finished_at", DateTime(timezone=True)),
-    Index("sweeps_by_time", "at"),
+    Index("cleanup_runs_by_time", "at"),
 )
 
 # Reports of use that wait for their model.
@@ -111,4 +111,4 @@ EARLY = Table(
     Index("early_by_name", "name"),
 )
 
-TABLES = (MODELS, NAMES, VERSIONS, POLICIES, DEFAULTS, USES, USES_BY_DAY, VERDICTS, SWEEPS, EARLY, DUE)
+TABLES = (MODELS, NAMES, VERSIONS, POLICIES, DEFAULTS, USES, USES_BY_DAY, VERDICTS, CLEANUP_RUNS, EARLY, DUE)

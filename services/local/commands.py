@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
 from functools import partial
 
 import click
 
+from regista.cli.terminal.output import FORMATS, say
 from regista.cli.terminal.output import as_json as dumped
-from regista.cli.terminal.output import say
+from services.kafka.commands import kafka
+from services.kafka.topics import SERVICES, WRITERS
 from services.local.folders import InstanceFolder, LocalError
 from services.local.restore_commands import doctor, restore
-from services.local.topics import SERVICES, WRITERS
 from services.local.with_instance import with_instance
 
 
@@ -85,9 +85,10 @@ def down(folder: InstanceFolder, as_json: bool) -> None:
 
 @click.command(epilog="Example: regista status --json | jq '.parts[] | select(.ready | not)'")
 @with_instance
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="For programs: the same as -o json.")
+@click.option("-o", "--output", type=click.Choice(FORMATS), help="The output format.")
 @click.option("--config", is_flag=True, help="Print only the path for REGISTA_CONFIG.")
-def status(folder: InstanceFolder, as_json: bool, config: bool) -> None:
+def status(folder: InstanceFolder, as_json: bool, output: str | None, config: bool) -> None:
     """Show each process, its address, its readiness, and the lag of each consumer and relay.
 
     Exit code 1 when a process is not ready.
@@ -99,12 +100,10 @@ def status(folder: InstanceFolder, as_json: bool, config: bool) -> None:
     from services.local.status import gather  # noqa: PLC0415
 
     found = gather(Instance.at(folder))
-    if as_json:
-        say(dumped(asdict(found) | {"ready": found.ready}))
-    else:
-        from services.local.status_table import show  # noqa: PLC0415
+    from services.local.status_table import show, written  # noqa: PLC0415
 
-        show(found)
+    form = output or ("json" if as_json else "wide")
+    show(found) if form == "wide" else say(written(found, form))
     sys.exit(0 if found.ready else 1)
 
 
@@ -165,4 +164,5 @@ COMMANDS = {
     "rebuild": rebuild,
     "doctor": doctor,
     "restore": restore,
+    "kafka": kafka,
 }

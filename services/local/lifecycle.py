@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from regista.cli.terminal.output import say
+from services.kafka.topics import SERVICES, WRITERS
 from services.local.folders import REPOSITORY, InstanceFolder, LocalError
 from services.local.instance import Instance, passed_on, python_command
 from services.local.logs import COLOURS, follow
@@ -20,7 +21,6 @@ from services.local.processes import end_all, tail
 from services.local.stack import STATE as STACK
 from services.local.status import Status, gather
 from services.local.supervisor_state import SupervisorState, read_state
-from services.local.topics import SERVICES, WRITERS
 
 SERVERS = ("postgres", "kafka", "s3")
 WRITE_LOGS = ("supervisor", *SERVERS, *SERVICES)

@@ -16,13 +16,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from services.kafka.needs import PUBLISHERS, NeedsWrong, bound_publishers
+from services.kafka.topics import SERVICES
 from services.local import kafka, postgres, s3
 from services.local.folders import InstanceFolder, LocalError, write_private
 from services.local.kafka import SECURITY, Kafka
 from services.local.postgres import OWNER, Postgres
 from services.local.processes import Child, ProcessIdentity, end_all, interrupt_commands
 from services.local.s3 import BUCKET, HISTORY, S3
-from services.local.topics import PUBLISHERS, SERVICES, bound_publishers
 
 STATE = "stack.json"
 
@@ -59,10 +60,10 @@ class Stack:
     def _bound() -> dict[str, str]:
         try:
             return bound_publishers(os.environ.get("REGISTA_KAFKA_PUBLISHERS", ""))
-        except ValueError as wrong:
+        except NeedsWrong as wrong:
             raise LocalError(
-                f"REGISTA_KAFKA_PUBLISHERS has {wrong}: write USER=NAMESPACE, separated by commas; users "
-                "have small letters, digits and dashes"
+                f"REGISTA_KAFKA_PUBLISHERS: {wrong}: write USER=NAMESPACE, separated by commas; users have"
+                " small letters, digits and dashes"
             ) from None
 
     def set_ports(self, ports: Mapping[str, int]) -> None:

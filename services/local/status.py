@@ -15,11 +15,11 @@ from typing import Any
 import asyncpg
 from confluent_kafka import KafkaException
 
+from services.kafka.topics import SERVICES
 from services.local.instance import Instance
 from services.local.lag import consumer_lag, relay_lag
 from services.local.stack import STATE as STACK
 from services.local.supervisor_state import ProcessState, SupervisorState, read_state
-from services.local.topics import SERVICES
 
 
 @dataclass(frozen=True, slots=True)

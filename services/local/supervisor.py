@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
+from services.kafka.topics import SERVICES
 from services.local.folders import InstanceFolder, LocalError
 from services.local.full_disk import DiskWatch
 from services.local.instance import Instance
 from services.local.processes import Child, ProcessIdentity, end_all
 from services.local.supervisor_state import Phase, ProcessState, SupervisorState, read_state
-from services.local.topics import SERVICES
 
 CHECK_EVERY = 0.2  # seconds between two checks of the children
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, assert_never
 
+from services.registry import schema_words
 from services.registry.brief import BriefVersion
 from services.registry.domain import noted
 from services.registry.domain.model import events as e
@@ -79,7 +80,7 @@ def _described_by(r: Recorded, event: e.VersionRegistered | e.MetadataAdded | Br
         "identity": event.identity,
         "document": r.revision,
         "bump_level": bump.level if bump else None,
-        "bump_rule": bump.rule if bump else None,
+        "bump_rule": schema_words.rule(bump.rule) if bump else None,
         "missing": event.missing or None,
         "creator": training.creator,
         "dataset_name": training.dataset.name if training.dataset else None,
@@ -132,21 +133,21 @@ def _version(r: Recorded, event: _OfVersion) -> Iterable[Change]:
             return (patch_version(r, event.number, stage="Staging", gates=None),)
         case e.RecallProposed():
             proposed = {"by": event.by, "reason": r.reason, "at": r.recorded_at}
-            return (patch_version(r, event.number, recall_proposed=proposed),)
+            return (patch_version(r, event.number, withdrawal_proposed=proposed),)
         case e.VersionRecalled():
-            recalled = {"recalled": r.reason or "recalled", "withdrawal_id": event.withdrawal_id or None}
-            return (patch_version(r, event.number, recall_proposed=None, **recalled),)
+            withdrawn = {"withdrawn": r.reason or "withdrawn", "withdrawal_id": event.withdrawal_id or None}
+            return (patch_version(r, event.number, withdrawal_proposed=None, **withdrawn),)
         case e.VersionReinstated():
-            again = {"stage": event.stage, "recalled": None, "withdrawal_id": None}
+            again = {"stage": event.stage, "withdrawn": None, "withdrawal_id": None}
             return (patch_version(r, event.number, **again),)
         case e.VersionArchived():
             return (patch_version(r, event.number, stage="Archived"),)
         case e.LegalHoldPlaced():
-            return (patch_version(r, event.number, held=r.reason or "held"),)
+            return (patch_version(r, event.number, legal_hold=r.reason or "legal hold"),)
         case e.LegalHoldReleased():
-            return (patch_version(r, event.number, held=None),)
+            return (patch_version(r, event.number, legal_hold=None),)
         case e.VersionRetired():
-            tombstone = {"rule": event.rule, "sweep_id": event.sweep_id, "at": r.recorded_at}
+            tombstone = {"rule": event.rule, "cleanup_run_id": event.sweep_id, "at": r.recorded_at}
             return (patch_version(r, event.number, stage=event.stage, retired=tombstone),)
         case e.RetireRefused():
             return (patch_version(r, event.number),)

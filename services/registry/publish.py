@@ -156,7 +156,7 @@ class VersionRejected:
 
 @dataclass(frozen=True, slots=True)
 class RecallProposed:
-    """A recall that the policy wants a second person for. Until that person confirms it, nothing changes."""
+    """A withdrawal that needs a second person by its policy. Nothing changes until that person confirms."""
 
     model_id: str
     model: str
@@ -170,7 +170,7 @@ class RecallProposed:
 class VersionRecalled:
     """The version must not be used any more, wherever it is.
 
-    `withdrawal_id`: the step that recalled several versions, empty for a single recall.
+    `withdrawal_id`: the step that withdrew several versions, empty for a single withdrawal.
     """
 
     model_id: str
@@ -194,7 +194,7 @@ class VersionReopened:
 
 @dataclass(frozen=True, slots=True)
 class VersionReinstated:
-    """A recall was reversed: the version may be used again in its stage."""
+    """A withdrawal was reversed: the version may be used again in its stage."""
 
     model_id: str
     model: str

@@ -13,7 +13,7 @@ import asyncpg
 from services.registry import tables
 from services.registry.domain.model.events import MetadataAdded, VersionRegistered
 from services.registry.domain.model.metadata import Metadata
-from services.registry.lineage.queries import RECALLED_ANCESTORS
+from services.registry.lineage.queries import WITHDRAWN_ANCESTORS
 from services.registry.projections import project
 from services.registry.stored_events import EVENTS
 from shared.deciding.changes import Put
@@ -47,8 +47,8 @@ LEFT JOIN aliases a ON a.model_id = wanted.model_id AND wanted.reference LIKE '@
 RESOLVE = f"""
 SELECT wanted.model AS wanted_model, wanted.alias AS wanted_alias, m.namespace, m.model_id, m.name AS model,
     v.number, v.semver, v.stage,
-       v.artifact_digest, v.artifact_state, v.recalled, v.retired IS NOT NULL AS retired,
-       {RECALLED_ANCESTORS},
+       v.artifact_digest, v.artifact_state, v.withdrawn, v.retired IS NOT NULL AS retired,
+       {WITHDRAWN_ANCESTORS},
        greatest(coalesce(r.revision, a.revision), v.revision) AS revision
 FROM unnest($1::text[], $2::text[]) AS wanted(model, alias)
 LEFT JOIN names n ON n.name = wanted.model
@@ -89,7 +89,7 @@ _LIST_VERSIONS = """
 SELECT v.model_id, m.name AS model, v.number, v.semver, v.stage, v.artifact_digest, v.artifact_state,
     v.creator, v.registered_at, v.registered_by,
        v.correlation_id, v.gates->'passed' AS gates_passed, v.missing, v.reasons, v.bump_level, v.bump_rule,
-       v.held, v.recalled, v.recall_proposed, v.retired, v.revision
+       v.legal_hold, v.withdrawn, v.withdrawal_proposed, v.retired, v.revision
 FROM versions v JOIN models m USING (model_id)
 WHERE v.model_id = $1 AND v.number < $2 {filters}
 ORDER BY v.number DESC LIMIT $3
@@ -103,15 +103,15 @@ _ROLLOUTS_OF_VERSION = """coalesce((
 
 # The versions of one step of withdrawal, and where they serve: those that were trained on a data set …
 _WITHDRAWN = f"""
-SELECT v.model_id, m.name AS model, m.namespace, v.number, v.semver, v.stage, v.recalled,
-    v.retired IS NOT NULL AS retired, v.recall_proposed->>'by' AS proposed_by,
+SELECT v.model_id, m.name AS model, m.namespace, v.number, v.semver, v.stage, v.withdrawn,
+    v.retired IS NOT NULL AS retired, v.withdrawal_proposed->>'by' AS proposed_by,
     coalesce((v.gates->'policy'->>'two_to_recall')::bool, false) AS two_to_recall, {_ROLLOUTS_OF_VERSION}
 FROM versions v JOIN models m USING (model_id)
 WHERE log.covers($2::text[], m.name) AND """
 _IN_ORDER = " ORDER BY m.name, v.number LIMIT $3"
-TO_RECALL = _WITHDRAWN + "(v.dataset_name = $1 OR v.dataset_digest = $1)" + _IN_ORDER
-# … or that are recalled by the step.
-TO_REINSTATE = _WITHDRAWN + "v.withdrawal_id = $1 AND v.recalled IS NOT NULL" + _IN_ORDER
+TO_WITHDRAW = _WITHDRAWN + "(v.dataset_name = $1 OR v.dataset_digest = $1)" + _IN_ORDER
+# … or that are withdrawn by the step.
+TO_REINSTATE = _WITHDRAWN + "v.withdrawal_id = $1 AND v.withdrawn IS NOT NULL" + _IN_ORDER
 
 # The event that holds a version's document.
 _DOCUMENT_EVENT = """
@@ -123,7 +123,7 @@ CROSS JOIN LATERAL (
 
 # Many versions with everything around them, in one round trip.
 VERSIONS = f"""
-SELECT v.*, m.name AS model, m.kind, event.stored, {_ROLLOUTS_OF_VERSION}, {RECALLED_ANCESTORS},
+SELECT v.*, m.name AS model, m.kind, event.stored, {_ROLLOUTS_OF_VERSION}, {WITHDRAWN_ANCESTORS},
        coalesce((SELECT jsonb_agg(jsonb_build_object('name', e.name, 'value', e.value, 'dataset_digest',
            e.dataset_digest,
                  'dataset_name', e.dataset_name, 'definition', e.definition, 'higher_is_better',
@@ -232,7 +232,7 @@ def registered_row(recorded: Recorded) -> dict[str, Any]:
         "aliases": [],
         "rollouts": [],
         "promotions": [],
-        "recalled_ancestors": [],
+        "withdrawn_ancestors": [],
     }
     columns: dict[str, Any] = {column.name: None for column in tables.VERSIONS.columns}
     return {**columns, **around, **row, "model": recorded.event.model, "kind": recorded.event.kind}
@@ -289,8 +289,8 @@ async def resolve(
                 "stage": row["stage"],
                 "artifact_digest": row["artifact_digest"],
                 "artifact_state": row["artifact_state"],
-                "recalled": row["recalled"],
-                "recalled_ancestors": row["recalled_ancestors"],
+                "withdrawn": row["withdrawn"],
+                "withdrawn_ancestors": row["withdrawn_ancestors"],
                 "retired": row["retired"],
             }
         )

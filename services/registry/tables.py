@@ -76,9 +76,9 @@ VERSIONS = Table(
     Column("gates", JSONB),
     Column("reasons", JSONB),
     Column("promoted", JSONB),
-    Column("held", Text),
-    Column("recalled", Text),
-    Column("recall_proposed", JSONB),
+    Column("legal_hold", Text),
+    Column("withdrawn", Text),
+    Column("withdrawal_proposed", JSONB),
     Column("withdrawal_id", Text),
     Column("retired", JSONB),
     Column("revision", BigInteger, nullable=False),
@@ -91,15 +91,15 @@ VERSIONS = Table(
     Index("versions_by_dataset_name", "dataset_name", "model_id", "number"),
     Index("versions_by_dataset_digest", "dataset_digest", "model_id", "number"),
     Index("versions_by_withdrawal", "withdrawal_id", postgresql_where=text("withdrawal_id IS NOT NULL")),
-    Index("versions_recalled", "dataset_digest", postgresql_where=text("recalled IS NOT NULL")),
+    Index("versions_withdrawn", "dataset_digest", postgresql_where=text("withdrawn IS NOT NULL")),
 )
 """`document` is the revision of the event that holds the version's metadata and its bump.
 
 Only the log stores those two.
 
-`gates` is the last automated verdict, `promoted` the last promotion; `held` and `recalled` are the reasons.
-`recall_proposed` waits for a second person; `withdrawal_id` is the step that recalled several versions.
-`message_id` is the message that registered the version; it is empty for a registration over HTTP.
+`gates` is the last automated verdict, `promoted` the last promotion; `legal_hold` and `withdrawn` are the
+reasons. `withdrawal_proposed` waits for a second person; `withdrawal_id` is the step that withdrew several
+versions. `message_id` is the message that registered the version; it is empty for a registration over HTTP.
 """
 
 CHILDREN = Table(

@@ -57,6 +57,7 @@ class Settings(BaseModel):
     kafka_user: str = ""
     kafka_password: str = Field(default="", repr=False)
     kafka_security: Literal["PLAINTEXT", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = "SCRAM-SHA-512"
     kafka_ca_file: str = ""
     kafka_compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = "gzip"
     kafka_namespaces: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()

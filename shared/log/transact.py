@@ -17,7 +17,7 @@ from prometheus_client import Counter, Histogram
 
 from shared.deciding.access import ACCESS
 from shared.deciding.decider import Misrouted, RuleBroken
-from shared.deciding.denials import DENIALS
+from shared.deciding.denied_attempts import DENIED_ATTEMPTS
 from shared.deciding.service import Service
 from shared.deciding.submission import Outcome, Submission
 from shared.foundation.outages import POSTGRES
@@ -94,7 +94,7 @@ class Transactor:
         self._after_outage = False
         self._server: str | None = None
         self.schema = service.schema or service.name
-        folds = {fold.category: fold for fold in (*service.folds, ACCESS, DENIALS)}
+        folds = {fold.category: fold for fold in (*service.folds, ACCESS, DENIED_ATTEMPTS)}
         self.states = States(self.schema, folds.values(), upcasters=service.events.upcasters.values())
         self._wake_up = wake_up
         self._queue: asyncio.Queue[Pending] = asyncio.Queue(most_waiting)

@@ -128,7 +128,7 @@ def test_every_command_that_is_shown_can_be_typed(
     words = shlex.split(line, comments=True)
     monkeypatch.chdir(tmp_path)
     for word in words:
-        if word.endswith((".onnx", ".json")):
+        if word.endswith((".onnx", ".json", ".pem")):
             (tmp_path / word).touch()
     with ExitStack() as files:  # options that name files open them
         command: click.Command = root

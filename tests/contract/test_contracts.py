@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -143,3 +144,12 @@ def test_a_note_is_never_published(service: Service) -> None:
         service.name, "model-1", 1, UUID(int=1), "Noted", 1, moment, Actor("service:elsewhere"), note, b"{}"
     )
     assert service.publish(recorded) is None
+
+
+def test_the_documentation_lists_each_public_type_with_its_schema() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "events.md").read_text("utf-8")
+    listed = re.findall(
+        r"^\| \[(\w+)\]\(\.\./schemas/public/(\w+)/(\w+)\.v1\.json\) \| .+ \|$", page, re.MULTILINE
+    )
+    published = [(name.split(".")[2], service) for service, types in OUTBOUND.items() for name in types]
+    assert [(name, service) for name, service, file in listed if name == file] == published

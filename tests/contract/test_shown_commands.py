@@ -51,8 +51,10 @@ NOT_RUN = {
     "regista history verify": "verifies files: tests/integration/audit/test_history_service.py",
 }
 """Lines that this test does not run, by how they begin: why, or where they run against real services."""
-ASKING = re.compile(rf"regista (?:approve {ID}$|access erase-name|reinstate --withdrawal|rollback .*--from)")
-"""Commands that ask a person on a terminal: the test answers y."""
+CONFIRMED = re.compile(
+    rf"regista (?:approve {ID}$|access erase-name|reinstate --withdrawal|rollback .*--from)"
+)
+"""Commands that a person confirms on a terminal: the test answers y."""
 ANSWERED = """
 import os, pty, sys
 answers = iter([b"y\\n"])
@@ -101,7 +103,7 @@ def _is_run(line: str) -> bool:
 def _typed(line: str) -> str:
     for abbreviated, whole in ABBREVIATED.items():
         line = re.sub(abbreviated, whole, line)
-    return f"answered {line}" if ASKING.match(line) else line
+    return f"answered {line}" if CONFIRMED.match(line) else line
 
 
 @pytest.fixture(scope="module")

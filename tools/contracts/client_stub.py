@@ -22,7 +22,7 @@ CLIENT = "from regista.client.async_client import AsyncClient"
 PUBLICATION = "from regista.client.publication import Publication"
 FUNCTIONS = ("publish", "load")
 """The calls that are functions of `regista`, too."""
-ONLY_ASYNCHRONOUS = {"close_at_exit"}
+ONLY_ASYNCHRONOUS = {"close_at_exit", "pages"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,8 @@ class _Module:
 
     name: str
     body: Sequence[ast.stmt]
-    imported: Mapping[str, str]
+    imported: Mapping[str, tuple[str, str]]
+    """Module and name there of each imported name."""
 
     def class_(self, name: str) -> ast.ClassDef:
         return next(node for node in self.body if isinstance(node, ast.ClassDef) and node.name == name)
@@ -69,7 +70,7 @@ def _calls() -> Sequence[_Call]:
 
     Of a call that is declared in several forms these are returned, and not its implementation.
     """
-    found = list(_of_class(_module("regista.client.async_client"), "AsyncClient"))
+    found = list(_of_class(_module("regista.client.async_client"), "AsyncClient", set()))
     texts = {call.node.name: call.docstring for call in found if not call.overloaded}
     overloaded = {call.node.name for call in found if call.overloaded}
     return [
@@ -79,33 +80,49 @@ def _calls() -> Sequence[_Call]:
     ]
 
 
-def _of_class(module: _Module, name: str) -> Iterator[_Call]:
+def _of_class(module: _Module, name: str, seen: set[str]) -> Iterator[_Call]:
+    """Yield the calls of the bases of a class, each class once, then its own."""
     class_ = module.class_(name)
     for base in class_.bases:
-        if isinstance(base, ast.Name) and base.id in module.imported:
-            yield from _of_class(_module(module.imported[base.id]), base.id)
+        if isinstance(base, ast.Name) and base.id in module.imported and base.id not in seen:
+            seen.add(base.id)
+            yield from _of_class(_module(module.imported[base.id][0]), base.id, seen)
     for node in class_.body:
         if isinstance(node, ast.AsyncFunctionDef) and not _hidden(node):
             yield _Call(node, module, ast.get_docstring(node) or "")
+    yield from _former(module, class_)
 
 
 def _hidden(node: ast.AsyncFunctionDef) -> bool:
-    """Return whether a method is no call: a private one, or a generator."""
-    yields = any(isinstance(inner, ast.Yield) for inner in ast.walk(node))
-    return node.name.startswith("_") or node.name in ONLY_ASYNCHRONOUS or yields
+    """Return whether a method is no call of both clients."""
+    return node.name.startswith("_") or node.name in ONLY_ASYNCHRONOUS
+
+
+def _former(module: _Module, class_: ast.ClassDef) -> Iterator[_Call]:
+    """Yield the calls of a class by their former names."""
+    methods = {node.name: node for node in class_.body if isinstance(node, ast.AsyncFunctionDef)}
+    for node in class_.body:
+        match node:
+            case ast.Assign([ast.Name(name)], ast.Call(ast.Name("former"), [_, ast.Name(present)])):
+                named = ast.AsyncFunctionDef(**dict(ast.iter_fields(methods[present])) | {"name": name})
+                named.decorator_list = []
+                yield _Call(named, module, f"Call `{present}`: this is its former name.")
 
 
 def _module(name: str) -> _Module:
     path = SOURCES.joinpath(*name.split(".")).with_suffix(".py")
     body = ast.parse(path.read_text("utf-8")).body
     found = [node for node in body if isinstance(node, ast.ImportFrom)]
-    return _Module(name, body, {a.asname or a.name: str(node.module) for node in found for a in node.names})
+    return _Module(
+        name, body, {a.asname or a.name: (str(node.module), a.name) for node in found for a in node.names}
+    )
 
 
 def _declared(call: _Call, arguments: ast.arguments) -> str:
     node, docstring = call.node, call.docstring
     returns = ast.unparse(node.returns) if node.returns else "None"
     returns = "Publication" if returns == "AsyncPublication" else returns
+    returns = returns.replace("AsyncGenerator[", "Iterator[")
     end = "\n" if "\n" in docstring else ""
     body = textwrap.indent(f'"""{docstring}{end}"""', "    ")
     decorators = [f"@{ast.unparse(one)}" for one in node.decorator_list]
@@ -134,9 +151,12 @@ def _imports(call: _Call) -> Iterator[str]:
         if isinstance(inner, ast.Name)
     }
     own = {ast.unparse(target) for one in module.body for target in _targets(one)}
-    for name in sorted(names - {"AsyncPublication"}):
+    if "AsyncGenerator" in names:
+        yield "from collections.abc import Iterator"
+    for name in sorted(names - {"AsyncPublication", "AsyncGenerator"}):
         if name in module.imported:
-            yield f"from {module.imported[name]} import {name}"
+            source, there = module.imported[name]
+            yield f"from {source} import {there}" + ("" if there == name else f" as {name}")
         elif name in own:
             yield f"from {module.name} import {name}"
 

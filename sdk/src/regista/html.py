@@ -28,7 +28,16 @@ class DiffShown(dict[str, Any]):
 
 def version(found: Mapping[str, Any]) -> str:
     """Return a version with its metrics: what a person looks at first."""
-    fields = ("stage", "missing", "reasons", "recalled", "recalled_ancestors", "held", "retired", "kind")
+    fields = (
+        "stage",
+        "missing",
+        "reasons",
+        "withdrawn",
+        "withdrawn_ancestors",
+        "legal_hold",
+        "retired",
+        "kind",
+    )
     rows: list[Row] = [(name.replace("_", " "), found.get(name)) for name in fields]
     training, bump, gates = (_object(found.get(name)) for name in ("training", "bump", "gates"))
     rows += [

@@ -8,9 +8,9 @@ from typing import Any
 
 from services.approval import queries
 from services.approval.domain.approving import Approve, Reject
-from services.approval.domain.gate import stream_of as gate_stream
 from services.approval.domain.override import Override
 from services.approval.domain.review import ReviewOverride
+from services.approval.domain.version_gates import stream_of as gate_stream
 from shared.deciding.access import AccessState
 from shared.deciding.access import stream_of as access_stream
 from shared.deciding.decider import RuleBroken

@@ -12,7 +12,7 @@ from services.approval.api.preview import preview
 from services.approval.domain import policy
 from services.approval.domain.policy import ConfirmPolicy, PublishPolicy
 from services.approval.domain.policy_checks import checked
-from services.approval.domain.publishing import check_name
+from services.approval.domain.policy_publication import check_name
 from services.approval.shapes.policies import (
     ConfirmBody,
     PolicyAnswer,

@@ -100,7 +100,7 @@ def changes(
 ) -> dict[str, list[Compared]]:
     """Return what differs from the champion, side by side. Without a champion, every value is new."""
     parts = {
-        "signature": _signature_lines(evidence),
+        "schema": _signature_lines(evidence),
         "config": _differing(_flat(theirs.get("config")), _flat(mine.get("config"))),
         "data": _differing(_flat(theirs.get("dataset")), _flat(mine.get("dataset"))),
         "code": _differing(_flat(theirs.get("code")), _flat(mine.get("code"))),

@@ -99,15 +99,16 @@ def _noted(r: Recorded, note: Noted) -> Iterator[Change]:
         case noted.VersionPromoted() | noted.PromotionSpent():
             yield from _carried_out(event)
         case noted.VersionEvent(model_id=model_id, number=number):
-            withdrawn = {noted.VERSION_RECALLED: "recalled", noted.VERSION_RETIRED: "retired"}.get(type_)
+            withdrawn = {noted.VERSION_RECALLED: "withdrawn", noted.VERSION_RETIRED: "retired"}.get(type_)
             change = {withdrawn: True} if withdrawn else {"stage": noted.STAGE_AFTER[type_]}
             yield Patch(t.VERSIONS, {"model_id": model_id, "number": number}, change)
         case noted.VersionReinstated(model_id=model_id, number=number, stage=stage):
             yield Patch(
-                t.VERSIONS, {"model_id": model_id, "number": number}, {"stage": stage, "recalled": False}
+                t.VERSIONS, {"model_id": model_id, "number": number}, {"stage": stage, "withdrawn": False}
             )
         case noted.ArtifactEvent(digest=digest, model_id=model_id, number=number):
             state = noted.ARTIFACT_STATE_AFTER[type_]
+            state = {"released": "available", "recalled": "withdrawn"}.get(state, state)
             yield Put(t.ARTIFACTS, {"model_id": model_id, "number": number, "digest": digest, "state": state})
         case noted.PromotionRequested():
             yield _requested(r, event)
@@ -129,7 +130,7 @@ def _registered(note: Noted, event: noted.VersionRegistered) -> Change:
         "training": _shown_training(note.data),
         "signature": note.data.get("signature"),
         "stage": "Staging",
-        "recalled": False,
+        "withdrawn": False,
         "retired": False,
     }
     return Put(t.VERSIONS, {**row, "artifact_digest": event.artifact.digest if event.artifact else ""})

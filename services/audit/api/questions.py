@@ -9,10 +9,10 @@ from typing import Any
 from services.audit import queries, shapes
 from services.audit.domain import as_of, reading
 from services.audit.domain.causal_tree import cause_in_log, forest
+from services.audit.log_verification import runs
+from services.audit.log_verification.pages import SEALED
 from services.audit.moments import beginning, end
 from services.audit.queries import Event
-from services.audit.verification import runs
-from services.audit.verification.pages import SEALED
 from shared.deciding.access import namespace_of, permits
 from shared.deciding.decider import NotFound, Unprocessable
 from shared.http.problems import Problem

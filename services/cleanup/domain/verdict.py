@@ -114,14 +114,15 @@ class Judge:
 
 
 def still_marked(mark: Mark) -> Reason:
-    """Return why a later sweep neither marks a marked version again nor ends its mark."""
+    """Return why a later run neither marks a marked version again nor ends its mark."""
     if mark.proposed:
         return Reason(
             "already_proposed",
-            f"sweep {mark.sweep_id} proposed its retirement, and the registry has not answered",
+            f"cleanup run {mark.sweep_id} proposed its retirement, and the registry has not answered",
         )
     return Reason(
-        "already_marked", f"sweep {mark.sweep_id} marked it; it stays until {_moment(mark.delete_after)}"
+        "already_marked",
+        f"cleanup run {mark.sweep_id} marked it; it stays until {_moment(mark.delete_after)}",
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from services.registry import queries
+from services.registry import queries, schema_words
 from services.registry.api.calls import check_parents, look_ups, model_of, number_of, parts, readable, submit
 from services.registry.api.refusals import raise_refusal
 from services.registry.domain.model.events import Evaluation, PromotionRequested
@@ -127,7 +127,8 @@ async def diff_versions(call: Call[None, DiffQuery]) -> dict[str, Any]:
         await _document(call, model, reference) for reference in (call.query.from_, call.query.to)
     ]
     changes = differences(before, after, parts(call).bump_policy.noise)
-    return {"model_id": model.model_id, "old": old, "new": new, "changes": changes}
+    shown = [schema_words.change(one) for one in changes]
+    return {"model_id": model.model_id, "old": old, "new": new, "changes": shown}
 
 
 async def _document(call: Call, model: ModelRef, reference: str) -> tuple[dict[str, Any], Metadata]:
@@ -219,10 +220,10 @@ def _shown(row: Mapping[str, Any], event: queries.DocumentEvent) -> dict[str, An
         **{name: value for name, value in row.items() if name not in queries.NOT_SHOWN},
         "semver": row["semver"] or "",
         "notes": row["notes"] or [],
-        "bump": event.bump if row["semver"] else None,
+        "bump": schema_words.bump(event.bump) if row["semver"] and event.bump else None,
         "artifact": document.artifact,
         "training": document.training,
-        "signature": document.signature,
+        "schema": document.signature,
         "parents": document.parents,
     }
 

@@ -34,7 +34,7 @@ class NewRollout(OptionalReason):
 class Rollback(RequiredReason):
     """Without `to_number` a rollback ends a split, or goes to what served before.
 
-    `even_if_incompatible` accepts a target whose signature breaks today's callers. `from_number`: the
+    `even_if_incompatible` accepts a target whose schema breaks today's callers. `from_number`: the
     champion that you saw. `dry_run`: return the rollout as it would be, and change nothing.
     """
 
@@ -72,13 +72,13 @@ class PreviousEntry(Body):
 class EntryAnswer(PreviousEntry):
     """A version that serves, with its `percent` of the requests.
 
-    `recalled`: why it must not be loaded. `conditions`: those of its approvals. `withdrawn`: the override
-    that let it serve was not justified.
+    `withdrawn`: why it must not be loaded. `conditions`: those of its approvals. `grant_withdrawn`: the
+    override that let it serve was not justified.
     """
 
-    recalled: str | None
+    withdrawn: str | None
     conditions: list[str]
-    withdrawn: bool
+    grant_withdrawn: bool
 
 
 class RolloutAnswer(Body):

@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints
 from services.registry.domain.model.events import Role
 from services.registry.domain.model.metadata import Kind, Relation
 from services.registry.domain.model.state import Stage
-from services.registry.domain.versioning.change import Level, Part
+from services.registry.domain.versioning.change import Level
 from services.registry.inbound import Artifact, Label, ModelTrained, Name, Shape, Signature, Text, Training
 from services.registry.shapes.common import OptionalReason
 from shared.http.routes import Body, PageQuery
@@ -85,6 +85,22 @@ class ParentAnswer(Shape):
     digest: str
 
 
+Part = Literal[
+    "schema",
+    "code",
+    "config",
+    "features",
+    "framework",
+    "parents",
+    "metrics",
+    "data",
+    "seed",
+    "environment",
+    "artifact",
+]
+"""As in events, which call the schema `signature`."""
+
+
 class ChangeAnswer(Shape):
     """One difference. `level`: the bump it proves; `breaking`: callers notice."""
 
@@ -99,16 +115,17 @@ class ChangeAnswer(Shape):
 
 
 class BumpAnswer(Shape):
-    """Why the version has its number: `rule` applies to the differences from `base`; `note` explains a claim.
+    """Why the version has its number.
 
+    `rule` applies to the differences from the version `compared_with` (0: none). `note` explains a claim.
     `changes` are the most important differences; `ignored` are the paths of configuration values that changed
     and are noise; `omitted` counts the others. The diff of both versions shows all.
     """
 
     level: Level | None
     rule: str
-    base: int
-    base_semver: str
+    compared_with: int
+    compared_with_semver: str
     claimed: str
     note: str
     proven: Level | None
@@ -156,14 +173,6 @@ class PromotedAnswer(Shape):
     conditions: list[str]
 
 
-class Tombstone(Shape):
-    """Why and when a version was retired: the rule of retention, and the cleanup run that proposed it."""
-
-    rule: str
-    sweep_id: str
-    at: str
-
-
 class VersionPromotionAnswer(Shape):
     """`withdrawn`: the override that granted it was not justified. `conditions`: those of all approvals."""
 
@@ -181,8 +190,8 @@ class VersionPromotionAnswer(Shape):
     closed_at: str | None
 
 
-class RecallProposal(Shape):
-    """A recall that waits for a second person."""
+class ProposedWithdrawal(Shape):
+    """A withdrawal that waits for a second person."""
 
     by: str
     reason: str
@@ -193,8 +202,8 @@ class VersionAnswer(Shape):
     """One version.
 
     `semver` is empty for a draft, which lacks `missing`; `reasons`: why it was rejected. `notes`: what its
-    sender should know, such as a part of the model's description that was not taken. `recalled_ancestors`:
-    the recalled versions that it was made from, at any distance, in words. `revision` is its ETag.
+    sender should know, such as a part of the model's description that was not taken. `withdrawn_ancestors`:
+    the withdrawn versions that it was made from, at any distance, in words. `revision` is its ETag.
     """
 
     model_id: str
@@ -205,7 +214,7 @@ class VersionAnswer(Shape):
     stage: Stage
     artifact: Artifact | None
     training: Training
-    signature: Signature | None
+    schema_: Signature | None = Field(alias="schema")
     parents: list[ParentAnswer]
     bump: BumpAnswer | None
     missing: list[str] | None
@@ -221,12 +230,12 @@ class VersionAnswer(Shape):
     gates: GatesAnswer | None
     reasons: list[str] | None
     promoted: PromotedAnswer | None
-    held: str | None
-    recalled: str | None
-    recalled_ancestors: list[str]
-    recall_proposed: RecallProposal | None
+    legal_hold: str | None
+    withdrawn: str | None
+    withdrawn_ancestors: list[str]
+    withdrawal_proposed: ProposedWithdrawal | None
     withdrawal_id: str | None
-    retired: Tombstone | None
+    retired: dict[str, Any] | None
     evaluations: list[EvaluationAnswer]
     aliases: list[str]
     rollouts: list[VersionRolloutAnswer]
@@ -253,10 +262,10 @@ class VersionLine(Shape):
     reasons: list[str] | None
     bump_level: Level | None
     bump_rule: str | None
-    held: str | None
-    recalled: str | None
-    recall_proposed: RecallProposal | None
-    retired: Tombstone | None
+    legal_hold: str | None
+    withdrawn: str | None
+    withdrawal_proposed: ProposedWithdrawal | None
+    retired: dict[str, Any] | None
     revision: int
 
 

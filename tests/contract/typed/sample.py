@@ -9,7 +9,7 @@ from regista.client.async_publication import AsyncPublication
 from regista.publishing.publication import Registered
 from regista.shapes.approval import GatesAnswer, ReviewAnswer, ReviewListed
 from regista.shapes.audit import Decision, InService
-from regista.shapes.cleanup import Simulation, SweepAccepted
+from regista.shapes.cleanup import CleanupRunAccepted, Simulation
 from regista.shapes.registry import DiffAnswer, ModelAnswer, RolloutAnswer, VersionAnswer, VersionLine
 
 Stage = Literal["Draft", "Staging", "Validated", "Production", "Archived", "Rejected"]
@@ -31,7 +31,7 @@ def answers(client: regista.Client) -> None:
     version = client.version("churn@3")
     assert_type(version, VersionAnswer)
     assert_type(version["semver"], str)
-    assert_type(version["recalled"], str | None)
+    assert_type(version["withdrawn"], str | None)
     assert_type(version["stage"], Stage)
     assert_type(version["evaluations"][0]["value"], float)
     assert_type(client.versions("churn", stage="Validated"), list[VersionLine])
@@ -45,8 +45,8 @@ def answers(client: regista.Client) -> None:
     assert_type(client.review("r"), ReviewAnswer)
     assert_type(client.promotions("2026-11-01"), list[Decision])
     assert_type(client.serving_at(), list[InService])
-    assert_type(client.sweep(dry_run=True), Simulation)
-    assert_type(client.sweep(dry_run=False), SweepAccepted)
+    assert_type(client.clean_up(dry_run=True), Simulation)
+    assert_type(client.clean_up(dry_run=False), CleanupRunAccepted)
     version["version"]  # type: ignore[typeddict-item]
     client.vesrion("churn@3")  # type: ignore[attr-defined]
 
@@ -54,8 +54,8 @@ def answers(client: regista.Client) -> None:
 def requests(client: regista.Client, run: regista.Run, own: dict[str, Any]) -> None:
     client.evaluate("churn@3", name="auc", value=0.94, dataset_digest="sha256:ab", independent=True)
     client.evaluate("churn@3", own)
-    client.complete("churn@3", training=run.training(), signature=run.signature, expected=7)
-    client.complete("churn@3", own, base=2)
+    client.complete("churn@3", training=run.training(), schema=run.model_schema, expected=7)
+    client.complete("churn@3", own, compare_with=2)
     client.change_rollout("churn", [{"number": 3, "percent": 100, "role": "champion"}])
     client.edit_model("churn", tier="high", expected=7)
     client.evaluate("churn@3", nmae="auc")  # type: ignore[call-arg]

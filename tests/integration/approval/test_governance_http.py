@@ -181,7 +181,7 @@ async def test_a_review_shows_who_requires_why_what_changed_and_who_may_decide(
     assert {"name": "depth", "champion": 2, "candidate": 3, "note": ""} in shown["changes"]["config"]
     assert [line["name"] for line in shown["changes"]["data"]] == ["name", "digest"]
     assert "not comparable" in shown["changes"]["metrics"][0]["note"]
-    assert {line["name"] for line in shown["changes"]["signature"]} == {"input z", "input x", "output y"}
+    assert {line["name"] for line in shown["changes"]["schema"]} == {"input z", "input x", "output y"}
     assert shown["callers"]["bump"] == "major"
     assert shown["callers"]["breaks"]
     assert (shown["policy"]["name"], shown["policy"]["approvers"]) == ("default", 2)

@@ -15,10 +15,10 @@ import pytest
 
 from regista.wire.digests import FileEntry, manifest_digest
 from services.artifact.projections import DELETE, VERIFY
+from services.artifact.stored_bytes import verify
 from services.artifact.stores import ObjectChanged, StoreUnavailable
 from services.artifact.stores.disk import DiskStore
 from services.artifact.stores.s3 import S3Store
-from services.artifact.verification import verify
 from tests.integration.artifact.conftest import digest_of, manifest, pieces, sum_of, without_etag
 from tests.integration.artifact.copier import Job
 
@@ -137,7 +137,7 @@ async def test_two_processes_share_the_work_and_lose_none(open_replica, store):
 
         async def all_released() -> bool:
             return await replicas[0].app.pool.fetchval(
-                "SELECT count(*) FROM artifact_references WHERE status = 'released'"
+                "SELECT count(*) FROM artifact_references WHERE status = 'available'"
             ) == len(contents)
 
         await until(all_released)
@@ -233,7 +233,7 @@ async def test_while_the_store_is_unreachable_work_waits_and_then_resumes_by_its
         async with forwarder(port, stack.s3.endpoint):
 
             async def released() -> bool:
-                return (await replica.status(digest_of(content)))["m1", 1] == "released"
+                return (await replica.status(digest_of(content)))["m1", 1] == "available"
 
             await until(released, 40)
             for task in tasks:

@@ -10,8 +10,8 @@ import pytest
 from services.artifact import queries
 from services.artifact.projections import CHECK, DELETE, DISCARD, UPLOAD, VERIFY
 from services.artifact.service import SERVICE
+from services.artifact.stored_bytes import verify
 from services.artifact.stores import NoSuchObject
-from services.artifact.verification import verify
 from shared.log import projector
 from tests.integration.artifact.conftest import digest_of, manifest, pieces, sum_of, whole, without_etag
 
@@ -72,14 +72,14 @@ async def test_a_forged_claim_never_poisons_the_digest_for_a_correct_one(replica
     content, digest = await forged_and_correct(replica)
     for row in await replica.due(VERIFY):
         await replica.work(VERIFY, row)
-    assert await replica.status(digest) == {("thief", 1): "mismatched", ("owner", 1): "released"}
+    assert await replica.status(digest) == {("thief", 1): "mismatched", ("owner", 1): "available"}
     assert await whole(replica.store.read(f"verified/{digest[7:]}/g2/model.onnx")) == content["model.onnx"]
 
 
 async def test_a_forged_claim_verified_at_the_same_time_never_changes_the_bytes(replica):
     content, digest = await forged_and_correct(replica)
     await asyncio.gather(*(replica.work(VERIFY, row) for row in await replica.due(VERIFY)))
-    assert (await replica.status(digest))["owner", 1] == "released"
+    assert (await replica.status(digest))["owner", 1] == "available"
     assert await whole(replica.store.read(f"verified/{digest[7:]}/g2/model.onnx")) == content["model.onnx"]
 
 
@@ -138,7 +138,7 @@ async def test_a_rejected_version_keeps_its_verified_bytes_and_is_not_served(rep
         content["model.onnx"]
     )
     (shown,) = await queries.references(replica.app.pool, digest[7:])
-    assert (shown.status, shown.rejected) == ("released", True)
+    assert (shown.status, shown.rejected) == ("available", True)
     assert await retire(replica, digest) == ["Noted", "ArtifactExpired"]
 
 

@@ -130,7 +130,7 @@ async def test_an_export_under_several_checkpoints_is_proven_by_the_first_that_c
     await exported(audit, store)
     found = verify(copied(store, tmp_path / "copy"), [key])
     assert (found.holds, found.faults, found.events) == (True, [], 22)
-    assert found.checkpoint["size"] == 22
+    assert found.log_checkpoint["size"] == 22
 
 
 async def test_the_files_have_the_same_events_as_the_log(

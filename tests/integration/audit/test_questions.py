@@ -309,5 +309,5 @@ async def test_only_auditors_may_ask_and_others_learn_nothing(service, people, a
     assert (await service.call("GET", "/v1/timeline/fraud.churn", of_fraud)).status_code == 200
     assert (await service.call("GET", f"/v1/timeline/{MODEL}", of_other)).status_code == 404
     assert (await service.call("GET", "/v1/timeline/other.unknown", of_other)).status_code == 404
-    assert (await service.call("GET", "/v1/checkpoints", of_fraud)).status_code == 403
+    assert (await service.call("GET", "/v1/log-checkpoints", of_fraud)).status_code == 403
     assert (await service.call("GET", "/v1/timeline/fraud.churn", "rg_no_key")).status_code == 401

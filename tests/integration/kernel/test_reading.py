@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from services.local.topics import SERVICES
+from services.kafka.topics import SERVICES
 from shared.deciding.events import START
 from shared.log import eventlog
 

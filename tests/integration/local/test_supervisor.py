@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from services.kafka.topics import SERVICES
 from services.local import lifecycle
 from services.local.folders import InstanceFolder, LocalError
 from services.local.instance import Instance
@@ -23,7 +24,6 @@ from services.local.processes import ProcessIdentity
 from services.local.status import Status, gather
 from services.local.supervisor import supervise
 from services.local.supervisor_state import SupervisorState, read_state
-from services.local.topics import SERVICES
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 REGISTA = str(Path(sys.executable).with_name("regista"))

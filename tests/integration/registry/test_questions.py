@@ -90,7 +90,7 @@ QUESTIONS: dict[str, tuple[str, tuple[Any, ...], int]] = {
     "evaluated on, by digest": (lineage.TRAINED_ON, ("sha256:holdout", "", 0, None, 50), 20),
     "ancestors": (lineage.ANCESTORS, (["short"], [9], None, 100), 8),
     "descendants": (lineage.DESCENDANTS, (["short"], [12], ["team"], 100), 8),
-    "recalled ancestors": (lineage.RECALLED_ANCESTORS_OF, ("short", 9), 1),
+    "withdrawn ancestors": (lineage.WITHDRAWN_ANCESTORS_OF, ("short", 9), 1),
     "open promotions below": (lineage.OPEN_BELOW, ("short", 12), 0),
     "doubts": (lineage.DOUBTS, ("short",), 0),
     "the number of a semantic version": (

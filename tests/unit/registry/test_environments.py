@@ -262,7 +262,7 @@ def test_a_recalled_champion_of_staging_alone_is_archived_when_it_was_in_product
     in_staging(story, 1)
     story.when(change(champion(2)))
     assert names(story.when(RecallVersion(MODEL_ID, 1, by="eva"))) == ["VersionRecalled"]
-    with pytest.raises(RuleBroken, match="version_recalled"):
+    with pytest.raises(RuleBroken, match="version_withdrawn"):
         story.when(change(champion(1), environment="staging"))
 
 

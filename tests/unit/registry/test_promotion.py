@@ -94,7 +94,7 @@ CHANGED = "metadata, evaluations, artifact, tier or tags have changed"
         (RecordEvaluation(MODEL_ID, 1, EVALUATION), CHANGED),
         (DescribeModel(MODEL_ID, tags={"pii": "yes"}), CHANGED),
         (DescribeModel(MODEL_ID, tier="high"), CHANGED),
-        (RecallVersion(MODEL_ID, 1), "the version is recalled"),
+        (RecallVersion(MODEL_ID, 1), "the version is withdrawn"),
         (RejectVersion(MODEL_ID, 1, "no"), "no such promotion is open"),
     ],
 )
@@ -194,7 +194,7 @@ def test_a_request_about_a_version_that_changed_is_stale():
         story.when(RequestPromotion(MODEL_ID, 1, "production", "p1", "eva", story.version(1).revision - 1))
 
 
-RECALLED = ("was made from team.base 1, which is recalled",)
+RECALLED = ("was made from team.base 1, which is withdrawn",)
 
 
 def test_recalled_ancestors_are_part_of_the_evidence():

@@ -196,10 +196,10 @@ def test_rows_have_the_same_facts_as_the_state():
     assert {n: (r["semver"] or "", r["stage"], r["revision"]) for n, r in versions.items()} == {
         n: (v.semver, v.stage, v.revision) for n, v in model.versions.items()
     }
-    assert {n for n, r in versions.items() if r.get("held")} == {
+    assert {n for n, r in versions.items() if r.get("legal_hold")} == {
         n for n, v in model.versions.items() if v.held
     }
-    assert {n for n, r in versions.items() if r.get("recalled")} == {
+    assert {n for n, r in versions.items() if r.get("withdrawn")} == {
         n for n, v in model.versions.items() if v.recalled
     }
     assert {n for n, r in versions.items() if r.get("retired")} == {

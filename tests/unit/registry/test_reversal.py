@@ -14,7 +14,7 @@ from tests.unit.registry.serving import champion, change, retire, roll_back, ser
 def test_a_second_person_reinstates_what_was_recalled_and_it_may_serve_again():
     story = served_in_turn()
     story.when(RecallVersion(MODEL_ID, 1, by="eva"))
-    with pytest.raises(Forbidden, match=r"own_recall.*second person"):
+    with pytest.raises(Forbidden, match=r"own_withdrawal.*second person"):
         story.when(ReinstateVersion(MODEL_ID, 1, "eva"))
     (reinstated,) = story.when(ReinstateVersion(MODEL_ID, 1, "ann"))
     assert (reinstated.stage, reinstated.recalled_by) == ("Archived", "eva")
@@ -107,7 +107,7 @@ def test_neither_who_proposed_nor_who_confirmed_undoes_a_recall(party):
     story = of_a_strict_policy()
     story.when(RecallVersion(MODEL_ID, 1, by="eva"))
     story.when(RecallVersion(MODEL_ID, 1, by="ann"))
-    with pytest.raises(Forbidden, match="own_recall"):
+    with pytest.raises(Forbidden, match="own_withdrawal"):
         story.when(ReinstateVersion(MODEL_ID, 1, party))
     story.when(ReinstateVersion(MODEL_ID, 1, "bob"))
     assert names(story.when(RecallVersion(MODEL_ID, 1, by="ann"))) == ["RecallProposed"]
@@ -125,7 +125,7 @@ def test_a_second_identity_of_who_proposed_or_confirmed_undoes_no_recall(party):
     story = of_a_strict_policy()
     story.when(RecallVersion(MODEL_ID, 1, by="eva"))
     story.when(RecallVersion(MODEL_ID, 1, by="ann"))
-    with pytest.raises(Forbidden, match="own_recall"):
+    with pytest.raises(Forbidden, match="own_withdrawal"):
         story.when(ReinstateVersion(MODEL_ID, 1, "u-2", others=frozenset({party})))
     assert names(story.when(ReinstateVersion(MODEL_ID, 1, "u-2", others=frozenset({"bob"})))) == [
         "VersionReinstated"

@@ -39,7 +39,7 @@ COMPLETE: dict[str, Any] = {
         "trained_at": "2026-01-31T12:00:00Z",
         "code": {"revision": "abc"},
     },
-    "signature": {"inputs": [], "outputs": [{"name": "y", "type": "double"}]},
+    "schema": {"inputs": [], "outputs": [{"name": "y", "type": "double"}]},
 }
 """What is mandatory for a model, but its artifact and its creator."""
 
@@ -92,7 +92,7 @@ class Answers:
             "number": number,
             "semver": "1.2.0",
             "stage": "Production",
-            "artifact_state": "released",
+            "artifact_state": "available",
             "artifact": {"digest": digest, "files": entries, "location": "u"},
         }
         self.versions[(model, version)] = self.versions[(model, str(number))] = found
@@ -152,8 +152,8 @@ def _contract(answers: Answers, method: str, path: str, request: Request, body: 
             found = answers.versions[key]
             shown = {name: found[name] for name in ("model", "model_id", "number", "semver", "stage")}
             state = {
-                "artifact_state": found.get("artifact_state", "released"),
-                "recalled": found.get("recalled"),
+                "artifact_state": found.get("artifact_state", "available"),
+                "withdrawn": found.get("withdrawn"),
                 "retired": bool(found.get("retired")),
             }
             return JSONResponse(shown | state | {"artifact_digest": found["artifact"]["digest"]})

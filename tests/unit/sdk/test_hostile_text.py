@@ -199,7 +199,7 @@ LISTED = [
     ["promote", "churn@3", "--reason", "r"],
     ["rollback", "churn", "--reason", "r"],
     ["cleanup", "usage", "churn"],
-    ["audit", "checkpoints"],
+    ["audit", "log-checkpoints"],
     ["access", "identity", "list"],
     ["dlq", "show", "regista.training.v1.dlq~0~17"],
 ]

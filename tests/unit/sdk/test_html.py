@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.responses import JSONResponse
 
@@ -21,7 +21,7 @@ from regista.client.sync_client import Client
 from regista.html import DiffShown, VersionShown
 from regista.loading.loaded import Loaded
 from regista.publishing.publication import Registered
-from regista.publishing.tracking import Run, track
+from regista.publishing.tracking import Run, capture
 from tests.unit.sdk.conftest import QUICK, Answers
 
 ALLOWED = {"table", "caption", "tr", "th", "td"}
@@ -73,7 +73,7 @@ def _version(text: Any) -> dict[str, Any]:
         "semver": text,
         "stage": text,
         "reasons": [text],
-        "recalled": text,
+        "withdrawn": text,
         "creator": text,
         "registered_at": text,
         "registered_by": text,
@@ -94,11 +94,11 @@ def _diff(text: Any) -> dict[str, Any]:
 
 
 def _run(text: str) -> Run:
-    run = track({"key": text}, code=[])
+    run = capture({"key": text}, code=[])
     run.dataset = {"name": text, "digest": text}
     run.features = [text]
     run.metrics = [{"name": text, "value": text, "dataset_name": text}]
-    run.signature = {"inputs": [{"name": text}]}
+    run.model_schema = {"inputs": [{"name": text}]}
     return run
 
 
@@ -133,6 +133,7 @@ def test_hostile_text_stays_text(text: str) -> None:
         _is_safe(shown, text)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40))
 def test_nothing_foreign_becomes_markup(text: str) -> None:
     for shown in _everything(text).values():

@@ -13,14 +13,14 @@ from starlette.responses import JSONResponse
 from regista.client.profile import Profile
 from regista.client.sync_client import Client
 from regista.errors import Invalid, RegistaError
-from regista.publishing.tracking import track
+from regista.publishing.tracking import capture
 from tests.unit.sdk.conftest import QUICK, Answers
 
 
 def test_a_saved_run_publishes_the_same_as_the_run_itself(
     run: Any, answers: Answers, profile: Profile, tmp_path: Path
 ) -> None:
-    tracked = track({"C": float("nan"), "path": Path("a/b")}, code=[], seed=7)
+    tracked = capture({"C": float("nan"), "path": Path("a/b")}, code=[], seed=7)
     tracked.train_data("bank", b"rows", features=["age"]).test_data("holdout", b"rest")
     tracked.metric("auc", 0.9, primary=True).schema(np.array([[1.0]]), np.array([0]), labels=[0, 1])
     answers.fixed["POST", "/v1/models/churn/versions"] = JSONResponse(
@@ -40,11 +40,11 @@ def test_a_saved_run_publishes_the_same_as_the_run_itself(
 
 def test_a_run_is_saved_completely_or_not_at_all(tmp_path: Path) -> None:
     file = tmp_path / "run.json"
-    assert track({"C": 1.0}, code=[]).save(str(file)) == file
+    assert capture({"C": 1.0}, code=[]).save(str(file)) == file
     before = file.read_text("utf-8")
     with pytest.raises(Invalid):
-        track({"n": 2**60}, code=[]).save(file)
+        capture({"n": 2**60}, code=[]).save(file)
     assert file.read_text("utf-8") == before
     with pytest.raises(RegistaError, match="cannot be written"):
-        track({"C": 1.0}, code=[]).save(tmp_path / "nowhere" / "run.json")
+        capture({"C": 1.0}, code=[]).save(tmp_path / "nowhere" / "run.json")
     assert [one.name for one in tmp_path.iterdir()] == ["run.json"]

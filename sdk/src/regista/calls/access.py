@@ -203,7 +203,7 @@ def _with_its_key(issued: KeyAnswer) -> KeyAnswer:
             "key_not_shown",
             f"the key {issued['key_id']} was issued, but the answer that showed it was lost",
             advice="Revoke that key and issue another: "
-            f"`regista access key rotate {issued['subject']} {issued['key_id']}`.",
+            f"`regista access key rotate {issued.get('subject', '')} {issued['key_id']}`.",
             facts=dict(issued),
         )
     return issued

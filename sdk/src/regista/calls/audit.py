@@ -13,20 +13,21 @@ import httpx
 from regista.calls.requests import Json, Requests, given, shaped
 from regista.errors import Unavailable
 from regista.files import FileWriter
+from regista.former_names import former
 from regista.local_errors import writing
 from regista.progress import Progress, Report, begin, reporting
 from regista.shapes.audit import (
     AsOf,
-    Checkpoints,
     Consistency,
-    Event,
     FullRun,
     HistoryFile,
     HistoryPlanned,
     Inclusion,
     Invariants,
+    LogCheckpoints,
     TimelineEvent,
 )
+from regista.shapes.audit import Event as StoredEvent
 from regista.wire.history import file_name, manifest_name
 
 
@@ -70,11 +71,13 @@ class AuditCalls(Requests):
         """Return what was in production at a time (RFC 3339, or the end of a day in UTC), or is now."""
         return await self._get(AsOf, "audit", "/as-of", model=model, environment=environment, at=at_time)
 
-    async def events(
+    async def stored_events(
         self, stream: str | None = None, limit: int | None = None, *, correlation_id: str | None = None
-    ) -> list[Event]:
+    ) -> list[StoredEvent]:
         """Return the stored events of a stream, or of one correlation id."""
-        return await self._all(Event, "audit", "/events", limit, stream=stream, correlation_id=correlation_id)
+        return await self._all(
+            StoredEvent, "audit", "/events", limit, stream=stream, correlation_id=correlation_id
+        )
 
     async def attempts(
         self,
@@ -84,18 +87,27 @@ class AuditCalls(Requests):
         model: str | None = None,
         since: str | None = None,
         until: str | None = None,
-    ) -> list[Event]:
+    ) -> list[StoredEvent]:
         """Return who tried what a rule denied, the newest first. `since`, `until`: RFC 3339, or a day (UTC).
 
         Each event counts the attempts of one subject against one rule in an hour.
         """
         return await self._all(
-            Event, "audit", "/reports/attempts", limit, subject=subject, model=model, since=since, until=until
+            StoredEvent,
+            "audit",
+            "/reports/attempts",
+            limit,
+            subject=subject,
+            model=model,
+            since=since,
+            until=until,
         )
 
-    async def checkpoints(self, limit: int = 20) -> Checkpoints:
+    async def log_checkpoints(self, limit: int = 20) -> LogCheckpoints:
         """Return the newest log checkpoints (signed tree heads), and the key that verifies them."""
-        return await self._get(Checkpoints, "audit", "/checkpoints", page_size=limit)
+        return await self._get(LogCheckpoints, "audit", "/log-checkpoints", page_size=limit)
+
+    checkpoints = former("checkpoints", log_checkpoints)
 
     async def consistency(self, first: int, size: int) -> Consistency:
         """Return the proof that the tree of `first` leaves is a prefix of that of `size` leaves."""

@@ -1,4 +1,4 @@
-"""Cleanup: sweeps, retention policies and usage. Answers are the service's JSON."""
+"""Cleanup: runs, retention policies and usage. Answers are the service's JSON."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from typing import Any, Literal, overload
 from urllib.parse import quote
 
 from regista.calls.requests import Requests
+from regista.former_names import former
 from regista.shapes.cleanup import (
+    CleanupRun,
+    CleanupRunAccepted,
+    CleanupRunShown,
     Default,
     DefaultChanged,
     PolicyInput,
     Retention,
     RetentionChanged,
     Simulation,
-    Sweep,
-    SweepAccepted,
-    SweepShown,
     Usage,
 )
 
@@ -25,7 +26,7 @@ class CleanupCalls(Requests):
     """Plan and read cleanups, set how long versions are kept."""
 
     @overload
-    async def sweep(
+    async def clean_up(
         self,
         model: str = "",
         *,
@@ -35,16 +36,16 @@ class CleanupCalls(Requests):
     ) -> Simulation: ...
 
     @overload
-    async def sweep(self, model: str = "", *, dry_run: Literal[False]) -> SweepAccepted: ...
+    async def clean_up(self, model: str = "", *, dry_run: Literal[False]) -> CleanupRunAccepted: ...
 
-    async def sweep(
+    async def clean_up(
         self,
         model: str = "",
         *,
         dry_run: bool,
         policy: PolicyInput | Mapping[str, Any] | None = None,
         namespace: str = "",
-    ) -> SweepAccepted | Simulation:
+    ) -> CleanupRunAccepted | Simulation:
         """Plan a cleanup of all models or of one.
 
         With `dry_run` the call returns the plan (under `policy`, if given) and marks no version; `namespace`
@@ -52,20 +53,26 @@ class CleanupCalls(Requests):
         """
         body = {"dry_run": dry_run, "model": model, "namespace": namespace}
         body |= {} if policy is None else {"policy": dict(policy)}
-        shape: type[SweepAccepted | Simulation] = Simulation if dry_run else SweepAccepted
-        return await self._send(shape, "POST", "cleanup", "/sweeps", body, long=True)
+        shape: type[CleanupRunAccepted | Simulation] = Simulation if dry_run else CleanupRunAccepted
+        return await self._send(shape, "POST", "cleanup", "/cleanup-runs", body, long=True)
 
-    async def sweeps(self, limit: int | None = None) -> list[Sweep]:
+    async def cleanup_runs(self, limit: int | None = None) -> list[CleanupRun]:
         """Return past cleanups, newest first, at most `limit`."""
-        return await self._all(Sweep, "cleanup", "/sweeps", limit)
+        return await self._all(CleanupRun, "cleanup", "/cleanup-runs", limit)
 
-    async def sweep_plan(self, sweep_id: str, verdict: str = "", page_token: str = "") -> SweepShown:
+    async def cleanup_run(
+        self, cleanup_run_id: str, verdict: str = "", page_token: str = ""
+    ) -> CleanupRunShown:
         """Return one page of a cleanup: each version kept or marked, and why.
 
         `verdict`: marked, spared, proposed, retired or refused.
         """
         query = {"verdict": verdict or None, "page_token": page_token or None}
-        return await self._get(SweepShown, "cleanup", f"/sweeps/{quote(sweep_id)}", **query)
+        return await self._get(CleanupRunShown, "cleanup", f"/cleanup-runs/{quote(cleanup_run_id)}", **query)
+
+    sweep = former("sweep", clean_up)
+    sweeps = former("sweeps", cleanup_runs)
+    sweep_plan = former("sweep_plan", cleanup_run)
 
     async def retention(self, model: str) -> Retention:
         """Return the retention policy of a model with its `revision`, and the standing of each version."""

@@ -1,4 +1,4 @@
-"""Versions: read, compare, complete, evaluate, recall and hold them. Answers are the service's JSON."""
+"""Versions: read, compare, evaluate and withdraw them; legal holds. Answers are the service's JSON."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from regista.calls.requests import Json, Requests, at, given, model_and_version, shaped, summary
 from regista.choices import Stage
+from regista.former_names import former
 from regista.publishing.json_values import metric_value
 from regista.shapes.registry import (
     Artifact,
@@ -24,7 +25,8 @@ from regista.shapes.registry import (
     WithdrawalAnswer,
 )
 
-_VERSION = summary("stage", "semver", "missing", "recalled", "held", "retired")
+_OF_MODEL_TRAINED = {"schema": "signature", "compare_with": "base"}
+_VERSION = summary("stage", "semver", "missing", "withdrawn", "legal_hold", "retired")
 
 
 class VersionCalls(Requests):
@@ -81,27 +83,30 @@ class VersionCalls(Requests):
         metadata: VersionFacts | Mapping[str, Any] | None = None,
         *,
         training: Training | Mapping[str, Any] | None = None,
-        signature: Signature | Mapping[str, Any] | None = None,
+        schema: Signature | Mapping[str, Any] | None = None,
         artifact: Artifact | Mapping[str, Any] | None = None,
         parents: Sequence[Parent | Mapping[str, Any]] | None = None,
-        base: int | str | None = None,
+        compare_with: int | str | None = None,
         expected: int | None = None,
     ) -> VersionAnswer:
         """Add to a draft what it lacks, and return the version.
 
         `metadata` has the other arguments in one object, as in ModelTrained; an argument counts more.
+        `metadata` may call `schema` and `compare_with` as ModelTrained does: `signature` and `base`.
         `training` is what `run.training()` returns, `artifact` what `upload` returns.
 
         `expected` is the `revision` of the version that you read: the call raises Stale if the version
         changed since. Without it the last writer wins.
         """
-        added = given(training=training, signature=signature, artifact=artifact, parents=parents, base=base)
+        added = {**(metadata or {})} | given(
+            training=training, schema=schema, artifact=artifact, parents=parents, compare_with=compare_with
+        )
         return await self._change(
             VersionAnswer,
             "PATCH",
             "registry",
             _path(reference),
-            {**(metadata or {}), **added},
+            {_OF_MODEL_TRAINED.get(name, name): value for name, value in added.items()},
             expected,
             what=f"the version {reference}",
             shown=_VERSION,
@@ -159,48 +164,54 @@ class VersionCalls(Requests):
         """Reject a version permanently: it never reaches Production."""
         return await self._act(reference, "reject", reason)
 
-    async def recall(self, reference: str, reason: str) -> VersionAnswer:
-        """Recall a version: from now on no client loads it. Its traffic stays as it is."""
-        return await self._act(reference, "recall", reason)
+    async def withdraw(self, reference: str, reason: str) -> VersionAnswer:
+        """Withdraw a version: from now on no client loads it. Its traffic stays as it is."""
+        return await self._act(reference, "withdraw", reason)
 
-    async def recall_trained(
+    async def withdraw_trained(
         self, dataset: str, reason: str, *, plan: str | None = None, dry_run: bool = False
     ) -> WithdrawalAnswer:
-        """Recall every version that was trained on a data set (name or digest), of all models, in one step.
+        """Withdraw every version that was trained on a data set (name or digest), of all models, in one step.
 
-        With `dry_run` nothing changes: the answer has what would be recalled, where it serves, and the
-        `plan`. The step needs that plan; it raises Stale when other versions would be recalled by now. Where
+        With `dry_run` nothing changes: the answer has what would be withdrawn, where it serves, and the
+        `plan`. The step needs that plan; it raises Stale when other versions would be withdrawn by now. Where
         a policy wants a second person, the first one only proposes; the second one repeats the step. The
         answer's `withdrawal_id` names the step for `reinstate_withdrawal`.
         """
         body = {"trained_on": dataset, "reason": reason, "dry_run": dry_run, **given(plan=plan)}
-        return await self._send(WithdrawalAnswer, "POST", "registry", "/versions:recall", body)
+        return await self._send(WithdrawalAnswer, "POST", "registry", "/versions:withdraw", body)
+
+    recall = former("recall", withdraw)
+    recall_trained = former("recall_trained", withdraw_trained)
 
     async def reinstate_withdrawal(
         self, withdrawal_id: str, reason: str, *, plan: str | None = None, dry_run: bool = False
     ) -> WithdrawalAnswer:
-        """Undo a step of `recall_trained` that was a mistake. Only a second person may.
+        """Undo a step of `withdraw_trained` that was a mistake. Only a second person may.
 
-        `plan` and `dry_run` are as in `recall_trained`.
+        `plan` and `dry_run` are as in `withdraw_trained`.
         """
         body = {"withdrawal_id": withdrawal_id, "reason": reason, "dry_run": dry_run, **given(plan=plan)}
         return await self._send(WithdrawalAnswer, "POST", "registry", "/versions:reinstate", body)
 
     async def reinstate(self, reference: str, reason: str) -> VersionAnswer:
-        """Undo a recall that was a mistake. Only a person who did not recall the version may."""
+        """Undo a withdrawal that was a mistake. Only a person who did not withdraw the version may."""
         return await self._act(reference, "reinstate", reason)
 
     async def reopen(self, reference: str, reason: str) -> VersionAnswer:
         """Move an archived version back to Staging: when its gates pass again, it may be used again."""
         return await self._act(reference, "reopen", reason)
 
-    async def hold(self, reference: str, reason: str) -> VersionAnswer:
+    async def place_legal_hold(self, reference: str, reason: str) -> VersionAnswer:
         """Place a legal hold: cleanup does not retire the version."""
-        return await self._act(reference, "hold", reason)
+        return await self._act(reference, "place-legal-hold", reason)
 
-    async def release_hold(self, reference: str, reason: str) -> VersionAnswer:
+    async def release_legal_hold(self, reference: str, reason: str) -> VersionAnswer:
         """Release the legal hold."""
-        return await self._act(reference, "release-hold", reason)
+        return await self._act(reference, "release-legal-hold", reason)
+
+    hold = former("hold", place_legal_hold)
+    release_hold = former("release_hold", release_legal_hold)
 
     async def _act(self, reference: str, action: str, reason: str) -> VersionAnswer:
         return await self._send(

@@ -32,7 +32,7 @@ class WaitingCalls(VersionCalls, PromotionCalls):
         """Return the version once it is Validated (or in Production), or in Production.
 
         Raises RuleBroken when it cannot get there: `gates_failed` with every gate that failed, a version that
-        is rejected, recalled, retired, archived or a draft, a promotion that was refused. Raises TimedOut
+        is rejected, withdrawn, retired, archived or a draft, a promotion that was refused. Raises TimedOut
         with what it waits for.
         """
         version = await self.version(reference)
@@ -41,7 +41,7 @@ class WaitingCalls(VersionCalls, PromotionCalls):
 
         async def look() -> VersionAnswer | None:
             found = await self.version(reference)
-            if found["stage"] in _REACHED[until] and not found.get("recalled"):
+            if found["stage"] in _REACHED[until] and not found.get("withdrawn"):
                 return found
             if ended := _ended(found, until):
                 raise ended
@@ -113,8 +113,8 @@ async def _until(look: Callable[[], Awaitable[T | None]], seconds: float) -> T |
 def _ended(version: Mapping[str, Any], until: str) -> RegistaError | None:
     """Return why the version does not get there without another command, if so."""
     name, stage = f"{version['model']}@{version['number']}", version["stage"]
-    if version.get("recalled"):
-        return RuleBroken("version_recalled", f"{name} was recalled: {version['recalled']}")
+    if version.get("withdrawn"):
+        return RuleBroken("version_withdrawn", f"{name} was withdrawn: {version['withdrawn']}")
     if version.get("retired"):
         return RuleBroken("version_retired", f"{name} was retired")
     if stage == "Rejected":
@@ -165,6 +165,6 @@ def _waits_for(version: Mapping[str, Any], until: str) -> str:
         name = f"{version['model']}@{version['number']}"
         wanted = f"no promotion to production is requested (`regista promote {name}`)"
         return wanted if until == "production" else ""
-    if (state := version.get("artifact_state")) != "released":
+    if (state := version.get("artifact_state")) != "available":
         return f"its artifact is {state or 'not verified yet'}"
     return "its gates are not assessed yet"

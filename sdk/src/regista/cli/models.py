@@ -64,7 +64,7 @@ def show(session: Session, model: str) -> None:
 @click.argument("name")
 @click.option("--kind", type=KINDS, default="model", show_default=True)
 @click.option("--description")
-@click.option("--owner", help="A subject, for example team:risk.")
+@click.option("--owner", help="An identity, for example team:risk.")
 @click.option("--tier", type=TIERS, help="Risk tier: selects the policies that apply.")
 @click.option("--tag", "tags", multiple=True, metavar="NAME=VALUE")
 def create(session: Session, name: str, tags: tuple[str, ...], **described: Any) -> None:

@@ -16,7 +16,7 @@ from regista.cli.terminal.output import say, to_the_second
 from regista.cli.terminal.people import naming
 from regista.cli.terminal.session import Session, command
 from regista.cli.terminal.values import pairs, read_json
-from regista.errors import RecalledAncestor
+from regista.errors import WithdrawnAncestor
 from regista.files import copy_folder
 
 
@@ -172,7 +172,7 @@ def download(session: Session, reference: str, target: Path | None, offline: boo
         session.progress("downloading") as progress,
         warnings.catch_warnings(record=True) as caught,
     ):
-        warnings.simplefilter("always", RecalledAncestor)
+        warnings.simplefilter("always", WithdrawnAncestor)
         loaded = client.load(reference, progress=progress, offline=offline)
     for warning in caught:
         say(f"warning: {warning.message}", err=True)
@@ -259,7 +259,7 @@ def _number(value: str) -> float:
 )
 @click.argument("reference", metavar="MODEL@VERSION")
 @click.option(
-    "--metadata", required=True, type=click.File("rb"), help="JSON: training, signature, artifact, parents."
+    "--metadata", required=True, type=click.File("rb"), help="JSON: training, schema, artifact, parents."
 )
 @IF_REVISION
 def complete(session: Session, reference: str, metadata: BinaryIO, expected: int | None) -> None:

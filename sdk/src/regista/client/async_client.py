@@ -19,6 +19,7 @@ from regista.calls.audit import AuditCalls
 from regista.calls.cleanup import CleanupCalls
 from regista.calls.dead_letters import DeadLetterCalls
 from regista.calls.environments import EnvironmentCalls
+from regista.calls.events import EventCalls
 from regista.calls.models import ModelCalls
 from regista.calls.reports import ReportCalls
 from regista.calls.rollouts import RolloutCalls
@@ -52,6 +53,7 @@ _of_parent: list[object] = []
 
 
 class AsyncClient(
+    EventCalls,
     ModelCalls,
     WaitingCalls,
     RolloutCalls,
@@ -133,6 +135,7 @@ class AsyncClient(
         follow_links: bool = False,
         kind: Kind = "model",
         training: Training | Mapping[str, Any] | None = None,
+        schema: Signature | Mapping[str, Any] | None = None,
         signature: Signature | Mapping[str, Any] | None = None,
         creator: str | None = None,
         on_behalf_of: str = "",
@@ -144,6 +147,7 @@ class AsyncClient(
         draft: bool = False,
         version: str = "",
         exact: bool = False,
+        compare_with: int | str | None = None,
         base: int | str | None = None,
         parents: Sequence[Parent | Mapping[str, Any]] = (),
         strict: bool = False,
@@ -151,12 +155,13 @@ class AsyncClient(
         """Upload the artifact (a file or folder) and publish ModelTrained; `wait()` then gives the version.
 
         ModelTrained is sent to Kafka, signed, where Kafka is configured, else over HTTP; `via` ("kafka",
-        "http") selects one. `run` comes from `regista.track`; `training` and `signature` add to it or replace
-        it. `creator` defaults to the profile's. `draft` registers without the mandatory metadata. `version`
-        claims a version or a bump, `exact` refuses instead of raising the claim, `base` is the version it was
-        made from. `description`, `owner`, `tier` and `tags` describe a new model; later only the tier rises.
-        `strict` refuses the version when one is not taken; else its `notes` name it.
-        `follow_links` reads links to files as files. `progress` is as in `load`.
+        "http") selects one. `run` comes from `regista.capture`; `training` and `schema` add to it or
+        replace it; `signature` is the former name of `schema`. `creator` defaults to the profile's. `draft`
+        registers without the mandatory metadata. `version` claims a version or a bump, `exact` refuses
+        instead of raising the claim, `compare_with` is the version to compare with, `base` its former name.
+        `description`, `owner`, `tier` and `tags` describe a new model; later only the tier rises. `strict`
+        refuses the version when one is not taken; else its `notes` name it. `follow_links` reads links to
+        files as files. `progress` is as in `load`.
 
         Raises Refused before the upload when metadata are missing or wrong, and over HTTP when the registry
         refuses the version; other RegistaErrors. A message on Kafka has its outcome later: `wait()` raises
@@ -171,6 +176,7 @@ class AsyncClient(
             run,
             kind=kind,
             training=training,
+            schema=schema,
             signature=signature,
             creator=creator,
             on_behalf_of=on_behalf_of,
@@ -182,6 +188,7 @@ class AsyncClient(
             draft=draft,
             version=version,
             exact=exact,
+            compare_with=compare_with,
             base=base,
             parents=parents,
             strict=strict,
@@ -249,9 +256,9 @@ class AsyncClient(
         cache, and a warning states when the registry last confirmed it; with `offline=False` it is not.
         `offline=True` sends no request, nor a report of use. `progress`: None shows a bar on a terminal and a
         line in a notebook, and nothing in CI; True and False decide, and a function (name of a file, bytes
-        done, bytes in all) reports. A version that was made from a recalled one is
-        loaded with the warning RecalledAncestor. Raises NotFound, RuleBroken (recalled, retired,
-        a draft, not released), Damaged, TimedOut and Unavailable.
+        done, bytes in all) reports. A version that was made from a withdrawn one is loaded with the warning
+        WithdrawnAncestor. Raises NotFound, RuleBroken (withdrawn, retired, a draft, not available), Damaged,
+        TimedOut and Unavailable.
         """
         found = await self._finder.find(self, reference, offline=offline)
         with reporting(progress, "downloading") as report:

@@ -24,6 +24,7 @@ def publish(
     follow_links: bool = False,
     kind: Kind = "model",
     training: Training | Mapping[str, Any] | None = None,
+    schema: Signature | Mapping[str, Any] | None = None,
     signature: Signature | Mapping[str, Any] | None = None,
     creator: str | None = None,
     on_behalf_of: str = "",
@@ -35,6 +36,7 @@ def publish(
     draft: bool = False,
     version: str = "",
     exact: bool = False,
+    compare_with: int | str | None = None,
     base: int | str | None = None,
     parents: Sequence[Parent | Mapping[str, Any]] = (),
     strict: bool = False,
@@ -42,12 +44,13 @@ def publish(
     """Upload the artifact (a file or folder) and publish ModelTrained; `wait()` then gives the version.
 
     ModelTrained is sent to Kafka, signed, where Kafka is configured, else over HTTP; `via` ("kafka",
-    "http") selects one. `run` comes from `regista.track`; `training` and `signature` add to it or replace
-    it. `creator` defaults to the profile's. `draft` registers without the mandatory metadata. `version`
-    claims a version or a bump, `exact` refuses instead of raising the claim, `base` is the version it was
-    made from. `description`, `owner`, `tier` and `tags` describe a new model; later only the tier rises.
-    `strict` refuses the version when one is not taken; else its `notes` name it.
-    `follow_links` reads links to files as files. `progress` is as in `load`.
+    "http") selects one. `run` comes from `regista.capture`; `training` and `schema` add to it or
+    replace it; `signature` is the former name of `schema`. `creator` defaults to the profile's. `draft`
+    registers without the mandatory metadata. `version` claims a version or a bump, `exact` refuses
+    instead of raising the claim, `compare_with` is the version to compare with, `base` its former name.
+    `description`, `owner`, `tier` and `tags` describe a new model; later only the tier rises. `strict`
+    refuses the version when one is not taken; else its `notes` name it. `follow_links` reads links to
+    files as files. `progress` is as in `load`.
 
     Raises Refused before the upload when metadata are missing or wrong, and over HTTP when the registry
     refuses the version; other RegistaErrors. A message on Kafka has its outcome later: `wait()` raises
@@ -69,7 +72,7 @@ def load(
     cache, and a warning states when the registry last confirmed it; with `offline=False` it is not.
     `offline=True` sends no request, nor a report of use. `progress`: None shows a bar on a terminal and a
     line in a notebook, and nothing in CI; True and False decide, and a function (name of a file, bytes
-    done, bytes in all) reports. A version that was made from a recalled one is
-    loaded with the warning RecalledAncestor. Raises NotFound, RuleBroken (recalled, retired,
-    a draft, not released), Damaged, TimedOut and Unavailable.
+    done, bytes in all) reports. A version that was made from a withdrawn one is loaded with the warning
+    WithdrawnAncestor. Raises NotFound, RuleBroken (withdrawn, retired, a draft, not available), Damaged,
+    TimedOut and Unavailable.
     """

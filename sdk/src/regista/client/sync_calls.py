@@ -8,23 +8,33 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from functools import update_wrapper
-from typing import Any
+from typing import Any, TypeVar
 
 from regista.client.async_client import AsyncClient
 from regista.client.async_publication import AsyncPublication
 from regista.client.loop_thread import LOOP
 from regista.client.publication import Publication
 from regista.errors import WrongArgument
+from regista.former_names import former
 
-ONLY_ASYNCHRONOUS = frozenset({"close_at_exit"})
+T = TypeVar("T")
+
+ONLY_ASYNCHRONOUS = frozenset({"close_at_exit", "pages"})
 
 
 def names_of_calls() -> Sequence[str]:
-    """Return the names of the calls that both clients have."""
-    coroutines = inspect.getmembers(AsyncClient, inspect.iscoroutinefunction)
-    return [name for name, _ in coroutines if not name.startswith("_") and name not in ONLY_ASYNCHRONOUS]
+    """Return the present names of the calls that both clients have."""
+    return [name for name, method in _public() if method.__name__ == name]
+
+
+def _public() -> Iterator[tuple[str, Callable[..., Any]]]:
+    for name, method in inspect.getmembers(AsyncClient, inspect.isfunction):
+        called = inspect.unwrap(method)
+        is_call = inspect.iscoroutinefunction(called) or inspect.isasyncgenfunction(called)
+        if is_call and not name.startswith("_") and name not in ONLY_ASYNCHRONOUS:
+            yield name, method
 
 
 def _called(method: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
@@ -71,5 +81,30 @@ def _blocking(method: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-for _name in names_of_calls():
-    setattr(SyncCalls, _name, _blocking(getattr(AsyncClient, _name)))
+def _iterated(method: Callable[..., Any]) -> Callable[..., Any]:
+    def call(self: SyncCalls, /, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        return _items(_called(method, self.asynchronous, *args, **kwargs))
+
+    update_wrapper(call, method)
+    return call
+
+
+def _items(items: AsyncGenerator[T]) -> Iterator[T]:
+    async def following() -> list[T]:
+        return [one] if (one := await anext(items, _END)) is not _END else []  # type: ignore[list-item]
+
+    try:
+        while found := LOOP.run(following()):
+            yield found[0]
+    finally:
+        LOOP.run(items.aclose())
+
+
+_END = object()
+for _name, _method in _public():
+    if _method.__name__ == _name:
+        _made = _iterated(_method) if inspect.isasyncgenfunction(_method) else _blocking(_method)
+        setattr(SyncCalls, _name, _made)
+for _name, _method in _public():
+    if _method.__name__ != _name:
+        setattr(SyncCalls, _name, former(_name, getattr(SyncCalls, _method.__name__)))

@@ -170,7 +170,11 @@ class Transport:
 
     @asynccontextmanager
     async def download(
-        self, service: str, path: str, headers: Mapping[str, str] | None = None
+        self,
+        service: str,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, Any] | None = None,
     ) -> AsyncIterator[httpx.Response]:
         """Return a response whose body the caller streams, as the service sends it.
 
@@ -178,7 +182,8 @@ class Transport:
         """
         url = f"{await self.url_of(service)}/v1{path}"
         sent = {"Accept-Encoding": "identity"} | dict(headers or {})
-        request = self._client().build_request("GET", url, headers=sent)
+        params = {k: _text(v) for k, v in (query or {}).items() if v is not None}
+        request = self._client().build_request("GET", url, params=params, headers=sent)
         got = await self._with_retries(service, url, lambda: self._client().send(request, stream=True))
         try:
             yield got

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from regista import html
-from regista.errors import Invalid, NotConfigured, RecalledAncestor
+from regista.errors import Invalid, NotConfigured, WithdrawnAncestor
 from regista.onnx_files import NotOnnx, weight_files
 from regista.own_imports import own
 
@@ -109,6 +109,6 @@ class Loaded:
 
 
 def warn_of_ancestors(reference: str, version: Mapping[str, Any]) -> None:
-    """Warn of each recalled version that a version was made from."""
-    for why in version.get("recalled_ancestors") or ():
-        warnings.warn(f"{reference} {why}", RecalledAncestor, stacklevel=3)
+    """Warn of each withdrawn version that a version was made from."""
+    for why in version.get("withdrawn_ancestors") or ():
+        warnings.warn(f"{reference} {why}", WithdrawnAncestor, stacklevel=3)

@@ -1,4 +1,4 @@
-"""`regista.track()`: capture what a training run was made of, where it runs."""
+"""`regista.capture()`: capture what a training run was made of, where it runs."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from typing import Any, Self
 
 from regista import html
 from regista.files import hash_file, manifest, replace_file
+from regista.former_names import warn_of
 from regista.local_errors import reading, writing
 from regista.own_imports import canonical, modules_of_training, own_distributions
 from regista.publishing.data_digest import columns_of, dataset_digest
@@ -56,7 +57,7 @@ class Run:
         self.dataset: dict[str, str] | None = None
         self.features: list[str] | None = None
         self.metrics: list[dict[str, Any]] = []
-        self.signature: dict[str, Any] | None = None
+        self.model_schema: dict[str, Any] | None = None
         self._framework = framework
         self._test: dict[str, str] | None = None
         self._environment: dict[str, Any] = {}
@@ -75,7 +76,7 @@ class Run:
             "config": self.config,
             "data": self.dataset,
             "features": self.features and f"{len(self.features)}: {', '.join(self.features[:20])}",
-            "schema": self.signature,
+            "schema": self.model_schema,
             "code": self.code,
             "seed": self.seed,
             "framework": framework_of(self._framework),
@@ -156,13 +157,24 @@ class Run:
         given = schema_of(outputs, name="output")
         if labels is not None:
             given[0]["labels"] = [str(label) for label in labels]
-        self.signature = {
+        self.model_schema = {
             "inputs": schema_of(inputs, name="input", features=features or self.features),
             "outputs": given,
             "inputs_by": addressed_by(inputs),
             "outputs_by": addressed_by(outputs),
         }
         return self
+
+    @property
+    def signature(self) -> dict[str, Any] | None:
+        """`model_schema` by its former name."""
+        warn_of("signature", "model_schema")
+        return self.model_schema
+
+    @signature.setter
+    def signature(self, schema: dict[str, Any] | None) -> None:
+        warn_of("signature", "model_schema")
+        self.model_schema = schema
 
     def training(self) -> dict[str, Any]:
         """Return the `training` section of ModelTrained, without unknown values.
@@ -188,18 +200,37 @@ class Run:
         return {name: value for name, value in known.items() if value is not None}
 
     def save(self, path: str | Path) -> Path:
-        """Write what `regista publish --metadata` reads: `training` and `signature`. Return the path.
+        """Write what `regista publish --metadata` reads: `training` and `schema`. Return the path.
 
         An earlier file is replaced, completely or not at all. Raises Invalid for values that JSON cannot
         represent, and RegistaError for a file that cannot be written.
         """
-        known = {"training": self.training(), "signature": self.signature}
+        known = {"training": self.training(), "schema": self.model_schema}
         saved = json_value({name: value for name, value in known.items() if value is not None})
         check_exact(saved)
         file = Path(path)
         with writing(file.parent):
             replace_file(file, json.dumps(saved, indent=2, ensure_ascii=False) + "\n")
         return file
+
+
+def capture(
+    config: Any = None,
+    *,
+    code: str | Path | Sequence[str | Path] | None = None,
+    seed: int | None = None,
+    framework: str = "",
+) -> Run:
+    """Start to capture a training run: `with regista.capture(config={"C": 1.0}) as run: …`.
+
+    `config` is a dict, a namespace of argparse, a dataclass, or an estimator, which is recorded by its class
+    and parameters.
+    `code` are files or folders of Python code. Code identity is their digest and the git revision, if there
+    is one; the default is the calling script. In a notebook it is the cells that define what the publishing
+    cell uses (`regista.publishing.notebook`). `framework` defaults to
+    the first known one that is imported. Raises Invalid for missing code.
+    """
+    return _run(inspect.stack()[1].filename, config, code, seed, framework)
 
 
 def track(
@@ -209,20 +240,22 @@ def track(
     seed: int | None = None,
     framework: str = "",
 ) -> Run:
-    """Start to capture a training run: `with regista.track(config={"C": 1.0}) as run: …`.
+    """Call `capture` by its former name."""
+    warn_of("track", "capture")
+    return _run(inspect.stack()[1].filename, config, code, seed, framework)
 
-    `config` is a dict, a namespace of argparse, a dataclass, or an estimator, which is recorded by its class
-    and parameters.
-    `code` are files or folders of Python code. Code identity is their digest and the git revision, if there
-    is one; the default is the calling script. In a notebook it is the cells that define what the publishing
-    cell uses (`regista.publishing.notebook`). `framework` defaults to
-    the first known one that is imported. Raises Invalid for missing code.
-    """
+
+def _run(
+    caller: str,
+    config: Any,
+    code: str | Path | Sequence[str | Path] | None,
+    seed: int | None,
+    framework: str,
+) -> Run:
     given = [code] if isinstance(code, str | Path) else code
     if given is not None:
         return Run({} if config is None else config, [Path(p) for p in given], seed=seed, framework=framework)
     notebook = bool(cells_run())
-    caller = inspect.stack()[1].filename
     return Run(
         {} if config is None else config,
         [] if notebook or not Path(caller).is_file() else [Path(caller)],
@@ -325,5 +358,11 @@ def environment() -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "platform": f"{platform.system()}-{platform.machine()}".lower(),
-        "packages": {name: metadata.version(name) for name in sorted(imported)},
+        "packages": {name: _version(name) for name in sorted(imported)},
     }
+
+
+@functools.cache
+def _version(distribution: str) -> str:
+    """Return the version that was installed when a run first read it; what is imported stays that version."""
+    return metadata.version(distribution)

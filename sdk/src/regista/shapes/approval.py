@@ -100,7 +100,7 @@ class GateBody(TypedDict):
     `tick`, each approver must accept it. - schema_compatible {allow_major, breaking}: The champion's
     callers can call the version unchanged. `allow_major`: a MAJOR version may break them. `breaking`:
     the result when it breaks them; with `tick`, each approver must accept it. - lineage_sound: No
-    version that this one was made from, at any distance, is recalled. No parameters. -
+    version that this one was made from, at any distance, is withdrawn. No parameters. -
     independent_evaluation {metric}: Someone who did not make the version has evaluated it. `metric`:
     without it, any metric. - manual {approvers, roles, expires_in, machines, dependent_because}: People
     approve, in Production only. `approvers`: how many distinct people. `roles`: each of them has one of
@@ -131,7 +131,7 @@ class GatesAnswer(TypedDict):
     number: int
     semver: str
     stage: str
-    recalled: bool
+    withdrawn: bool
     retired: bool
     artifact_digest: str
     artifact: str
@@ -173,8 +173,8 @@ class PolicyBody(TypedDict):
     `Validated`: gates of that stage; `Production` and `NonProduction`: gates of a promotion to an
     environment that is production or not. `challenger_cap`: the percent of the requests in a production
     environment that versions which the policy validated may take without a promotion; without it the
-    model's tier decides. `two_to_recall`: the recall of such a version needs a second person. Gates for
-    Production need a manual one, or `unreviewed: true` with the `unreviewed_reason`.
+    model's tier decides. `two_to_recall`: the withdrawal of such a version needs a second person. Gates
+    for Production need a manual one, or `unreviewed: true` with the `unreviewed_reason`.
     """
 
     stages: dict[str, list[GateBody]]

@@ -82,25 +82,6 @@ class ChangedBy(TypedDict):
     event: Reference
 
 
-class Checkpoint(TypedDict):
-    """`note` is the C2SP signed note."""
-
-    size: int
-    root: str
-    note: str
-    signed_at: str
-
-
-class Checkpoints(TypedDict):
-    """`verifier_key` in the form of C2SP signed notes."""
-
-    origin: str
-    tree_size: int
-    verifier_key: str
-    items: list[Checkpoint]
-    next_page_token: str
-
-
 class Consistency(TypedDict):
     first: int
     size: int
@@ -255,7 +236,7 @@ class Inclusion(TypedDict):
 
 
 class Invariant(TypedDict):
-    """`checked`: leaves, events, checkpoints or decisions. `violations` shows the first twenty."""
+    """`checked`: leaves, events, log checkpoints or decisions. `violations` shows the first twenty."""
 
     name: str
     rule: str
@@ -291,6 +272,25 @@ class LiveKey(TypedDict):
     algorithm: str | None
     expires_at: Any
     issued: Given
+
+
+class LogCheckpoint(TypedDict):
+    """`note` is the C2SP signed note."""
+
+    size: int
+    root: str
+    note: str
+    signed_at: str
+
+
+class LogCheckpoints(TypedDict):
+    """`verifier_key` in the form of C2SP signed notes."""
+
+    origin: str
+    tree_size: int
+    verifier_key: str
+    items: list[LogCheckpoint]
+    next_page_token: str
 
 
 class Override(TypedDict):
@@ -342,6 +342,34 @@ class Promotion(TypedDict):
     gates: list[dict[str, Any]] | None
     granted: Reference | None
     event: Reference
+
+
+class PublicEvent(TypedDict):
+    """A public event in the JSON format of CloudEvents. The server-sent event's `id` is the cursor behind
+    it.
+
+    Its extension attributes are those of the message on Kafka. `dssematerial` is the signature of the
+    service over the attributes that `signedextattrs` names and the exact bytes of `data`, which is the
+    last member. `leaf` is the event's leaf in the log.
+    """
+
+    specversion: str
+    id: str
+    source: str
+    type: str
+    subject: str
+    time: str
+    datacontenttype: str
+    partitionkey: str
+    recordedtime: str
+    revision: str
+    leaf: str
+    correlationid: NotRequired[str]
+    causationid: NotRequired[str]
+    traceparent: NotRequired[str]
+    signedextattrs: str
+    dssematerial: str
+    data: dict[str, Any]
 
 
 class Reference(TypedDict):

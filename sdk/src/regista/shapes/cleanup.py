@@ -8,6 +8,61 @@ from __future__ import annotations
 from typing import Literal, NotRequired, TypedDict
 
 
+class CleanupRun(TypedDict):
+    """`model_id` is empty for a cleanup run over all models. The figures grow until it is finished."""
+
+    cleanup_run_id: str
+    phase: Literal["planned", "finished"]
+    trigger: Literal["schedule", "demand"]
+    model_id: str
+    actor: str
+    at: str
+    models: int
+    versions: int
+    finished_at: str | None
+
+
+class CleanupRunAccepted(TypedDict):
+    """GET /v1/cleanup-runs/{cleanup_run_id} shows the progress of the cleanup run."""
+
+    cleanup_run_id: str
+    dry_run: Literal[False]
+
+
+class CleanupRunShown(TypedDict):
+    """`verdicts` counts versions by verdict; `items` are those of models the caller may read."""
+
+    cleanup_run_id: str
+    phase: Literal["planned", "finished"]
+    trigger: Literal["schedule", "demand"]
+    model_id: str
+    actor: str
+    at: str
+    models: int
+    versions: int
+    finished_at: str | None
+    verdicts: dict[str, int]
+    items: list[CleanupRunVerdict]
+    next_page_token: str
+
+
+class CleanupRunVerdict(TypedDict):
+    model_id: str
+    model: str
+    number: int
+    semver: str
+    verdict: Literal["marked", "spared", "proposed", "retired", "refused"]
+    rule: str
+    reasons: list[Why]
+    delete_after: str | None
+    at: str
+
+
+class CleanupRuns(TypedDict):
+    items: list[CleanupRun]
+    next_page_token: str
+
+
 class Default(TypedDict):
     """The retention default of a namespace; `*` is everything. `revision` is its ETag."""
 
@@ -46,8 +101,8 @@ class ModelUsed(TypedDict):
     endpoint: NotRequired[str]
 
 
-class NewSweep(TypedDict):
-    """A sweep over all models or one, beginning now.
+class NewCleanupRun(TypedDict):
+    """A cleanup run over all models or one, beginning now.
 
     With `dry_run` the answer is the plan, under `policy` where one is given, and nothing is recorded.
     `namespace` limits a plan to the models below it.
@@ -113,7 +168,7 @@ class RetentionChanged(TypedDict):
 
 
 class Simulation(TypedDict):
-    """The plan of a sweep now. Marked versions come first; `truncated`: not all versions are shown."""
+    """The plan of a cleanup run now. Marked versions come first; `truncated`: not all versions are shown."""
 
     dry_run: Literal[True]
     at: str
@@ -127,7 +182,7 @@ class Simulation(TypedDict):
 class Standing(TypedDict):
     """A version, its uses and the newest verdict on it.
 
-    `uses` is null when no use was ever reported, `verdict` when no sweep has judged the version.
+    `uses` is null when no use was ever reported, `verdict` when no cleanup run has judged the version.
     """
 
     number: int
@@ -140,63 +195,8 @@ class Standing(TypedDict):
     rule: str | None
     reasons: list[Why]
     delete_after: str | None
-    sweep_id: str | None
+    cleanup_run_id: str | None
     at: str | None
-
-
-class Sweep(TypedDict):
-    """`model_id` is empty for a sweep over all models. The figures grow until it is finished."""
-
-    sweep_id: str
-    phase: Literal["planned", "finished"]
-    trigger: Literal["schedule", "demand"]
-    model_id: str
-    actor: str
-    at: str
-    models: int
-    versions: int
-    finished_at: str | None
-
-
-class SweepAccepted(TypedDict):
-    """GET /v1/sweeps/{sweep_id} shows the progress of the sweep."""
-
-    sweep_id: str
-    dry_run: Literal[False]
-
-
-class SweepShown(TypedDict):
-    """`verdicts` counts versions by verdict; `items` are those of models the caller may read."""
-
-    sweep_id: str
-    phase: Literal["planned", "finished"]
-    trigger: Literal["schedule", "demand"]
-    model_id: str
-    actor: str
-    at: str
-    models: int
-    versions: int
-    finished_at: str | None
-    verdicts: dict[str, int]
-    items: list[SweepVerdict]
-    next_page_token: str
-
-
-class SweepVerdict(TypedDict):
-    model_id: str
-    model: str
-    number: int
-    semver: str
-    verdict: Literal["marked", "spared", "proposed", "retired", "refused"]
-    rule: str
-    reasons: list[Why]
-    delete_after: str | None
-    at: str
-
-
-class Sweeps(TypedDict):
-    items: list[Sweep]
-    next_page_token: str
 
 
 class Usage(TypedDict):

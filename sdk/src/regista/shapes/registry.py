@@ -31,17 +31,17 @@ class Artifact(TypedDict):
 
 
 class BumpAnswer(TypedDict):
-    """Why the version has its number: `rule` applies to the differences from `base`; `note` explains a
-    claim.
+    """Why the version has its number.
 
-    `changes` are the most important differences; `ignored` are the paths of configuration values that
-    changed and are noise; `omitted` counts the others. The diff of both versions shows all.
+    `rule` applies to the differences from the version `compared_with` (0: none). `note` explains a
+    claim. `changes` are the most important differences; `ignored` are the paths of configuration values
+    that changed and are noise; `omitted` counts the others. The diff of both versions shows all.
     """
 
     level: Literal["patch", "minor", "major"] | None
     rule: str
-    base: int
-    base_semver: str
+    compared_with: int
+    compared_with_semver: str
     claimed: str
     note: str
     proven: Literal["patch", "minor", "major"] | None
@@ -64,7 +64,7 @@ class ChangeAnswer(TypedDict):
     """One difference. `level`: the bump it proves; `breaking`: callers notice."""
 
     part: Literal[
-        "signature",
+        "schema",
         "code",
         "config",
         "features",
@@ -106,7 +106,7 @@ class DiffAnswer(TypedDict):
 class EntryAnswer(TypedDict):
     """A version that serves, with its `percent` of the requests.
 
-    `recalled`: why it must not be loaded. `conditions`: those of its approvals. `withdrawn`: the
+    `withdrawn`: why it must not be loaded. `conditions`: those of its approvals. `grant_withdrawn`: the
     override that let it serve was not justified.
     """
 
@@ -114,9 +114,9 @@ class EntryAnswer(TypedDict):
     semver: str
     percent: int
     role: Literal["champion", "challenger", "shadow", "standby"]
-    recalled: str | None
+    withdrawn: str | None
     conditions: list[str]
-    withdrawn: bool
+    grant_withdrawn: bool
 
 
 class EnvironmentAnswer(TypedDict):
@@ -510,6 +510,14 @@ class PromotionRequest(TypedDict):
     serve: NotRequired[bool]
 
 
+class ProposedWithdrawal(TypedDict):
+    """A withdrawal that waits for a second person."""
+
+    by: str
+    reason: str
+    at: str
+
+
 class PublicationAnswer(TypedDict):
     """`state`: registered, draft, existing (nothing new: the same version was there), refused,
     dead_lettered.
@@ -531,23 +539,6 @@ class PublicationAnswer(TypedDict):
     dead_letter: NotRequired[str | None]
     problems: NotRequired[list[Problem]]
     notes: NotRequired[list[str] | None]
-
-
-class RecallProposal(TypedDict):
-    """A recall that waits for a second person."""
-
-    by: str
-    reason: str
-    at: str
-
-
-class RecallTrained(TypedDict):
-    """Recall every version that was trained on a data set. `trained_on`: its name or digest."""
-
-    reason: str
-    plan: NotRequired[str | None]
-    dry_run: NotRequired[bool]
-    trained_on: str
 
 
 class RefusalAnswer(TypedDict):
@@ -591,7 +582,7 @@ class Registration(TypedDict):
 
 
 class ReinstateWithdrawal(TypedDict):
-    """Undo a mistaken step. Only a person who neither recalled nor proposed it may."""
+    """Undo a mistaken step. Only a person who neither withdrew nor proposed it may."""
 
     reason: str
     plan: NotRequired[str | None]
@@ -617,7 +608,7 @@ class RelatedVersion(TypedDict):
     dataset_name: str | None
     dataset_digest: str | None
     registered_at: str | None
-    recalled: str | None
+    withdrawn: str | None
     retired: bool
     rollouts: list[VersionRolloutAnswer]
     served: list[ServedAnswer]
@@ -632,8 +623,8 @@ class RequiredReason(TypedDict):
 class Resolved(TypedDict):
     """The version behind an alias, or the champion of an environment.
 
-    `recalled`: why it must not be loaded, whatever the state of its bytes. `recalled_ancestors`: the
-    recalled versions that it was made from, in words.
+    `withdrawn`: why it must not be loaded, whatever the state of its bytes. `withdrawn_ancestors`: the
+    withdrawn versions that it was made from, in words.
     """
 
     model_id: str
@@ -644,8 +635,8 @@ class Resolved(TypedDict):
     stage: str
     artifact_digest: str
     artifact_state: str | None
-    recalled: str | None
-    recalled_ancestors: list[str]
+    withdrawn: str | None
+    withdrawn_ancestors: list[str]
     retired: bool
 
 
@@ -658,7 +649,7 @@ class RetireReason(TypedDict):
 class Rollback(TypedDict):
     """Without `to_number` a rollback ends a split, or goes to what served before.
 
-    `even_if_incompatible` accepts a target whose signature breaks today's callers. `from_number`: the
+    `even_if_incompatible` accepts a target whose schema breaks today's callers. `from_number`: the
     champion that you saw. `dry_run`: return the rollout as it would be, and change nothing.
     """
 
@@ -772,14 +763,6 @@ class Stop(TypedDict):
     from_number: NotRequired[int | None]
 
 
-class Tombstone(TypedDict):
-    """Why and when a version was retired: the rule of retention, and the cleanup run that proposed it."""
-
-    rule: str
-    sweep_id: str
-    at: str
-
-
 class TrainedVersion(TypedDict):
     """A version that a data set went into. `use`: it was trained or evaluated on it, or a parent was
     trained.
@@ -798,7 +781,7 @@ class TrainedVersion(TypedDict):
     dataset_name: str | None
     dataset_digest: str | None
     registered_at: str | None
-    recalled: str | None
+    withdrawn: str | None
     retired: bool
     rollouts: list[VersionRolloutAnswer]
     served: list[ServedAnswer]
@@ -844,7 +827,7 @@ class VersionAnswer(TypedDict):
 
     `semver` is empty for a draft, which lacks `missing`; `reasons`: why it was rejected. `notes`: what
     its sender should know, such as a part of the model's description that was not taken.
-    `recalled_ancestors`: the recalled versions that it was made from, at any distance, in words.
+    `withdrawn_ancestors`: the withdrawn versions that it was made from, at any distance, in words.
     `revision` is its ETag.
     """
 
@@ -856,7 +839,7 @@ class VersionAnswer(TypedDict):
     stage: Literal["Draft", "Staging", "Validated", "Production", "Archived", "Rejected"]
     artifact: Artifact | None
     training: Training
-    signature: Signature | None
+    schema: Signature | None
     parents: list[ParentAnswer]
     bump: BumpAnswer | None
     missing: list[str] | None
@@ -872,12 +855,12 @@ class VersionAnswer(TypedDict):
     gates: GatesAnswer | None
     reasons: list[str] | None
     promoted: PromotedAnswer | None
-    held: str | None
-    recalled: str | None
-    recalled_ancestors: list[str]
-    recall_proposed: RecallProposal | None
+    legal_hold: str | None
+    withdrawn: str | None
+    withdrawn_ancestors: list[str]
+    withdrawal_proposed: ProposedWithdrawal | None
     withdrawal_id: str | None
-    retired: Tombstone | None
+    retired: dict[str, Any] | None
     evaluations: list[EvaluationAnswer]
     aliases: list[str]
     rollouts: list[VersionRolloutAnswer]
@@ -929,10 +912,10 @@ class VersionLine(TypedDict):
     reasons: list[str] | None
     bump_level: Literal["patch", "minor", "major"] | None
     bump_rule: str | None
-    held: str | None
-    recalled: str | None
-    recall_proposed: RecallProposal | None
-    retired: Tombstone | None
+    legal_hold: str | None
+    withdrawn: str | None
+    withdrawal_proposed: ProposedWithdrawal | None
+    retired: dict[str, Any] | None
     revision: int
 
 
@@ -969,6 +952,15 @@ class Versions(TypedDict):
     next_page_token: str
 
 
+class WithdrawTrained(TypedDict):
+    """Withdraw every version that was trained on a data set. `trained_on`: its name or digest."""
+
+    reason: str
+    plan: NotRequired[str | None]
+    dry_run: NotRequired[bool]
+    trained_on: str
+
+
 class WithdrawalAnswer(TypedDict):
     """What the step did, or with `dry_run` would do. `plan` is the digest of the versions that it changes."""
 
@@ -991,5 +983,5 @@ class WithdrawnVersion(TypedDict):
     semver: str | None
     stage: Literal["Draft", "Staging", "Validated", "Production", "Archived", "Rejected"]
     rollouts: list[VersionRolloutAnswer]
-    outcome: Literal["recalled", "proposed", "reinstated", "unchanged", "refused"]
+    outcome: Literal["withdrawn", "proposed", "reinstated", "unchanged", "refused"]
     detail: str

@@ -215,13 +215,13 @@ def require_version(state: ModelState, number: int, expected: int | None = None)
 def require_usable(state: ModelState, number: int, expected: int | None = None) -> VersionState:
     """Return a version that may be used.
 
-    Raise RuleBroken for a draft and for a retired, recalled or rejected version.
+    Raise RuleBroken for a draft and for a retired, withdrawn or rejected version.
     """
     version = require_version(state, number, expected)
     why = unusable_because(version)
     if why:
         way = {
-            "recalled": "choose another version, or have a second person reinstate it",
+            "withdrawn": "choose another version, or have a second person reinstate it",
             "draft": "complete it, or choose another version",
         }.get(why, "choose another version")
         raise RuleBroken(f"version_{why}", f"{state.model} version {number} is {why}: {way}.", number=number)
@@ -229,11 +229,11 @@ def require_usable(state: ModelState, number: int, expected: int | None = None) 
 
 
 def unusable_because(version: VersionState) -> str:
-    """Return `retired`, `recalled`, `rejected`, `draft`, or "" for a usable version."""
+    """Return `retired`, `withdrawn`, `rejected`, `draft`, or "" for a usable version."""
     if version.retired:
         return "retired"
     if version.recalled:
-        return "recalled"
+        return "withdrawn"
     return {"Rejected": "rejected", "Draft": "draft"}.get(version.stage, "")
 
 

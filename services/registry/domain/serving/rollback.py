@@ -38,7 +38,7 @@ NO_DOUBTS: Mapping[int, str] = MappingProxyType({})
 class RollBack:
     """End a split, or roll back to what served before, or to `to_number`, which was champion there before.
 
-    `even_if_incompatible` accepts a target whose signature breaks today's callers. `expected` is the revision
+    `even_if_incompatible` accepts a target whose schema breaks today's callers. `expected` is the revision
     of the rollout that the caller saw, `from_number` the champion. `doubts` names the versions that share
     data or parents with a recalled version; they are the last to be chosen. `dry_run` raises DryRun.
     """
@@ -93,7 +93,7 @@ def rollback_target(
         why = _unfit_because(environment, before, state)
         offered = callers_signature(past.document(model_id, state, before, streams))
         if not why and incompatibilities(used, offered):
-            why = "its signature does not serve today's callers"
+            why = "its schema does not serve today's callers"
         if not why and before in doubts:
             doubtful = doubtful if doubtful.number else Target(before, tuple(skipped), doubts[before])
             why = doubts[before]
@@ -104,9 +104,9 @@ def rollback_target(
 
 
 def fallback_target(environment: str, number: int, state: ModelState) -> int:
-    """Return the nearest predecessor that only its signature or its bytes keep from being the target, or 0.
+    """Return the nearest predecessor that only its schema or its bytes keep from being the target, or 0.
 
-    A caller can overrule the signature, and the bytes can become good again.
+    A caller can overrule the schema, and the bytes can become good again.
     """
     return next(
         (n for n in predecessors(state, environment, number) if not _excluded_because(environment, n, state)),
@@ -228,7 +228,7 @@ def _named_ways(environment: str, state: ModelState) -> str:
 def _overruled(
     command: RollBack, left: int, target: int, state: ModelState, streams: Streams
 ) -> tuple[Any, ...]:
-    """Return how the target's signature breaks callers. Raise RuleBroken unless the caller accepts that."""
+    """Return how the target's schema breaks callers. Raise RuleBroken unless the caller accepts that."""
     if left in {0, target}:
         return ()
     used, offered = (

@@ -23,11 +23,11 @@ def remarks(version: Mapping[str, Any]) -> str:
     ]
     remarks += [
         f"{what}: {version[field]}"
-        for field, what in (("held", "held"), ("recalled", "recalled"))
+        for field, what in (("legal_hold", "legal hold"), ("withdrawn", "withdrawn"))
         if version.get(field)
     ]
-    remarks += list(version.get("recalled_ancestors") or ())
-    remarks += ["a recall is proposed"] if version.get("recall_proposed") else []
+    remarks += list(version.get("withdrawn_ancestors") or ())
+    remarks += ["a withdrawal is proposed"] if version.get("withdrawal_proposed") else []
     remarks += ["retired"] if version.get("retired") else []
     return "; ".join(remarks)
 
