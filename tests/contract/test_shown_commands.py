@@ -43,6 +43,8 @@ NOT_RUN = {
     "regista restore": "changes the database of an instance: tests/integration/local",
     "regista --profile barbara": "a profile of the demo; its command is an example of its own",
     "REGISTA_PROFILE=training-pipeline python": "tests/integration/sdk/test_examples.py runs the program",
+    "regista events": "follows signed events: tests/unit/sdk/test_events_followed.py and tests/integration",
+    "regista kafka": "talks to a Kafka cluster: tests/integration/local",
     "regista versions download": "verifies bytes: tests/unit/sdk/test_offline.py",
     "regista audit check": "verifies signatures: tests/integration/audit/test_published.py",
     "regista audit proof": "verifies a proof: tests/integration/audit/test_published.py",
