@@ -130,7 +130,7 @@ def home(tmp_path: Path) -> Path:
         "code": {{"revision": "abc"}}}}"""
     signature = '{"inputs": [], "outputs": [{"name": "y", "type": "double"}]}'
     for name in ("run.json", "rest.json"):
-        (tmp_path / name).write_text(f'{{"training": {training}, "signature": {signature}}}', "utf-8")
+        (tmp_path / name).write_text(f'{{"training": {training}, "schema": {signature}}}', "utf-8")
     (tmp_path / "policy.yaml").write_text("stages: {}\n", "utf-8")
     (tmp_path / "bin").mkdir()
     code = {"regista": "from regista.cli import main; main()", "answered": ANSWERED}
