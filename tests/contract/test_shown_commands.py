@@ -46,6 +46,7 @@ NOT_RUN = {
     "regista events": "follows signed events: tests/unit/sdk/test_events_followed.py and tests/integration",
     "regista kafka": "talks to a Kafka cluster: tests/integration/local",
     "regista versions download": "verifies bytes: tests/unit/sdk/test_offline.py",
+    "regista audit log-checkpoints --save": "verifies signatures: tests/integration/audit/test_published.py",
     "regista audit check": "verifies signatures: tests/integration/audit/test_published.py",
     "regista audit proof": "verifies a proof: tests/integration/audit/test_published.py",
     "regista audit verify-proof": "verifies a proof: tests/integration/audit/test_published.py",
