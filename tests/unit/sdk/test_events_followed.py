@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -227,6 +228,20 @@ def test_tail_prints_the_newest_with_titles_in_a_pipe(service: EventService, tmp
         "2026-03-01T12:06:00Z\tVersionValidated\tfraud.scoring@6\t",
         "2026-03-01T12:07:00Z\tVersionValidated\tfraud.scoring@7\t",
     ]
+
+
+@pytest.mark.parametrize("form", ["", "name", "csv"])
+def test_tail_orders_the_events_of_all_services_by_time(
+    service: EventService, tmp_path: Path, form: str
+) -> None:
+    service.events = [event(n) for n in (5, 6, 7, 0, 3, 1)]
+    shape = ("-o", form) if form else ()
+    shown = regista(service, tmp_path, "events", "tail", "--since", "2026-03-01", *shape).output
+    assert re.findall(r"@(\d)|id-(\d)", shown) == [
+        ("", n) if form == "name" else (n, "") for n in ("0", "1", "3", "5", "6", "7")
+    ]
+    newest = regista(service, tmp_path, "events", "tail", "--since", "2026-03-01", "-n", "2", "-o", "name")
+    assert newest.output.split() == ["id-6", "id-7"]
 
 
 def test_each_format_is_one_of_lines(service: EventService, tmp_path: Path) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 import json
 import sys
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -65,7 +65,10 @@ def _options(function: Any) -> Any:
     help=f"Only the newest. Default: {NEWEST} of the last day; all with --since or a bookmark.",
 )
 def tail(session: Session, since: str | None, bookmark: Path | None, lines: int | None, **asked: Any) -> None:
-    """Show the events up to now, the newest last."""
+    """Show the events up to now, the newest last.
+
+    With --bookmark they are shown as they come: in order within a stream, one service after the other.
+    """
     if lines and bookmark:
         raise click.UsageError("--lines would leave events out that --bookmark passes: name one of them")
     if not since and not (bookmark and bookmark.exists()):
@@ -76,7 +79,18 @@ def tail(session: Session, since: str | None, bookmark: Path | None, lines: int 
         found: Iterable[Any] = client.events(
             since=since, bookmark=bookmark, follow=False, **asked | {"via": asked["via"] or ""}
         )
-        _show(session, deque(found, maxlen=lines) if lines else found)
+        _show(session, found if bookmark else _by_time(found, lines))
+
+
+def _by_time(found: Iterable[Any], lines: int | None) -> list[Any]:
+    """Return the events, or the newest `lines` of them, by the time of recording.
+
+    The feed sends those of one service after those of another. Events of the same time keep its order.
+    """
+    if lines is None:
+        return sorted(found, key=lambda event: event.recorded_at)
+    newest = heapq.nlargest(lines, enumerate(found), key=lambda one: (one[1].recorded_at, one[0]))
+    return [event for _, event in reversed(newest)]
 
 
 @command(
