@@ -165,6 +165,7 @@ def review_override(command: ReviewOverride, streams: Streams) -> Mapping[str, S
     state = review_of(command.promotion_id, streams)
     about = existing(state)
     if state.status == "closed":
+        _check_same_verdict(command, state)
         return {}
     _check_reviewer(command, state, streams)
     gate_stream = version_gates.stream_of(command.model_id, command.number)
@@ -188,6 +189,20 @@ def review_override(command: ReviewOverride, streams: Streams) -> Mapping[str, S
         ],
         version_gates.stream_of(command.model_id): [AfterReviewDone(command.promotion_id)],
     }
+
+
+def _check_same_verdict(command: ReviewOverride, state: ReviewState) -> None:
+    """Raise RuleBroken when the after-review was made with the opposite verdict."""
+    if command.justified == state.justified:
+        return
+    found, further = (
+        ("justified", "to take the version out of use, roll it back or withdraw it")
+        if state.justified
+        else ("unjustified", "to promote the version, request its promotion again")
+    )
+    raise RuleBroken(
+        "review_closed", f"the after-review was made, and the override was found {found}; {further}"
+    )
 
 
 def _check_reviewer(command: ReviewOverride, state: ReviewState, streams: Streams) -> None:

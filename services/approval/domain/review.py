@@ -73,7 +73,7 @@ AFTER = timedelta(days=1)
 class ReviewState:
     """`status`: "" (none), open, approved, rejected, lapsed, expired, overridden, closed.
 
-    overridden: the after-review is due; closed: it is done. `names`: the printed names of approvers, by
+    overridden: the after-review is due; closed: it is done, with the verdict `justified`. `names`: the printed names of approvers, by
     subject. `ticks`: the gates whose result each approver accepts. `reminders`: how often the
     after-review was reported as overdue.
     """
@@ -100,6 +100,7 @@ class ReviewState:
     due_at: datetime | None = None
     unjustified: str = "stop"
     reminders: int = 0
+    justified: bool | None = None
 
     @property
     def quorum(self) -> Quorum:
@@ -187,7 +188,7 @@ def evolve(state: ReviewState, event: ReviewEvent) -> ReviewState:
         case OverrideUsed() | AfterReviewOverdue():
             return _evolve_override(state, event)
         case OverrideReviewed():
-            return replace(state, status="closed")
+            return replace(state, status="closed", justified=event.justified)
         case ReviewCommented():
             return state
         case _:

@@ -125,6 +125,15 @@ def test_an_unjustified_override_has_the_consequence_of_the_policy_it_was_used_u
     assert (reviewed.consequence, reviewed.environment) == (consequence, "production")
 
 
+@pytest.mark.parametrize(("first", "found"), [(True, "justified"), (False, "unjustified")])
+def test_the_opposite_of_an_after_review_that_was_made_is_refused(world, first, found):
+    overridden(world)
+    world.after_review("ann", justified=first)
+    assert world.after_review("ann", justified=first) == []
+    with pytest.raises(RuleBroken, match=f"review_closed.*was found {found}"):
+        world.after_review("max", justified=not first)
+
+
 @pytest.mark.parametrize("text", ["soon", "400d", ""])
 def test_the_time_of_an_after_review_is_a_duration(world, text):
     with pytest.raises(Unprocessable):
