@@ -116,14 +116,21 @@ def _accepted(command: Approve, current: Assessment) -> tuple[str, ...]:
     """Return the gates that the approver accepts. Raise RuleBroken when one is missing."""
     needed = {result.gate: result.detail for result in current.results if result.tick}
     if missing := [gate for gate in needed if gate not in command.accepts]:
-        reported = "; ".join(f"{gate}: {needed[gate]}" for gate in missing)
+        reported = "; ".join(f"{gate}: {_shortened(needed[gate])}" for gate in missing)
+        other = sorted(set(command.accepts) - needed.keys())
+        unknown = f"{', '.join(other)}: no gate of that name waits for it; " if other else ""
         raise RuleBroken(
             "not_accepted",
-            f"an approver must accept by name what the gates leave open ({reported}); approve with "
+            f"{unknown}an approver must accept by name what the gates leave open ({reported}); approve with "
             f"{' '.join(f'--accept {gate}' for gate in missing)}, or reject",
             gates=missing,
         )
     return tuple(needed)
+
+
+def _shortened(detail: str, most: int = 160) -> str:
+    """Return what a gate found as one line of an error; the review shows all of it."""
+    return detail if len(detail) <= most else f"{detail[:most]}…"
 
 
 def reject(command: Reject, streams: Streams) -> Mapping[str, Sequence[Any]]:

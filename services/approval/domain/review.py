@@ -73,9 +73,9 @@ AFTER = timedelta(days=1)
 class ReviewState:
     """`status`: "" (none), open, approved, rejected, lapsed, expired, overridden, closed.
 
-    overridden: the after-review is due; closed: it is done, with the verdict `justified`. `names`: the printed names of approvers, by
-    subject. `ticks`: the gates whose result each approver accepts. `reminders`: how often the
-    after-review was reported as overdue.
+    overridden: the after-review is due; closed: it is done, with the verdict `justified`. `names`: the
+    printed names of approvers, by subject. `ticks`: the gates whose result each approver accepts.
+    `reminders`: how often the after-review was reported as overdue.
     """
 
     revision: int = 0

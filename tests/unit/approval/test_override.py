@@ -72,7 +72,7 @@ def test_an_override_that_was_not_justified_grants_nothing_further(world, justif
     world.assess()
     world.override("oscar")
     assert OverrideReviewed in kinds(world.after_review("ann", justified=justified))
-    assert world.after_review("ann", justified=False) == []
+    assert world.after_review("ann", justified=justified) == []
     world.request("again")
     assert answer in kinds(world.assess())
 

@@ -93,6 +93,8 @@ def test_each_approver_accepts_by_name_what_breaks_callers(world, given):
     with pytest.raises(RuleBroken, match="would break") as broken:
         world.approve("ann")
     assert (broken.value.code, broken.value.facts) == ("not_accepted", {"gates": ["schema_compatible"]})
+    with pytest.raises(RuleBroken, match="schema_compatibel: no gate of that name waits"):
+        world.approve("ann", accepts=("schema_compatibel",))
     approved = world.approve("ann", accepts=("schema_compatible",))
     assert approved[0].accepted == ("schema_compatible",)
     with pytest.raises(RuleBroken, match="not_accepted"):

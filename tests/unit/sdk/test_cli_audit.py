@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
+import pytest
 from starlette.responses import JSONResponse
 
 from .conftest import Answers
@@ -77,6 +79,18 @@ def test_a_person_is_found_by_name_and_an_ambiguous_name_is_refused(run: Any, an
     refused = run("audit", "person", "Grace Hopper")
     assert refused.exit_code == 2
     assert "u-1, u-3" in refused.output
+
+
+@pytest.mark.parametrize("person", ["Grace Hoper", "u-3"])
+def test_a_person_whom_no_identity_is_is_not_said_to_have_done_nothing(
+    run: Any, answers: Answers, person: str
+) -> None:
+    answers.fixed["GET", "/v1/access/identities"] = page({"subject": "u-1", "name": "Grace Hopper"})
+    answers.fixed["GET", f"/v1/reports/acts/{quote(person)}"] = page()
+    answers.fixed["GET", f"/v1/reports/acts/{person}"] = page()
+    refused = run("audit", "person", person)
+    assert refused.exit_code == 4
+    assert "erased" in refused.output
 
 
 def test_rights_show_each_role_with_who_granted_it(run: Any, answers: Answers) -> None:

@@ -83,6 +83,35 @@ def test_one_option_shows_all_evidence_of_a_review(run: Any, answers: Answers) -
     assert "column100" in run("reviews", "show", "r1", "--full").output
 
 
+def test_all_evidence_has_every_difference(run: Any, answers: Answers) -> None:
+    inputs = [{"name": f"input {n}", "champion": None, "candidate": "float32", "note": ""} for n in range(20)]
+    review = REVIEW | {"summary": REVIEW["summary"] | {"changes": {"schema": inputs}}}
+    answers.fixed["GET", "/v1/reviews/r1"] = JSONResponse(review)
+    assert "8 further differences: --full" in run("reviews", "show", "r1").output
+    shown = run("reviews", "show", "r1", "--full").output
+    assert "input 19" in shown
+    assert "further differences" not in shown
+
+
+@pytest.mark.parametrize("state", ["approved", "rejected", "overridden", "closed"])
+def test_no_one_may_decide_what_is_decided(run: Any, answers: Answers, state: str) -> None:
+    answers.fixed["GET", "/v1/reviews/r1"] = JSONResponse(REVIEW | {"state": state})
+    shown = run("reviews", "show", "r1").output
+    assert "may decide" not in shown
+    assert "may not" not in shown
+
+
+def test_an_approval_states_how_many_there_are(run: Any, answers: Answers) -> None:
+    answers.fixed["POST", "/v1/reviews/r1:approve"] = JSONResponse(REVIEW)
+    assert "approved r1: 1 of 2 approvals" in run("approve", "r1", "--revision", "4").output
+    answers.fixed["POST", "/v1/reviews/r1:approve"] = JSONResponse(REVIEW | {"state": "approved"})
+    assert "it was the last approval" in run("approve", "r1", "--revision", "5").output
+
+
+def test_an_after_review_without_a_verdict_names_both(run: Any) -> None:
+    assert "--justified or --unjustified" in run("reviews", "after-review", "r1").output
+
+
 def test_an_approval_accepts_gates_by_name(run: Any, answers: Answers) -> None:
     answers.fixed["POST", "/v1/reviews/r1:approve"] = JSONResponse(REVIEW)
     run("approve", "r1", "--revision", "4", "--accept", "schema_compatible")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import click
 
 from regista.cli.reviews import revision_to_decide
@@ -42,4 +45,11 @@ def approve(
     with session.client() as client:
         seen = revision_to_decide(session, client, review_id, revision, "approve")
         got = client.approve(review_id, comment, conditions, revision=seen, accepts=accepts)
-    session.one(got, f"approved {review_id}")
+    session.one(got, f"approved {review_id}{_how_far(got)}")
+
+
+def _how_far(review: Mapping[str, Any]) -> str:
+    """Return what is still missing. An approval that was made before is answered with the review as it is."""
+    if review.get("state") == "approved":
+        return ": it was the last approval; the promotion is granted"
+    return f": {len(review.get('approvers') or ())} of {review.get('needs')} approvals"

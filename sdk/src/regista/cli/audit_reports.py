@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,10 @@ from regista.cli.terminal.moments import AT, SINCE, UNTIL
 from regista.cli.terminal.output import to_the_second
 from regista.cli.terminal.people import Shown, actors, naming, warn_of_faults, when, who
 from regista.cli.terminal.session import Session, command
+from regista.errors import Forbidden, NotFound
+
+if TYPE_CHECKING:
+    from regista.client.sync_client import Client
 
 LIMIT = click.option("--limit", type=click.IntRange(1), default=200, show_default=True)
 MODEL = click.option("--model", metavar="NAME", help="Only this model.")
@@ -128,7 +132,10 @@ def person(session: Session, subject: str, since: str, until: str, limit: int) -
     PERSON is an identity, or a name that one identity has.
     """
     with session.client() as client:
-        found = client.acts(client.subject_of(subject), since, until, limit)
+        identity = client.subject_of(subject)
+        found = client.acts(identity, since, until, limit)
+        if not found:
+            _check_known(client, identity)
         shown = naming(session, client, (one for event in found for one in actors(event)))
     columns = [
         ("when", when),
@@ -139,7 +146,7 @@ def person(session: Session, subject: str, since: str, until: str, limit: int) -
         ("who", lambda e: who(e, shown)),
         ("why", "reason"),
     ]
-    session.items(found, columns, f"{subject} did nothing then", limit)
+    session.items(found, columns, f"{subject} did nothing then, as far as you may read", limit)
     warn_of_faults(found)
 
 
@@ -194,6 +201,21 @@ def policy(session: Session, name: str, moment: str, model: str) -> None:
     ]
     session.items(found, columns, "no policy was in force then")
     warn_of_faults(p["event"] for p in found)
+
+
+def _check_known(client: Client, person: str) -> None:
+    """Raise NotFound unless an identity has this name or subject, as far as the caller may list them."""
+    try:
+        known = any(one["subject"] == person for one in client.identities())
+    except Forbidden:
+        return
+    if not known:
+        raise NotFound(
+            "unknown_identity",
+            f"no identity is called {person!r} now, and none is {person!r}",
+            advice="`regista access identity list` lists them. A name that was corrected or erased finds "
+            "nothing: name the identity (u-…), as approvals and timelines show it.",
+        )
 
 
 def _version_columns(happened: str) -> list[tuple[str, Any]]:

@@ -75,7 +75,7 @@ def publish(
         if dry_run:
             return
         if not yes and change["weaker"]:
-            _ask(session, f"publish this weaker revision of {name}?")
+            _ask(session, f"publish this weaker revision of {name}?", "--yes")
         elif not yes and on_a_terminal() and not session.format:
             confirm(f"publish {name}?")
         got = client.publish_policy(name, content, expected=expected)
@@ -100,15 +100,16 @@ def confirm_(session: Session, name: str, revision: int | None) -> None:
             raise click.UsageError(f"no revision of policy {name} waits for a second admin")
         if revision is None:
             show_change(session, client.preview_policy(name, proposal["policy"]))
-            _ask(session, f"confirm revision {proposal['revision']} by {proposal['proposed_by']}?")
+            question = f"confirm revision {proposal['revision']} by {proposal['proposed_by']}?"
+            _ask(session, question, f"--revision {proposal['revision']}")
         got = client.confirm_policy(name, revision or proposal["revision"])
     session.one(got, f"published policy {name}")
 
 
-def _ask(session: Session, question: str) -> None:
-    """Ask a person. Raises click.UsageError where no one can answer."""
+def _ask(session: Session, question: str, option: str) -> None:
+    """Ask a person. Raises click.UsageError, with the option that answers, where no one can."""
     if session.format or not on_a_terminal():
-        raise click.UsageError(f"{question} Read what it shows, then repeat with --yes (or --revision)")
+        raise click.UsageError(f"{question} Read what it shows, then repeat with {option}")
     confirm(question)
 
 

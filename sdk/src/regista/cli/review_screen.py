@@ -45,7 +45,7 @@ def show_review(session: Session, client: Client, found: Mapping[str, Any], *, f
     shown = naming(session, client, subjects)
     for line in _head(found, summary, shown):
         say(line)
-    _print_changes(summary)
+    _print_changes(summary, None if full else LINES)
     for line in _decision(found, summary, shown):
         say(line)
     _print_entries(entries, shown)
@@ -78,7 +78,8 @@ def _head(found: Mapping[str, Any], summary: Mapping[str, Any], shown: Shown) ->
     yield ""
 
 
-def _print_changes(summary: Mapping[str, Any]) -> None:
+def _print_changes(summary: Mapping[str, Any], most: int | None) -> None:
+    """Print how the version differs from the champion, with at most `most` differences of one kind."""
     champion, changes = summary.get("champion"), summary.get("changes") or {}
     named = f"{champion['number']} ({champion['semver']})" if champion else ""
     say(f"against the champion {named}:" if champion else "no champion to compare with; this version has:")
@@ -91,9 +92,9 @@ def _print_changes(summary: Mapping[str, Any]) -> None:
                 "this version": _value(line["candidate"]),
                 "note": line.get("note") or "",
             }
-            for line in lines[:LINES]
+            for line in lines[:most]
         ]
-        left_out += max(0, len(lines) - LINES)
+        left_out += len(lines) - len(lines[:most])
     if rows:
         shown = ("what", "champion", "this version", "note") if champion else ("what", "this version")
         print_table(rows, [(name, name) for name in shown])
@@ -132,13 +133,17 @@ def _decision(found: Mapping[str, Any], summary: Mapping[str, Any], shown: Shown
         yield f"  the machine {machine} may approve: {why}"
     if policy.get("dependent_because"):
         yield f"  approvers may depend on the makers: {policy['dependent_because']}"
-    deciders = summary.get("deciders") or []
-    able = ", ".join(shown(d["subject"]) for d in deciders if d["may_decide"])
-    yield f"may decide: {able or 'no one: grant the role to a person who is independent'}"
-    yield from (f"  may not: {shown(d['subject'])} {d['why_not']}" for d in deciders if not d["may_decide"])
+    if found.get("state") == "open":
+        yield from _deciders(summary.get("deciders") or [], shown)
     sealed = ", ".join(f"{name} {_value(digest)}" for name, digest in (summary.get("sealed") or {}).items())
     yield f"sealed: {sealed}"
     yield ""
+
+
+def _deciders(deciders: Sequence[Mapping[str, Any]], shown: Shown) -> Iterator[str]:
+    able = ", ".join(shown(d["subject"]) for d in deciders if d["may_decide"])
+    yield f"may decide: {able or 'no one: grant the role to a person who is independent'}"
+    yield from (f"  may not: {shown(d['subject'])} {d['why_not']}" for d in deciders if not d["may_decide"])
 
 
 def _print_entries(entries: Sequence[Mapping[str, Any]], shown: Shown) -> None:

@@ -112,13 +112,15 @@ def comment(session: Session, review_id: str, text: str) -> None:
     examples='regista reviews after-review 0198… --justified --comment "the outage was real"',
 )
 @click.argument("review_id", metavar="REVIEW")
-@click.option("--justified/--unjustified", required=True)
+@click.option("--justified/--unjustified", default=None, help="Whether the override was necessary; name one.")
 @click.option("--comment", default="")
-def after_review(session: Session, review_id: str, justified: bool, comment: str) -> None:
+def after_review(session: Session, review_id: str, justified: bool | None, comment: str) -> None:
     """Close the after-review of a break-glass override.
 
     After --unjustified the version gets no further traffic; the policy may also roll it back.
     """
+    if justified is None:
+        raise click.UsageError("name the verdict: --justified or --unjustified")
     with session.client() as client:
         got = client.review_override(review_id, justified=justified, comment=comment)
-    session.one(got, f"closed the after-review {review_id}")
+    session.one(got, f"closed the after-review {review_id}: {'justified' if justified else 'unjustified'}")
