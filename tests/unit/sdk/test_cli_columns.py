@@ -73,6 +73,12 @@ def test_no_title_is_folded_in_a_word_and_no_line_is_longer_than_the_terminal(
     assert max(map(len, lines)) <= 80
 
 
+@pytest.mark.parametrize("titles", TABLES)
+def test_an_id_is_never_folded(monkeypatch: pytest.MonkeyPatch, titles: list[str]) -> None:
+    id_ = "c967f967-5c70-5e4a-af75-83822f9de747"
+    assert "\n".join(shown(monkeypatch, Terminal(), titles, id_)).count(id_) == 2 * len(titles)
+
+
 @pytest.mark.parametrize("titles", TABLES[:3])
 @pytest.mark.parametrize("wide", [False, True])
 def test_in_a_pipe_lines_are_tab_separated_and_never_cut(

@@ -189,6 +189,18 @@ def test_a_weaker_policy_is_not_published_unseen(run: Any, answers: Answers, pol
     assert not answers.of("PUT", "/v1/policies/open")
 
 
+def test_what_policy_show_prints_is_published_once_it_is_edited(
+    run: Any, answers: Answers, tmp_path: Any
+) -> None:
+    answers.fixed["POST", "/v1/policies/open:preview"] = JSONResponse(CHANGE | {"weaker": []})
+    answers.fixed["PUT", "/v1/policies/open"] = JSONResponse(PUBLISHED)
+    file = tmp_path / "shown.json"
+    file.write_text(json.dumps({"name": "open", "revision": 2, "policy": {"stages": {"Production": []}}}))
+    assert run("policy", "publish", "open", str(file), "--yes").exit_code == 0
+    (sent,) = answers.of("PUT", "/v1/policies/open")
+    assert json.loads(sent.body) == {"stages": {"Production": []}}
+
+
 def test_a_dry_run_publishes_nothing(run: Any, answers: Answers, policy_file: str) -> None:
     answers.fixed["POST", "/v1/policies/open:preview"] = JSONResponse(CHANGE)
     assert run("policy", "publish", "open", policy_file, "--dry-run", "--json").exit_code == 0

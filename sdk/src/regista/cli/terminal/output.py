@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Column = tuple[str, Any]
 """The title of a column, and the key of its value or a function of the item."""
+_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 FORMATS = ("json", "yaml", "csv", "wide", "name")
 
 
@@ -76,6 +77,8 @@ def print_table(items: Sequence[Mapping[str, Any]], columns: Sequence[Column], *
     cells = [[Text(cell) for cell in row] for row in [[title for title, _ in columns], *rows]]
     longest = [max(_width(row[n]) for row in cells) for n in range(len(columns))]
     shortest = [max(map(len, title.split())) for title, _ in columns]  # folded between words only
+    for n in range(len(columns)):  # an id stays whole, to be copied
+        shortest[n] = max(shortest[n], *(len(row[n]) for row in rows if _ID.fullmatch(row[n])), 0)
     width, gap = console().width, 3
     if not wide and sum(shortest) + gap * (len(columns) - 1) + 2 > width:
         gap = 1

@@ -33,7 +33,7 @@ def read_json(raw: bytes, option: str) -> dict[str, Any]:
 
 
 def read_policy(file: Path) -> dict[str, Any]:
-    """Return the policy in a JSON or YAML file. Raises click.UsageError."""
+    """Return the policy in a file (JSON, YAML), or in an answer of `regista policy show`. Raise UsageError."""
     try:
         raw = file.read_text("utf-8")
     except UnicodeDecodeError as e:
@@ -41,7 +41,8 @@ def read_policy(file: Path) -> dict[str, Any]:
     content = _yaml(raw, file) if file.suffix in {".yaml", ".yml"} else _json(raw, file)
     if not isinstance(content, dict):
         raise click.UsageError(f"{file} is not a policy: it must be an object")
-    return content
+    shown = content.get("policy")  # the answer of `policy show -o json`, or of the same as YAML
+    return shown if isinstance(shown, dict) and "stages" not in content else content
 
 
 def _json(raw: str, file: Path) -> Any:
