@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, time
 
+from shared.deciding.decider import Unprocessable
+
 FIRST = datetime(1, 1, 1, tzinfo=UTC)
 
 
@@ -19,3 +21,17 @@ def end(moment: datetime | date | None, now: datetime) -> datetime:
     if moment is None or isinstance(moment, datetime):
         return moment or now
     return min(datetime.combine(moment, time.max, UTC), max(now, beginning(moment)))
+
+
+def period(
+    since: datetime | date | None, until: datetime | date | None, now: datetime
+) -> tuple[datetime, datetime]:
+    """Return the first and the last moment of a period. Raise Unprocessable when it ends before it begins."""
+    first, last = beginning(since), end(until, now)
+    if until is not None and last < first:
+        raise Unprocessable(
+            "period_reversed",
+            f"The period ends before it begins ({first.isoformat()} to {last.isoformat()}): "
+            "exchange `since` and `until`.",
+        )
+    return first, last

@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from services.audit.shapes import SINCE, UNTIL, ChangedBy, Event, Moment, Promotion, Reference, Served, Who
+from services.audit.shapes import SINCE, UNTIL, ChangedBy, Event, Promotion, Reference, Served, Who
+from shared.http.moments import Moment
 from shared.http.routes import PageQuery, page_token
 
 AT = "RFC 3339, or a day: its end in UTC, now for today; now if left out"
@@ -42,7 +43,9 @@ class ServingQuery(AtQuery):
 
 
 class RightsQuery(AtQuery):
-    role: str = Field("", max_length=50, description="only identities with this role")
+    role: str = Field(
+        "", max_length=50, description="only identities that could act in this role, admins, too"
+    )
     namespace: str = Field("", max_length=200, description="only roles that apply in this namespace")
 
 

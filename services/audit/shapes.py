@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
+from shared.http.moments import Moment
 from shared.http.routes import Body, PageQuery
 
-Moment = AwareDatetime | date
-"""RFC 3339, or a day, which is that day in UTC."""
 SINCE = "RFC 3339, or a day: from its beginning in UTC"
 UNTIL = "RFC 3339, or a day: up to its end in UTC"
 

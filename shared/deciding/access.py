@@ -305,6 +305,11 @@ def covers(outer: str, namespace: str) -> bool:
     return namespace == outer or namespace.startswith(outer + ".")
 
 
+def implies(role: str, wanted: str) -> bool:
+    """Return whether who has `role` may do what `wanted` permits, in the same namespace."""
+    return wanted in {role, ANY_ROLE} or (role == "admin" and wanted not in OWN_ROLE_ONLY)
+
+
 def permits(state: AccessState, role: str, namespace: str) -> bool:
     """Return whether the identity has `role` in `namespace`, in one that contains it, or everywhere.
 
@@ -312,8 +317,7 @@ def permits(state: AccessState, role: str, namespace: str) -> bool:
     everywhere covers a name without a namespace ("").
     """
     return any(
-        (g.namespace == EVERYWHERE or covers(g.namespace, namespace))
-        and (role in {g.role, ANY_ROLE} or (g.role == "admin" and role not in OWN_ROLE_ONLY))
+        (g.namespace == EVERYWHERE or covers(g.namespace, namespace)) and implies(g.role, role)
         for g in state.grants.values()
     )
 

@@ -15,9 +15,10 @@ from services.audit.moments import beginning
 from services.audit.parts import Parts
 from services.audit.public_events.feeds import Feed, Wanted
 from services.audit.public_events.response import HEADERS, EventStream
-from services.audit.shapes import SINCE, Moment
+from services.audit.shapes import SINCE
 from shared.deciding.access import namespace_of
 from shared.deciding.decider import NotFound, Unprocessable
+from shared.http.moments import Moment
 from shared.http.problems import Problem
 from shared.http.routes import Body, Call, Route
 

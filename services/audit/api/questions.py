@@ -11,7 +11,7 @@ from services.audit.domain import as_of, reading
 from services.audit.domain.causal_tree import cause_in_log, forest
 from services.audit.log_verification import runs
 from services.audit.log_verification.pages import SEALED
-from services.audit.moments import beginning, end
+from services.audit.moments import end, period
 from services.audit.queries import Event
 from shared.deciding.access import covers, namespace_of, permits
 from shared.deciding.decider import Forbidden, NotFound, Unprocessable
@@ -113,12 +113,12 @@ async def _timeline_of(call: Call[None, shapes.TimelineQuery]) -> tuple[str, str
 def _span(query: shapes.TimelineQuery) -> queries.Span:
     """Return which part of a timeline a page shows."""
     start = (2**63 - 1, 2**63 - 1) if query.newest else (0, 0)
-    until = end(query.until, datetime.now(UTC) + CLOCKS_DIFFER)
+    since, until = period(query.since, query.until, datetime.now(UTC) + CLOCKS_DIFFER)
     return queries.Span(
         query.after(int, int) or start,
         newest=query.newest,
         notes=query.notes,
-        since=beginning(query.since),
+        since=since,
         until=until,
     )
 

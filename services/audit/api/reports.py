@@ -19,10 +19,10 @@ from services.audit.denied_attempts import NEWEST, denied_attempts
 from services.audit.domain import as_of, decisions
 from services.audit.domain.reading import model_of_stream
 from services.audit.domain.rights import rights
-from services.audit.moments import FIRST, beginning, end
+from services.audit.moments import FIRST, period
 from services.audit.queries import Event
 from services.audit.shapes import Events
-from shared.deciding.access import covers, permits
+from shared.deciding.access import covers, implies, permits
 from shared.deciding.decider import NotFound
 from shared.http.routes import Call, Route, page_token
 
@@ -38,9 +38,8 @@ def _require_somewhere(call: Call[Any, Any]) -> None:
 
 def _page(query: report_shapes.Period) -> tuple[datetime, report_queries.Position]:
     """Return the beginning of the period, and the position before which the page begins."""
-    until = end(query.until, datetime.now(UTC))
-    first = (until, LAST, LAST)
-    return beginning(query.since), query.after(datetime, int, int) or first
+    since, until = period(query.since, query.until, datetime.now(UTC))
+    return since, query.after(datetime, int, int) or (until, LAST, LAST)
 
 
 def _token(query: report_shapes.Period, rows: Any) -> str:
@@ -75,17 +74,26 @@ async def _decided(call: Call[None, report_shapes.DecisionsQuery], kind: str) ->
     shown = [event for event in events if may_read(owners(event))]
     behind = await queries.promotions(pool, {str(event["promotion_id"] or "") for event in shown})
     names = await queries.names(pool, {id_ for event in shown for id_ in owners(event)})
+    decided = [(event, _until(event, behind.get(str(event["promotion_id"]), []))) for event in shown]
     return {
-        "items": [_decision(event, behind.get(str(event["promotion_id"]), []), names) for event in shown],
+        "items": [
+            _decision(event, until, names)
+            for event, until in decided
+            if not decisions.carries_out_a_denial(event, until)
+        ],
         "next_page_token": _token(query, rows),
     }
 
 
-def _decision(event: Event, behind: list[Event], names: dict[str, str]) -> dict[str, Any]:
-    """Return one decision. `behind` are the events of its promotion, of which later ones do not count."""
+def _until(event: Event, behind: list[Event]) -> list[Event]:
+    """Return the events of a promotion that were recorded up to this one."""
+    return [one for one in behind if one["recorded_at"] <= event["recorded_at"]]
+
+
+def _decision(event: Event, until: list[Event], names: dict[str, str]) -> dict[str, Any]:
+    """Return one decision. `until` are the events of its promotion up to it."""
     data, model_id = event["data"], next(iter(owners(event)), "")
     about = data.get("about") if isinstance(data.get("about"), dict) else {}
-    until = [e for e in behind if e["recorded_at"] <= event["recorded_at"]]
     reasons = data.get("reasons") or [data.get("reason") or event["reason"]]
     return {
         "model_id": model_id,
@@ -185,7 +193,7 @@ def _asked_for(identity: dict[str, Any], query: report_shapes.RightsQuery) -> bo
     identity["roles"] = [
         one
         for one in identity["roles"]
-        if query.role in {"", one["role"]}
+        if (not query.role or implies(str(one["role"]), query.role))
         and (not query.namespace or one["namespace"] == "*" or covers(str(one["namespace"]), query.namespace))
     ]
     return bool(identity["roles"]) or not (query.role or query.namespace)
@@ -252,10 +260,10 @@ async def get_attempts(call: Call[None, report_shapes.AttemptsQuery]) -> dict[st
         model_id, _ = await named_model(call, query.model)
     else:
         call.require(AUDITOR, "")
-    until = end(query.until, datetime.now(UTC))
+    since, until = period(query.since, query.until, datetime.now(UTC))
     before = query.after(int, int) or NEWEST
     items, more = await denied_attempts(
-        call.app.pool, query.subject, model_id, beginning(query.since), until, before, query.page_size
+        call.app.pool, query.subject, model_id, since, until, before, query.page_size
     )
     await report_faults(call, items)
     return {"items": items, "next_page_token": page_token(*more) if more else ""}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 from services.audit.domain.reading import KEY_BYTES, Entry, key_of
 
 PROMOTION, DENIAL, OVERRIDE = "promotion", "denial", "override"
@@ -33,4 +36,14 @@ def subjects_of(entry: Entry) -> frozenset[str]:
         key_of(subject, KEY_BYTES)
         for subject in named
         if subject not in _NO_ONE and not subject.startswith(_SERVICE)
+    )
+
+
+def carries_out_a_denial(event: Mapping[str, Any], before: Iterable[Mapping[str, Any]]) -> bool:
+    """Return whether registry only ends a promotion that approval denied: reports list the denial.
+
+    `event` and the events `before` it, of the same promotion, are dicts as the API shows them.
+    """
+    return event["type"] == "PromotionRefused" and any(
+        (one["service"], one["type"]) == ("approval", "PromotionDenied") for one in before
     )

@@ -10,14 +10,14 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, cast
 
 import msgspec
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from services.registry.domain.model.state import Stage
 from services.registry.search.queries import Comparison, MetricCondition, Wanted
 from shared.deciding.decider import Unprocessable
+from shared.http.moments import Moment
 from shared.http.routes import PageQuery
 
-Moment = AwareDatetime | date
 Aware: Any = Annotated[datetime, msgspec.Meta(tz=True)]
 """A time with its zone, in a page token."""
 Conditions = Annotated[list[Annotated[str, Field(min_length=1, max_length=700)]], Field(max_length=20)]

@@ -142,6 +142,31 @@ async def test_denials_name_their_reasons_and_overrides_what_they_bypassed(servi
     assert override["environment"] == "production"
 
 
+async def test_a_denial_that_registry_carries_out_is_listed_once(service, auditor, log: Log):
+    await denied(log, 4)
+    ended = {"model": "fraud.churn", "number": 4, "environment": "production", "reasons": ["no"]}
+    await log.append(
+        "registry", STREAM, "PromotionRefused", ended | {"promotion_id": "d4"}, by="service:approval"
+    )
+    await log.append("registry", STREAM, "PromotionRefused", ended | {"promotion_id": "e4"}, by="ann")
+    await indexed(service, auditor, log)
+    items = (await service.get("/v1/reports/denials", auditor))["items"]
+    assert [(i["event"]["type"], i["reasons"]) for i in items] == [
+        ("PromotionRefused", ["no"]),
+        ("PromotionDenied", ["eva rejected it: too many false alarms"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    "path", ["reports/promotions", "reports/acts/ann", "reports/attempts", f"timeline/{MODEL}"]
+)
+async def test_a_period_that_ends_before_it_begins_is_refused(service, auditor, log: Log, path: str):
+    await registered(log, 1, "1.0.0")
+    await indexed(service, auditor, log)
+    answer = await service.call("GET", f"/v1/{path}?since=2026-03-31&until=2026-03-01", auditor)
+    assert (answer.status_code, answer.json()["code"]) == (422, "period_reversed")
+
+
 async def test_what_served_on_a_day_is_one_question_over_all_models(service, auditor, log: Log):
     await promoted(log, 1, "1.0.0")
     before = next(log.minutes)
@@ -243,6 +268,17 @@ async def test_who_held_which_role_and_key_on_a_day(service, auditor, log: Log, 
     assert "y" not in {i["subject"] for i in admins}
     assert await of_x(role="approver") == []
     assert await of_x(at=before) == []
+
+
+async def test_who_could_act_in_a_role_includes_admins(service, auditor, log: Log, people):
+    await people.append("z", IdentityCreated("z", "person"), RoleGranted("z", "admin", "fraud"))
+    await indexed(service, auditor, log)
+
+    async def who(role: str) -> set[str]:
+        return {i["subject"] for i in (await service.get("/v1/reports/rights", auditor, role=role))["items"]}
+
+    assert "z" in await who("approver")
+    assert "z" not in await who("override")
 
 
 async def test_which_policy_ruled_then_with_its_text(service, auditor, log: Log):
