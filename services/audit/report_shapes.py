@@ -56,10 +56,19 @@ class PoliciesQuery(AtQuery):
     )
 
 
+class AfterReview(BaseModel):
+    by: Who
+    at: datetime
+    justified: bool | None
+    comment: str | None
+    event: Reference
+
+
 class Decision(BaseModel):
     """`promotion` states who requested and who approved, on what evidence, under which policy.
 
     `reasons` are those of a denial or an override; `bypassed` lists what an override left out.
+    `after_review` is that of an override, None where it is missing.
     """
 
     model_id: str
@@ -71,6 +80,7 @@ class Decision(BaseModel):
     reasons: list[str]
     bypassed: list[str]
     promotion: Promotion | None
+    after_review: AfterReview | None
     event: Reference
 
 

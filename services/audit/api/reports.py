@@ -74,12 +74,12 @@ async def _decided(call: Call[None, report_shapes.DecisionsQuery], kind: str) ->
     shown = [event for event in events if may_read(owners(event))]
     behind = await queries.promotions(pool, {str(event["promotion_id"] or "") for event in shown})
     names = await queries.names(pool, {id_ for event in shown for id_ in owners(event)})
-    decided = [(event, _until(event, behind.get(str(event["promotion_id"]), []))) for event in shown]
+    decided = [(event, behind.get(str(event["promotion_id"]), [])) for event in shown]
     return {
         "items": [
-            _decision(event, until, names)
-            for event, until in decided
-            if not decisions.carries_out_a_denial(event, until)
+            _decision(event, of_promotion, names)
+            for event, of_promotion in decided
+            if not decisions.carries_out_a_denial(event, _until(event, of_promotion))
         ],
         "next_page_token": _token(query, rows),
     }
@@ -90,8 +90,8 @@ def _until(event: Event, behind: list[Event]) -> list[Event]:
     return [one for one in behind if one["recorded_at"] <= event["recorded_at"]]
 
 
-def _decision(event: Event, until: list[Event], names: dict[str, str]) -> dict[str, Any]:
-    """Return one decision. `until` are the events of its promotion up to it."""
+def _decision(event: Event, of_promotion: list[Event], names: dict[str, str]) -> dict[str, Any]:
+    """Return one decision. Of the events of its promotion, later ones count for the after-review only."""
     data, model_id = event["data"], next(iter(owners(event)), "")
     about = data.get("about") if isinstance(data.get("about"), dict) else {}
     reasons = data.get("reasons") or [data.get("reason") or event["reason"]]
@@ -104,7 +104,8 @@ def _decision(event: Event, until: list[Event], names: dict[str, str]) -> dict[s
         "by": event["actor"],
         "reasons": [str(reason) for reason in reasons if reason],
         "bypassed": [str(gate) for gate in data.get("bypassed") or ()],
-        "promotion": as_of.promotion(as_of.Evidence(promoted=event, promotion=until)),
+        "promotion": as_of.promotion(as_of.Evidence(promoted=event, promotion=_until(event, of_promotion))),
+        "after_review": decisions.after_review(of_promotion) if event["type"] == "OverrideUsed" else None,
         "event": as_of.reference(event),
     }
 

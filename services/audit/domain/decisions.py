@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
+from services.audit.domain.as_of import Event, reference
 from services.audit.domain.reading import KEY_BYTES, Entry, key_of
 
 PROMOTION, DENIAL, OVERRIDE = "promotion", "denial", "override"
@@ -39,7 +40,7 @@ def subjects_of(entry: Entry) -> frozenset[str]:
     )
 
 
-def carries_out_a_denial(event: Mapping[str, Any], before: Iterable[Mapping[str, Any]]) -> bool:
+def carries_out_a_denial(event: Event, before: Iterable[Event]) -> bool:
     """Return whether registry only ends a promotion that approval denied: reports list the denial.
 
     `event` and the events `before` it, of the same promotion, are dicts as the API shows them.
@@ -47,3 +48,15 @@ def carries_out_a_denial(event: Mapping[str, Any], before: Iterable[Mapping[str,
     return event["type"] == "PromotionRefused" and any(
         (one["service"], one["type"]) == ("approval", "PromotionDenied") for one in before
     )
+
+
+def after_review(of_promotion: Iterable[Event]) -> dict[str, Any] | None:
+    """Return the after-review of an override from the events of its promotion; None where it is missing."""
+    made = next((one for one in of_promotion if one["type"] == "OverrideReviewed"), None)
+    return made and {
+        "by": made["actor"],
+        "at": made["recorded_at"],
+        "justified": made["data"].get("justified"),
+        "comment": made["data"].get("comment"),
+        "event": reference(made),
+    }

@@ -142,6 +142,23 @@ async def test_denials_name_their_reasons_and_overrides_what_they_bypassed(servi
     assert override["environment"] == "production"
 
 
+async def test_an_override_has_its_after_review(service, auditor, log: Log):
+    def about(number: int) -> dict[str, Any]:
+        return {"model_id": MODEL, "model": "fraud.churn", "number": number, "promotion_id": f"o{number}"}
+
+    for number in (5, 6):
+        used = {"about": about(number), "environment": "production", "by": "olga", "reason": "outage"}
+        await log.append("approval", f"review-o{number}", "OverrideUsed", used, by="olga")
+    reviewed = {"about": about(5), "by": "ann", "justified": False, "comment": "there was none"}
+    await log.append("approval", "review-o5", "OverrideReviewed", reviewed, by="ann")
+    await indexed(service, auditor, log)
+    missing, made = (await service.get("/v1/reports/overrides", auditor))["items"]
+    assert missing["after_review"] is None
+    found = made["after_review"]
+    assert (found["by"]["subject"], found["justified"], found["comment"]) == ("ann", False, "there was none")
+    assert found["event"]["type"] == "OverrideReviewed"
+
+
 async def test_a_denial_that_registry_carries_out_is_listed_once(service, auditor, log: Log):
     await denied(log, 4)
     ended = {"model": "fraud.churn", "number": 4, "environment": "production", "reasons": ["no"]}

@@ -51,7 +51,10 @@ def test_promotions_show_who_requested_and_approved_under_which_policy(run: Any,
 def test_an_override_shows_who_used_it_why_and_what_it_bypassed(run: Any, answers: Answers) -> None:
     named(answers)
     answers.fixed["GET", "/v1/reports/overrides"] = page(DECISION)
-    assert "Ann (u-ann)\toutage\tpeople" in run("audit", "overrides").output
+    assert "Ann (u-ann)\toutage\tpeople\tmissing" in run("audit", "overrides").output
+    made = {"by": WHO | {"subject": "u-bea"}, "at": "2026-03-03T10:00:00Z", "justified": False, "comment": ""}
+    answers.fixed["GET", "/v1/reports/overrides"] = page(DECISION | {"after_review": made})
+    assert "people\tunjustified, Bea (u-bea)" in run("audit", "overrides").output
 
 
 def test_what_served_is_a_row_for_each_version(run: Any, answers: Answers) -> None:

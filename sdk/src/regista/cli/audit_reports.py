@@ -78,15 +78,20 @@ def denials(session: Session, since: str, until: str, model: str, limit: int) ->
 @MODEL
 @LIMIT
 def overrides(session: Session, since: str, until: str, model: str, limit: int) -> None:
-    """List the break-glass overrides of a period: who, why, and what was bypassed. The newest comes first."""
+    """List the break-glass overrides of a period: who, why, what was bypassed, and the after-review.
+
+    The newest comes first.
+    """
     with session.client() as client:
         found = client.overrides(since, until, model, limit)
-        shown = naming(session, client, _deciders(found))
+        reviewers = (one for d in found for one in actors({"actor": (d.get("after_review") or {}).get("by")}))
+        shown = naming(session, client, (*_deciders(found), *reviewers))
     columns = [
         *_version_columns("used"),
         ("by", lambda d: who({"actor": d["by"]}, shown)),
         ("why", "reasons"),
         ("bypassed", "bypassed"),
+        ("after-review", lambda d: _after_review(d, shown)),
     ]
     session.items(found, columns, "no override was used then", limit)
     _warn(found)
@@ -235,6 +240,14 @@ def _approvers(item: Item, shown: Shown) -> str:
     promotion = item.get("promotion") or {}
     names = ", ".join(shown(one.get("subject")) for one in promotion.get("approvers") or ())
     return f"{names} (override)".strip() if promotion.get("override") else names
+
+
+def _after_review(item: Item, shown: Shown) -> str:
+    made = item.get("after_review")
+    if not made:
+        return "missing"
+    verdict = "justified" if made["justified"] else "unjustified"
+    return f"{verdict}, {who({'actor': made['by']}, shown)}"
 
 
 def _policy_of(item: Item) -> str:

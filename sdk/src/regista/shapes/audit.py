@@ -41,6 +41,14 @@ class Acts(TypedDict):
     next_page_token: str
 
 
+class AfterReview(TypedDict):
+    by: Who
+    at: str
+    justified: bool | None
+    comment: str | None
+    event: Reference
+
+
 class Approval(TypedDict):
     subject: str
     at: str
@@ -92,6 +100,7 @@ class Decision(TypedDict):
     """`promotion` states who requested and who approved, on what evidence, under which policy.
 
     `reasons` are those of a denial or an override; `bypassed` lists what an override left out.
+    `after_review` is that of an override, None where it is missing.
     """
 
     model_id: str
@@ -103,6 +112,7 @@ class Decision(TypedDict):
     reasons: list[str]
     bypassed: list[str]
     promotion: Promotion | None
+    after_review: AfterReview | None
     event: Reference
 
 

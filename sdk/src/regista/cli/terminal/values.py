@@ -33,7 +33,7 @@ def read_json(raw: bytes, option: str) -> dict[str, Any]:
 
 
 def read_policy(file: Path) -> dict[str, Any]:
-    """Return the policy in a file (JSON, YAML), or in an answer of `regista policy show`. Raise UsageError."""
+    """Return the policy in a file (JSON, YAML), or in what `policy show` printed. Raise click.UsageError."""
     try:
         raw = file.read_text("utf-8")
     except UnicodeDecodeError as e:
