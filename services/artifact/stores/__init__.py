@@ -42,7 +42,12 @@ class StoredObject:
 class ObjectStore(Protocol):
     """Keys are relative paths with forward slashes. Every method may raise StoreUnavailable."""
 
-    bucket: str
+    root: str
+    """The URI of all keys, with a slash at its end; "" where publishers cannot store bytes themselves."""
+
+    async def close(self) -> None:
+        """Close the connections of the store."""
+        ...
 
     async def check(self) -> None:
         """Return when the store can be used. After it refused an object, store a small one first."""

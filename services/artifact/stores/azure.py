@@ -70,7 +70,7 @@ class AzureStore:
     def __init__(
         self, container: str, *, connection_string: str = "", account_url: str = "", connections: int = 16
     ) -> None:
-        self.bucket = container
+        self._name = container
         self._connection_string = connection_string
         self._account_url = account_url
         self._writing = asyncio.Semaphore(connections)
@@ -83,11 +83,11 @@ class AzureStore:
 
         sizes: dict[str, Any] = {"max_single_get_size": CHUNK, "max_chunk_get_size": CHUNK}
         if self._connection_string:
-            return ContainerClient.from_connection_string(self._connection_string, self.bucket, **sizes)
+            return ContainerClient.from_connection_string(self._connection_string, self._name, **sizes)
         from azure.identity.aio import DefaultAzureCredential
 
         credential = DefaultAzureCredential(**dict.fromkeys(_OF_DEVELOPERS, True))
-        return ContainerClient(self._account_url, self.bucket, credential=credential, **sizes)
+        return ContainerClient(self._account_url, self._name, credential=credential, **sizes)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -96,19 +96,24 @@ class AzureStore:
 
     async def check(self) -> None:
         """Return when the container exists, may be listed and, after it refused a blob, stores one."""
-        with _translated(self.bucket):
+        with _translated(self._name):
             if not await self._container.exists():
                 raise StoreUnavailable(
-                    f"the container {self.bucket!r} does not exist: create it, or correct "
+                    f"the container {self._name!r} does not exist: create it, or correct "
                     "REGISTA_AZURE_CONTAINER"
                 )
             if self._must_probe:
                 await self._container.upload_blob(PROBE, b"ready", overwrite=True)
                 self._must_probe = False
 
+    @property
+    def root(self) -> str:
+        """`https://<account>…/<container>/`, also where publishers store bytes themselves."""
+        return f"{self._container.url.partition('?')[0]}/"  # without a shared access signature
+
     def uri(self, prefix: str) -> str:
         """Return `https://<account>…/<container>/…`."""
-        return f"{self._container.url}/{prefix}"
+        return f"{self.root}{prefix}"
 
     async def put(self, key: str, chunks: AsyncIterable[bytes], tags: Mapping[str, str]) -> StoredObject:
         """Store as blocks, which become the blob only when the stream ended without an error.
