@@ -70,9 +70,7 @@ def claimed_prefix(location: str, root: str) -> str:
         raise BadLocation(f"{location!r:.200} is no location of an upload: {e}.") from None
     if not key.startswith(f"{QUARANTINE}/"):
         instead = f", or a key below {root}{QUARANTINE}/" if root else ""
-        raise BadLocation(
-            f"{location!r:.200} is no location of an upload: use POST /v1/uploads{instead}."
-        )
+        raise BadLocation(f"{location!r:.200} is no location of an upload: use POST /v1/uploads{instead}.")
     return key
 
 

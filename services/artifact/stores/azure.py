@@ -7,20 +7,22 @@ import contextlib
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
+from azure.storage.blob import BlobBlock
 
 from services.artifact.stores import (
-    CHUNK,
     NoSuchObject,
     ObjectChanged,
     StoredObject,
     StoreFull,
     StoreUnavailable,
 )
+from shared.foundation.azure import async_container
 
 if TYPE_CHECKING:
     from azure.storage.blob.aio import BlobClient, ContainerClient
@@ -48,23 +50,12 @@ DELETING = 16
 
 _CHANGED = frozenset({"ConditionNotMet", "SourceConditionNotMet", "CannotVerifyCopySource", "412"})
 _FULL = frozenset({"ContainerQuotaExceeded", "ShareSizeLimitReached", "507"})
-_OF_DEVELOPERS = (
-    "exclude_cli_credential",
-    "exclude_developer_cli_credential",
-    "exclude_powershell_credential",
-    "exclude_shared_token_cache_credential",
-    "exclude_visual_studio_code_credential",
-    "exclude_broker_credential",
-)
-"""A server has none of these, and looking for them starts programs."""
 
 
 class AzureStore:
-    """One container.
+    """One container, reached as `shared/foundation/azure.py` says.
 
-    `connection_string` names the account and its key, or a shared access signature. Without it, `account_url`
-    names the account and the environment the identity: a managed identity, a workload identity, or the
-    service principal of AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET.
+    `connections` is the largest number of concurrent uploads.
     """
 
     def __init__(
@@ -79,15 +70,7 @@ class AzureStore:
     @cached_property
     def _container(self) -> ContainerClient:
         """The client. It belongs to the event loop that first uses it."""
-        from azure.storage.blob.aio import ContainerClient
-
-        sizes: dict[str, Any] = {"max_single_get_size": CHUNK, "max_chunk_get_size": CHUNK}
-        if self._connection_string:
-            return ContainerClient.from_connection_string(self._connection_string, self._name, **sizes)
-        from azure.identity.aio import DefaultAzureCredential
-
-        credential = DefaultAzureCredential(**dict.fromkeys(_OF_DEVELOPERS, True))
-        return ContainerClient(self._account_url, self._name, credential=credential, **sizes)
+        return async_container(self._name, self._connection_string, self._account_url)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -118,7 +101,8 @@ class AzureStore:
     async def put(self, key: str, chunks: AsyncIterable[bytes], tags: Mapping[str, str]) -> StoredObject:
         """Store as blocks, which become the blob only when the stream ended without an error.
 
-        Azure deletes blocks that never become a blob after a week, or when the next blob is made here.
+        Azure deletes blocks that never become a blob after a week, or when another upload makes a blob here:
+        then this one raises StoreUnavailable.
         """
         blob, digest, size, blocks = self._container.get_blob_client(key), hashlib.sha256(), 0, list[str]()
         upload, sending = uuid4().hex, list[asyncio.Task[None]]()
@@ -132,7 +116,7 @@ class AzureStore:
                     sending = [asyncio.create_task(self._stage(blob, blocks[-1], block))]
                 await asyncio.gather(*sending)
                 with _translated(key):
-                    made = await self._commit(blob, blocks, tags)
+                    made = await blob.commit_block_list(list(map(BlobBlock, blocks)), tags=dict(tags) or None)
         except StoreUnavailable:
             self._must_probe = True
             raise
@@ -143,14 +127,7 @@ class AzureStore:
 
     async def _stage(self, blob: BlobClient, id_: str, block: bytes) -> None:
         with _translated(blob.blob_name):
-            await blob.stage_block(id_, block)
-
-    async def _commit(
-        self, blob: BlobClient, blocks: Sequence[str], tags: Mapping[str, str]
-    ) -> Mapping[str, Any]:
-        from azure.storage.blob import BlobBlock
-
-        return await blob.commit_block_list([BlobBlock(id_) for id_ in blocks], tags=dict(tags) or None)
+            await blob.stage_block(id_, BytesIO(block), len(block))
 
     async def read_and_hash(self, key: str) -> StoredObject:
         """Stream the blob through SHA-256. A blob that is replaced meanwhile does not mix in."""
@@ -177,14 +154,14 @@ class AzureStore:
             )
             try:
                 async with asyncio.timeout(COPYING):
-                    status = begun["copy_status"]
+                    status: object = begun["copy_status"]
                     while status == "pending":
                         await asyncio.sleep(POLL)
                         found = (await copied.get_blob_properties()).copy
                         status = found.status if found.id == begun["copy_id"] else "replaced"
             except BaseException:
                 with contextlib.suppress(AzureError):
-                    await copied.abort_copy(begun["copy_id"])
+                    await copied.abort_copy(str(begun["copy_id"]))
                 raise
         if status != "success":
             raise ObjectChanged(source)
@@ -194,7 +171,9 @@ class AzureStore:
         if length == 0:
             return
         with _translated(key):
-            span = {} if offset == 0 and length is None else {"offset": offset, "length": length}
+            span: dict[str, Any] = (
+                {} if offset == 0 and length is None else {"offset": offset, "length": length}
+            )
             found = await self._container.download_blob(key, **span)  # an empty blob has no span
             async for chunk in found.chunks():
                 yield chunk
@@ -229,7 +208,10 @@ class AzureStore:
 
 
 async def _in_blocks(chunks: AsyncIterable[bytes]) -> AsyncGenerator[bytes]:
-    """Yield pieces of BLOCK bytes, the last one shorter. Raises TimeoutError after IDLE seconds of silence."""
+    """Yield pieces of BLOCK bytes, the last one shorter.
+
+    Raises TimeoutError after IDLE seconds of silence.
+    """
     waiting, coming = bytearray(), aiter(chunks)
     while True:
         async with asyncio.timeout(IDLE):
@@ -256,6 +238,10 @@ def _translated(key: str) -> Iterator[None]:
     except HttpResponseError as e:
         if _code(e) in _CHANGED:
             raise ObjectChanged(key) from e
+        if _code(e) == "InvalidBlockList":
+            raise StoreUnavailable(
+                f"another upload of {key} was completed while this one was received: repeat it"
+            ) from e
         if _code(e) in _FULL:
             raise StoreFull(f"it answers and stores nothing ({_code(e)}): free or add space") from e
         raise StoreUnavailable(f"the object store answered {_code(e)}: {e.reason}") from e
