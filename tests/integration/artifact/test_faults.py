@@ -20,6 +20,7 @@ from services.artifact.stores.azure import AzureStore
 from services.artifact.stores.disk import DiskStore
 from services.artifact.stores.s3 import S3Store
 from services.artifact.verification import verify
+from services.local.azurite import CONTAINER
 from tests.integration.artifact.conftest import digest_of, manifest, pieces, sum_of, without_etag
 from tests.integration.artifact.copier import Job
 
