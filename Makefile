@@ -6,7 +6,7 @@ bin  := $(venv)/bin
 lock := deploy/requirements/dev.txt
 stamp := $(venv)/.installed
 
-.PHONY: help venv demo up down status check lint types imports unit unit-services unit-rest test chaos mutants bench bench-mlflow lock schemas clean
+.PHONY: help venv demo up down status check lint types imports unit unit-sdk unit-rest unit-services test chaos mutants bench bench-mlflow lock schemas clean
 .DEFAULT_GOAL := help
 unexport PYTHONDONTWRITEBYTECODE  # with it, every process of every start compiles all sources again
 
@@ -38,7 +38,7 @@ down:  ## stop everything
 	@test -x $(bin)/regista && $(bin)/regista down || true
 
 check: $(stamp)  ## lint, format, types, import contracts, unit tests
-	@$(MAKE) --no-print-directory --output-sync=target -j2 unit-services unit-rest types lint imports
+	@$(MAKE) --no-print-directory --output-sync=target -j3 unit-sdk unit-rest unit-services types lint imports
 
 lint:
 	@$(bin)/ruff check .
@@ -49,11 +49,13 @@ imports:
 	@$(bin)/lint-imports --no-cache >$(home)/imports.log || { cat $(home)/imports.log; exit 1; }
 quick := -q -m "not servers and not slow"
 services := $(addprefix tests/unit/,registry approval artifact cleanup audit)
-unit: unit-services unit-rest
+unit: unit-sdk unit-rest unit-services
+unit-sdk:
+	@$(bin)/pytest $(quick) tests/unit/sdk
+unit-rest:
+	@$(bin)/pytest $(quick) tests/unit tests/contract tests/architecture $(addprefix --ignore=,tests/unit/sdk $(services))
 unit-services:
 	@$(bin)/pytest $(quick) $(services)
-unit-rest:
-	@$(bin)/pytest $(quick) tests/unit tests/contract tests/architecture $(addprefix --ignore=,$(services))
 
 test: $(stamp)  ## all tests, on real servers; one: make test ARGS=tests/unit/local
 	@$(bin)/pytest -q $(ARGS)

@@ -31,8 +31,8 @@ from benchmarks.servers import Servers, start_servers
 from benchmarks.trained import message, trained
 from regista.wire.digests import FileEntry, manifest_digest
 from regista.wire.keys import SigningKey
+from services.kafka.topics import TRAINING
 from services.local.lag import consumer_lag
-from services.local.topics import TRAINING
 
 SERVICES = ("registry", "approval", "artifact", "cleanup", "audit")
 WRITERS = ("registry", "approval", "artifact", "cleanup")

@@ -34,6 +34,7 @@ def frames() -> dict[str, tuple[Any, int, float]]:
         "polars, float64": (pl.DataFrame(numbers, schema=names), numbers.nbytes, TARGET),
         "NumPy, float32": (numbers.astype("float32"), numbers.nbytes // 2, TARGET),
         "polars, texts": (pl.DataFrame({"x": words}), size, TARGET),
+        "pandas, texts": (pd.DataFrame({"x": pd.Series(words, dtype="str")}), size, TARGET),
         "pandas, texts as Python objects": (
             pd.DataFrame({"x": pd.Series(words, dtype=object)}),
             size,

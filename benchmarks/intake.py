@@ -16,7 +16,7 @@ from benchmarks.figures import Figure
 from benchmarks.servers import Servers
 from benchmarks.trained import CREATOR, message, trained
 from regista.wire.keys import SigningKey, generate_signing_key
-from services.local.topics import TRAINING
+from services.kafka.topics import TRAINING
 from shared.foundation.settings import Settings
 from shared.messaging.kafka import connection, start_producer
 

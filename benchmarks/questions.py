@@ -105,11 +105,11 @@ def questions(versions: int, events: int) -> Iterator[Question]:
     yield Question(
         "cleanup plan of the long model",
         "cleanup",
-        lambda: "/v1/sweeps",
+        lambda: "/v1/cleanup-runs",
         plan | {"model": LONG},
         reads_all=True,
     )
-    yield Question("cleanup plan of all", "cleanup", lambda: "/v1/sweeps", plan, reads_all=True)
+    yield Question("cleanup plan of all", "cleanup", lambda: "/v1/cleanup-runs", plan, reads_all=True)
     yield Question("invariants", "audit", lambda: "/v1/invariants", reads_all=True)
 
 
@@ -185,7 +185,7 @@ async def _sealed(servers: Servers, owner: asyncpg.Connection) -> int:
     events: int = await owner.fetchval(EVENTS)
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
-        sizes = servers.call("GET", "audit", "/v1/checkpoints?page_size=1").json()["items"]
+        sizes = servers.call("GET", "audit", "/v1/log-checkpoints?page_size=1").json()["items"]
         if sizes and sizes[0]["size"] >= events and await _indexed(servers):
             return events
         await asyncio.sleep(0.2)

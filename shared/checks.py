@@ -11,7 +11,7 @@ from shared.deciding.service import Service
 from shared.foundation.outages import POSTGRES
 from shared.foundation.postgres import CONNECTION_ERRORS
 from shared.foundation.postgres_errors import raise_if_cancelled
-from shared.foundation.readiness import error_summary
+from shared.foundation.telemetry import error_summary
 from shared.http.app import App
 from shared.log import eventlog
 from shared.messaging import relay

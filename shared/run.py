@@ -18,7 +18,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
 
-from regista.wire.keys import BadKey, SigningKey, load_signing_key
+from regista.wire.keys import SigningKey
 from shared.checks import RETRY_EVERY, Checks
 from shared.deciding.access import PARTITION
 from shared.deciding.service import Service
@@ -28,9 +28,8 @@ from shared.foundation.outages import POSTGRES
 from shared.foundation.postgres import CONNECTION_ERRORS, WakeUp, connect_pool
 from shared.foundation.postgres_errors import NOT_MIGRATED, raise_if_cancelled
 from shared.foundation.process_parts import ProcessParts
-from shared.foundation.readiness import error_summary
-from shared.foundation.settings import Settings, SettingsWrong
-from shared.foundation.telemetry import set_up_logs, tracer
+from shared.foundation.settings import WRONG_SETTING, Settings, SettingsWrong
+from shared.foundation.telemetry import error_summary, set_up_logs, tracer
 from shared.foundation.topics import topic_of
 from shared.http.app import App
 from shared.http.dispatch import Application
@@ -39,10 +38,11 @@ from shared.http.routes import Route
 from shared.http.server import Server
 from shared.identity.access_view import AccessView
 from shared.log import eventlog, projector
-from shared.log.denials import Denials
+from shared.log.denied_attempts import DeniedAttempts
 from shared.log.due_runner import DueWorkRunner
 from shared.log.due_work import DueWork
 from shared.log.transact import Transactor
+from shared.measurements import Measurement, Measurements, of_every_service
 from shared.messaging import relay
 from shared.messaging.broker import consume
 from shared.messaging.consumer import Consumer
@@ -65,7 +65,7 @@ class Process:
     `extra_services` are written by this process, too, each through a transactor of its own. `start` runs once
     before the service serves or consumes anything, and returns the service's own parts, if any. `background`
     functions run for the life of the process. `checks` run every few seconds for readiness: each raises, with
-    a message for the operator, while its part cannot work.
+    a message for the operator, while its part cannot work. `measurements` are taken now and then.
     """
 
     service: Service
@@ -76,6 +76,7 @@ class Process:
     start: Callable[[App], Awaitable[object]] | None = None
     background: Sequence[Callable[[App], Coroutine[Any, Any, None]]] = ()
     checks: Mapping[str, Callable[[App], Awaitable[None]]] = field(default_factory=dict)
+    measurements: Sequence[Measurement] = ()
 
 
 class RunningProcess:
@@ -91,12 +92,17 @@ class RunningProcess:
             name: WakeUp(app.settings.database_url, name)
             for name in {PARTITION, *(s.name for s in self._services)}
         }
-        self._key = _signing_key(app.settings) if self._publishes else None
+        self._key = app.settings.signing_key() if self._publishes else None
         self._edges: list[asyncio.Task[None]] = []
         self._writers: list[asyncio.Task[None]] = []
         self.stop = asyncio.Event()
         self._parts = ProcessParts(app.readiness, self.stop)
         self._log = LogCheck({})
+
+    @property
+    def ended(self) -> str:
+        """The first part that ended although the process was to run, or ""."""
+        return self._app.readiness.ended
 
     async def run(self) -> None:
         """Run until `stop` is set. Raises an exception group when a part ends with an error."""
@@ -167,8 +173,8 @@ class RunningProcess:
         ]
         if process.service.name in app.transactors:
             app.transactor = app.transactors[process.service.name]
-            app.denials = Denials(app.transactor.submit, process.service.name)
-            app.dead_letters.denials = app.denials
+            app.denied_attempts = DeniedAttempts(app.transactor.submit, process.service.name)
+            app.dead_letters.denied_attempts = app.denied_attempts
         app.access = AccessView(app.pool, app.settings.pepper, self._wake_ups[PARTITION])
         await self._until("identities", app.access.catch_up)
         if self._key is not None:
@@ -195,7 +201,7 @@ class RunningProcess:
         app, process = self._app, self._process
         checks = Checks(app, self._writes, self._publishes, process.checks)
         work: list[tuple[str, Work]] = [("checks", checks.run()), ("key use", app.access.key_use.run())]
-        work += [("denials", app.denials.run())] if app.denials is not None else []
+        work += [("denied attempts", app.denied_attempts.run())] if app.denied_attempts is not None else []
         if self._key is not None:
             work += [(f"relay {s.name}", self._relay(s, self._key)) for s in self._publishes]
             send = [UrgentSender(s, app.pool, self._key) for s in self._publishes if s.urgent]
@@ -206,6 +212,8 @@ class RunningProcess:
             work.append(("kafka", consume(app.settings, consumers, app.readiness)))
         urgent = [self._consumer(s) for s in urgent_parts(process.subscriptions)]
         work += [(f"urgent {c.name}", UrgentReader(c, app.pool, app.access).run()) for c in urgent]
+        measured = [*of_every_service(projector.schema_of(process.service)), *process.measurements]
+        work.append(("measurements", Measurements(app, measured).run()))
         schema, wake_up = projector.schema_of(process.service), self._wake_ups[process.service.name]
         for due in process.due_work:
             runner = DueWorkRunner(due, process.service.name, schema, app.pool, app.transactor, wake_up)
@@ -284,34 +292,38 @@ class RunningProcess:
             await asyncio.sleep(RETRY_EVERY)
 
 
-def _signing_key(settings: Settings) -> SigningKey:
-    settings.require("signing_key_file")
-    try:
-        return load_signing_key(settings.signing_key_file)
-    except (OSError, BadKey) as error:
-        raise SettingsWrong(f"REGISTA_SIGNING_KEY_FILE: {error}") from error
-
-
 def main(factory: Callable[[App], Process]) -> None:
-    """Run the process that `factory` describes until SIGTERM.
+    """Run the process that `factory` describes until SIGTERM, and exit.
 
-    `factory` gets the App before it is connected: use it later, in closures.
+    The exit code is 0 after SIGTERM, 78 because of a setting, 1 because of anything else. The log has one
+    critical line with the reason in `error`. `factory` gets the App before it is connected: use it later, in
+    closures.
     """
+    name = sys.modules["__main__"].__spec__.name if sys.modules["__main__"].__spec__ else "regista"
+    set_up_logs(name.removesuffix(".__main__").rpartition(".")[2], "INFO")
     try:
-        settings = Settings.from_environment()
-        settings.require("database_url", "pepper")
-        app = App("", settings)
-        process = factory(app)
-        app.name = process.service.name
-        set_up_logs(app.name, settings.log_level)
-        tracer.set_up(app.name, settings)
-        running = RunningProcess(app, process)
+        running = _prepared(factory)
+        with asyncio.Runner(loop_factory=Loop) as runner:
+            code = runner.run(_until_signal(running))
     except SettingsWrong as wrong:
-        sys.exit(str(wrong))
-    with asyncio.Runner(loop_factory=Loop) as runner:
-        code = runner.run(_until_signal(running))
+        log.critical("cannot start: a setting is wrong", extra={"error": str(wrong)})
+        code = WRONG_SETTING
+    except Exception as error:
+        log.critical("cannot start", exc_info=error)
+        code = 1
     tracer.shut_down()
     sys.exit(code)
+
+
+def _prepared(factory: Callable[[App], Process]) -> RunningProcess:
+    settings = Settings.from_environment()
+    settings.require("database_url", "pepper")
+    app = App("", settings)
+    process = factory(app)
+    app.name = process.service.name
+    set_up_logs(app.name, settings.log_level)
+    tracer.set_up(app.name, settings)
+    return RunningProcess(app, process)
 
 
 async def _until_signal(running: RunningProcess) -> int:
@@ -321,7 +333,9 @@ async def _until_signal(running: RunningProcess) -> int:
     try:
         await running.run()
     except BaseExceptionGroup as group:
-        log.critical("a part ended with an error; the process ends", exc_info=group)
+        ended = running.ended
+        what = "cannot start" if ended == "start" else f"the process ends, because its part {ended} ended"
+        log.critical(what, exc_info=group)
         return 1
     log.info("stopped")
     return 0

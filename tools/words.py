@@ -111,7 +111,8 @@ RULES = (
         flags=re.NOFLAG,
     ),
 )
-_ANY = re.compile("|".join(rule.pattern for rule in RULES), re.IGNORECASE)
+_ANY = re.compile(rf"\b(?:{'|'.join(rule.pattern for rule in RULES)})", re.IGNORECASE)
+"""A match of some rule. Every pattern begins at a word; the first `\\b` tries them at words only."""
 _ANY_NAMES = frozenset().union(*(rule.names for rule in RULES))
 _ANY_WHOLE_NAMES = frozenset().union(*(rule.whole_names for rule in RULES))
 OTHERS = frozenset({"tell", "run_forever", "serve_forever"})
@@ -157,6 +158,8 @@ def find(prefixes: Sequence[str] = ()) -> list[Found]:
 def in_file(path: str, text: str) -> Iterator[Found]:
     """Yield the ruled-out words in one file's text; of Python, in comments, strings and identifiers."""
     if path.endswith(".py"):
+        if not _ANY.search(text) and not _names_one(text):
+            return
         tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
         for token, following in pairwise(tokens):
             if token.type in {tokenize.COMMENT, tokenize.STRING}:
@@ -166,6 +169,12 @@ def in_file(path: str, text: str) -> Iterator[Found]:
                 yield from _in_name(path, token.start[0], token.string, is_function=is_function)
     else:
         yield from _in_prose(path, 1, text)
+
+
+def _names_one(text: str) -> bool:
+    """Return whether any identifier or word of the code could be ruled out; the tokens decide."""
+    found = set(re.findall(r"[^\W\d]\w*", text))
+    return not found.isdisjoint(_ANY_WHOLE_NAMES) or any(_parts(name) & _ANY_NAMES for name in found)
 
 
 def _in_prose(path: str, line: int, text: str) -> Iterator[Found]:

@@ -8,8 +8,9 @@ from functools import partial
 import msgspec
 
 from services.approval.domain import noted
-from services.approval.domain.gate import NoteModel, NoteVersion, stream_of
+from services.approval.domain.version_gates import NoteModel, NoteVersion, stream_of
 from services.approval.look_ups import assessment_after_note, assessment_from_states, assessments, is_champion
+from shared.deciding import noted_environments as environments
 from shared.deciding.events import Noted
 from shared.deciding.submission import Submission
 from shared.foundation.topics import topic_of
@@ -58,6 +59,7 @@ def _registry(app: App) -> dict[str, Handler]:
         type_: Handler(note_version, follow_ups.get(type_), urgent=type_ == noted.PROMOTION_REQUESTED)
         for type_ in noted.VERSION_EVENTS
     }
+    handlers[environments.ENVIRONMENT_CREATED] = Handler(note_environment)
     return handlers | {noted.EVALUATION_RECORDED: Handler(note_evaluation, partial(assess_measured, app))}
 
 
@@ -71,6 +73,15 @@ def note_of(m: Received) -> Noted:
     except msgspec.ValidationError as e:
         raise Malformed(f"{m.event.type} lacks what approval decides on: {e}") from None
     return Noted(m.source, m.leaf, m.data)
+
+
+async def note_environment(m: Received) -> list[Submission]:
+    try:
+        data = msgspec.json.decode(m.event.data, type=environments.EnvironmentDeclared)
+    except msgspec.MsgspecError as e:
+        raise Malformed(f"{m.event.type} lacks what approval decides on: {e}") from None
+    command = environments.NoteEnvironment(m.source, m.leaf, msgspec.to_builtins(data))
+    return [Submission(command, (environments.STREAM,), m.cause(), m.actor)]
 
 
 async def note_model(m: Received) -> list[Submission]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from services.approval import queries
-from services.approval.domain import gate, policy, review
-from services.approval.domain.gate import GateState
+from services.approval.domain import policy, review, version_gates
 from services.approval.domain.policy import PoliciesState
 from services.approval.domain.promotion import AssessGates, CommandStreams, streams_of
 from services.approval.domain.review import ReviewState
+from services.approval.domain.version_gates import VersionGates
 from shared.deciding.events import Actor
 from shared.deciding.submission import Cause, Submission
 from shared.http.app import App
@@ -40,9 +40,9 @@ def assessment_after_note(
     The commit has read the version's stream under lock. If its gates still wait for another message, the
     consumer of that message reads the same stream under the same lock later, and assesses the gates then.
     """
-    held = app.transactor.states.get(gate.stream_of(model_id, number))
-    state: GateState = held.state
-    if held.revision and not gate.is_open(state):
+    held = app.transactor.states.get(version_gates.stream_of(model_id, number))
+    state: VersionGates = held.state
+    if held.revision and not version_gates.is_open(state):
         return []
     return [assessment_from_states(app, model_id, number, cause)]
 
@@ -53,7 +53,7 @@ def assessment_from_states(app: App, model_id: str, number: int, cause: Callable
     When policies or reviews have been added elsewhere, the command is Misrouted. That loads their streams, so
     the next attempt names them.
     """
-    state: GateState = app.transactor.states.get(gate.stream_of(model_id, number)).state
+    state: VersionGates = app.transactor.states.get(version_gates.stream_of(model_id, number)).state
     policies: PoliciesState = app.transactor.states.get(policy.ALL).state
     reviews = [p.id for p in state.promotions.values() if p.status == "open" or _may_be_open(app, p.id)]
     return _assessment(model_id, number, streams_of(model_id, number, reviews, policies.names), cause)
@@ -61,7 +61,7 @@ def assessment_from_states(app: App, model_id: str, number: int, cause: Callable
 
 def is_champion(app: App, model_id: str, number: int) -> bool:
     """Return whether other versions of the model are compared with this one, as of the commit just made."""
-    model: GateState = app.transactor.states.get(gate.stream_of(model_id)).state
+    model: VersionGates = app.transactor.states.get(version_gates.stream_of(model_id)).state
     return any(champion.number == number for champion in model.champions.values())
 
 

@@ -47,8 +47,8 @@ class AppliedPolicy:
     """The policy that decided.
 
     `challenger_cap`: the percent of the requests in a production environment that the version may take
-    without a promotion; None when the model's tier decides. `two_to_recall`: the recall of the version needs
-    a second person.
+    without a promotion; None when the model's tier decides. `two_to_recall`: the withdrawal of the version
+    needs a second person.
     """
 
     name: str

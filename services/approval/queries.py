@@ -67,10 +67,10 @@ WHERE m.model_id = coalesce((SELECT n.model_id FROM names n WHERE n.name = $1), 
 # A version with the state of its bytes, in the registry's stage. After a rollback an archived version is in
 # Production again; no event of the version reports that, so the champions are read.
 VERSION = """
-SELECT v.model_id, v.number, v.semver, v.artifact_digest, coalesce(a.state, '') AS artifact, v.recalled,
+SELECT v.model_id, v.number, v.semver, v.artifact_digest, coalesce(a.state, '') AS artifact, v.withdrawn,
   v.retired, CASE
   WHEN v.retired AND v.stage <> 'Rejected' THEN 'Archived'
-  WHEN v.stage = 'Archived' AND NOT v.recalled AND EXISTS (SELECT FROM champions c
+  WHEN v.stage = 'Archived' AND NOT v.withdrawn AND EXISTS (SELECT FROM champions c
     WHERE c.model_id = v.model_id AND c.number = v.number AND c.production) THEN 'Production'
   ELSE v.stage END AS stage
 FROM versions v
@@ -109,7 +109,7 @@ WHERE p.state = 'open' OR r.state = 'open'
 # The versions whose gates are open: of one model, or of all.
 OPEN_VERSIONS = """
 SELECT model_id, number FROM versions
-WHERE stage = 'Staging' AND NOT recalled AND NOT retired AND ($1::text IS NULL OR model_id = $1)
+WHERE stage = 'Staging' AND NOT withdrawn AND NOT retired AND ($1::text IS NULL OR model_id = $1)
 UNION SELECT model_id, number FROM promotions WHERE state = 'open' AND ($1::text IS NULL OR model_id = $1)
 ORDER BY model_id, number
 """
@@ -126,6 +126,14 @@ WHERE ($1::text IS NULL OR r.state = $1 OR ($1 = 'pending' AND r.state IN ('open
   AND log.covers($3::text[], r.model)
   AND ($4::timestamptz IS NULL OR (r.opened_at, r.review_id) > ($4, $5))
 ORDER BY r.opened_at, r.review_id LIMIT $6
+"""
+
+# How many reviews wait for people, over all models: for metrics. After an override a review is owed.
+WAITING_REVIEWS = """
+SELECT count(*) FILTER (WHERE state = 'open') AS open,
+  count(*) FILTER (WHERE state = 'overridden') AS after_review,
+  count(*) FILTER (WHERE state = 'overridden' AND due_at < now()) AS overdue_after_review
+FROM reviews WHERE state IN ('open', 'overridden')
 """
 
 # One review with its evidence, under the model's name as it is now; with the request, and the training of the
@@ -201,6 +209,17 @@ async def subjects(pool: asyncpg.Pool) -> list[dict[str, Any]]:
 async def open_reviews(pool: asyncpg.Pool) -> list[dict[str, Any]]:
     """Return the open reviews, oldest first, with what selects their policy."""
     return [dict(r) for r in await pool.fetch(OPEN_REVIEWS)]
+
+
+# The names of all declared environments, and of those that promotions were to.
+ENVIRONMENTS = "SELECT name FROM environments UNION SELECT environment FROM promotions"
+
+
+async def environments(pool: asyncpg.Pool) -> list[str]:
+    """Return the environments that a policy may select; none while no declaration was noted."""
+    if not await pool.fetchval("SELECT EXISTS (SELECT FROM environments)"):
+        return []
+    return sorted(row[0] for row in await pool.fetch(ENVIRONMENTS))
 
 
 async def published_policies(pool: asyncpg.Pool) -> list[dict[str, Any]]:

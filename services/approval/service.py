@@ -8,6 +8,7 @@ from services.approval.consumers import subscriptions
 from services.approval.domain.deciders import DECIDERS, FOLDS
 from services.approval.domain.gate_events import PromotionDenied, PromotionGranted
 from services.approval.due_work import due_work
+from services.approval.measurements import MEASUREMENTS
 from services.approval.projections import project
 from services.approval.publish import publish
 from services.approval.stored_events import EVENTS
@@ -36,4 +37,5 @@ def process(app: App) -> Process:
         subscriptions=subscriptions(app),
         due_work=due_work(app),
         start=publish_builtin,
+        measurements=MEASUREMENTS,
     )

@@ -33,6 +33,7 @@ UPCASTERS = {
     ("PolicyPublished", 1): _policy,
     ("PolicyPublished", 2): _with(weaker=[], proposed_by=""),
     ("PromotionGranted", 1): _with(conditions=[]),
+    ("PromotionGranted", 2): _with(rules=1),
     ("ReviewApproved", 1): _with(accepted=[], machine_because=""),
     ("ReviewLapsed", 1): _with(requester=""),
     ("ReviewOpened", 1): _with(serve=False, production=True),

@@ -85,7 +85,7 @@ VERSIONS = Table(
     Column("signature", JSONB),
     Column("artifact_digest", Text, nullable=False),
     Column("stage", Text, nullable=False),
-    Column("recalled", Boolean, nullable=False),
+    Column("withdrawn", Boolean, nullable=False),
     Column("retired", Boolean, nullable=False),
     Index("versions_in_staging", "model_id", postgresql_where=text("stage = 'Staging'")),
 )
@@ -183,6 +183,14 @@ REVIEW_ENTRIES = Table(
     Column("at", DateTime(timezone=True), nullable=False),
 )
 
+# The declared environments: what a policy may select.
+ENVIRONMENTS = Table(
+    "environments",
+    _metadata,
+    Column("namespace", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+)
+
 TABLES = (
     POLICIES,
     PROPOSALS,
@@ -196,5 +204,6 @@ TABLES = (
     PROMOTIONS,
     REVIEWS,
     REVIEW_ENTRIES,
+    ENVIRONMENTS,
     DUE,
 )

@@ -93,7 +93,7 @@ async def note_recalled(app: App, m: Received) -> list[Submission]:
 
 
 async def note_reinstated(app: App, m: Received) -> list[Submission]:
-    """Note that the recall of a version was reversed."""
+    """Note that the withdrawal of a version was reversed."""
     data = _read(m, noted.VersionRecalled)
     digest = await look_ups.digest_of(app, data.model_id, data.number, data.artifact_digest)
     if not digest:

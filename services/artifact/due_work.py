@@ -35,8 +35,8 @@ from services.artifact.domain.upload import stream_of as upload_stream
 from services.artifact.parts import Parts
 from services.artifact.projections import CHECK, DELETE, DISCARD, UPLOAD, VERIFY
 from services.artifact.queries import Claimed
+from services.artifact.stored_bytes import Wrong, damage, verify
 from services.artifact.stores import ObjectStore, StoredObject
-from services.artifact.verification import Wrong, damage, verify
 from shared.deciding.submission import Submission
 from shared.http.app import App
 from shared.log.due_work import DueRow, DueWork

@@ -50,10 +50,10 @@ async def _own_upload(app: App, makers: frozenset[str], artifact: ClaimedArtifac
 
 
 async def _all_read(app: App, makers: frozenset[str], hex_: str) -> bool:
-    """Return whether each maker may read a version that the bytes are released to."""
+    """Return whether each maker may read a version that the bytes are available to."""
     await app.access.catch_up()
     for maker in sorted(makers):
         namespaces = readable_namespaces(app.access.identities.state_of(maker))
-        if not await queries.released_in(app.pool, hex_, namespaces):
+        if not await queries.available_in(app.pool, hex_, namespaces):
             return False
     return True

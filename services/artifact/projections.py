@@ -60,7 +60,7 @@ def _artifact(hex_: str, r: Recorded) -> Iterator[Change]:
             yield Patch(ARTIFACTS, artifact, found | ({"files": e.files} if e.files else {}))
             yield _due(CHECK, hex_, e.check_again_at, r) if e.check_again_at else _drop(CHECK, hex_)
         case a.ArtifactReleased() as e:
-            yield _reference(r, status="released", generation=e.generation, detail=None, proven=True)
+            yield _reference(r, status="available", generation=e.generation, detail=None, proven=True)
             yield _drop(VERIFY, key_of(e.model_id, e.number))
         case a.ArtifactMismatched() as e:
             yield _reference(r, status="mismatched", generation=0, detail=e.detail)
@@ -74,7 +74,7 @@ def _artifact(hex_: str, r: Recorded) -> Iterator[Change]:
                 yield Patch(ARTIFACTS, artifact, {"verified": 0, "quarantined": e.generation})
                 yield _drop(CHECK, hex_)
         case a.ArtifactRecalled() as e:
-            yield _reference(r, recalled=True, detail=e.reason)
+            yield _reference(r, withdrawn=True, detail=e.reason)
             yield _drop(VERIFY, key_of(e.model_id, e.number))
         case a.CheckAsked():
             yield _due(CHECK, hex_, r.recorded_at, r)
@@ -134,7 +134,7 @@ def _noted(hex_: str, r: Recorded) -> Iterator[Change]:
             "hex": hex_,
             "model": data["model"],
             "status": "noted",
-            "recalled": False,
+            "withdrawn": False,
             "rejected": False,
             "location": claimed["location"],
             "generation": 0,
@@ -146,7 +146,7 @@ def _noted(hex_: str, r: Recorded) -> Iterator[Change]:
         yield Put(REFERENCES, row)
     elif source == noted.REINSTATED:
         key = {"model_id": data["model_id"], "number": data["number"]}
-        yield Patch(REFERENCES, key, {"recalled": False, "detail": None, "changed_at": r.recorded_at})
+        yield Patch(REFERENCES, key, {"withdrawn": False, "detail": None, "changed_at": r.recorded_at})
     elif source in {noted.RETIRED, noted.REJECTED}:
         key = {"model_id": data["model_id"], "number": data["number"]}
         ending = {"status": "ended"} if source == noted.RETIRED else {"rejected": True}

@@ -28,7 +28,7 @@ WHERE model_id = $1 AND number = ANY($2::bigint[]) AND status <> 'ended' ORDER B
 
 # What a version claims.
 CLAIM = """
-SELECT hex, status, recalled OR rejected AS withheld, generation, location, files FROM artifact_references
+SELECT hex, status, withdrawn OR rejected AS withheld, generation, location, files FROM artifact_references
 WHERE model_id = $1 AND number = $2
 """
 
@@ -41,15 +41,15 @@ FROM artifacts WHERE hex = $1
 
 # The versions that refer or referred to an artifact, the oldest first.
 REFERENCES = """
-SELECT model_id, model, number, status, recalled, rejected, generation, detail, noted_at,
+SELECT model_id, model, number, status, withdrawn, rejected, generation, detail, noted_at,
   changed_at, proven
 FROM artifact_references WHERE hex = $1 ORDER BY noted_at, model_id, number
 """
 
-# Whether the bytes are released to a version in one of the namespaces (NULL: in any).
+# Whether the bytes are available to a version in one of the namespaces (NULL: in any).
 RELEASED_IN = """
 SELECT EXISTS (SELECT FROM artifact_references
-  WHERE hex = $1 AND status = 'released' AND NOT (recalled OR rejected) AND log.covers($2::text[], model))
+  WHERE hex = $1 AND status = 'available' AND NOT (withdrawn OR rejected) AND log.covers($2::text[], model))
 """
 
 # Whether a verification needs an upload. Its location is the upload's id, its URI, or a URI below that
@@ -57,11 +57,19 @@ SELECT EXISTS (SELECT FROM artifact_references
 AWAITED = """
 SELECT EXISTS (SELECT FROM artifact_references
   WHERE (location IN ($1, $2) OR location ~>=~ ($2 || '/') AND location ~<~ ($2 || '0'))
-    AND status = 'received' AND NOT (recalled OR rejected))
+    AND status = 'received' AND NOT (withdrawn OR rejected))
 """
 
 # How many uploads a publisher has open.
 OPEN_UPLOADS = "SELECT count(*) FROM uploads WHERE subject = $1 AND state = 'open'"
+
+# How many artifacts there are, and their bytes, by what their generations stand for: for metrics.
+BY_GENERATIONS = """
+SELECT generation > expired AS newer, verified > 0 AS verified, quarantined > 0 AS quarantined,
+  expired > 0 AS expired, deleted >= expired AS deleted, count(*) AS artifacts,
+  coalesce(sum(size), 0)::bigint AS size
+FROM artifacts GROUP BY 1, 2, 3, 4, 5
+"""
 
 _files = msgspec.json.Decoder(tuple[FileEntry, ...])
 
@@ -81,6 +89,15 @@ class Claimed:
     def awaits(self) -> int:
         """The generation that the version waits for; 0 for none."""
         return self.generation if self.status == "received" else 0
+
+
+@dataclass(frozen=True, slots=True)
+class InState:
+    """How many artifacts are in a state, and their bytes."""
+
+    state: str
+    artifacts: int
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +126,7 @@ class Referring:
     model: str
     number: int
     status: str
-    recalled: bool
+    withdrawn: bool
     rejected: bool
     generation: int
     detail: str | None
@@ -119,8 +136,8 @@ class Referring:
 
     @property
     def served(self) -> bool:
-        """Whether the bytes may be served to the version when they are released to it."""
-        return not self.recalled and not self.rejected
+        """Whether the bytes may be served to the version when they are available to it."""
+        return not self.withdrawn and not self.rejected
 
 
 async def hex_of(pool: asyncpg.Pool, model_id: str, number: int) -> str | None:
@@ -159,7 +176,7 @@ async def references(pool: asyncpg.Pool, hex_: str) -> list[Referring]:
     return [Referring(**row) for row in await pool.fetch(REFERENCES, hex_)]
 
 
-async def released_in(pool: asyncpg.Pool, hex_: str, namespaces: frozenset[str] | None) -> bool:
+async def available_in(pool: asyncpg.Pool, hex_: str, namespaces: frozenset[str] | None) -> bool:
     """Return whether the bytes may be served to a version in one of the namespaces; None means in any."""
     return bool(await pool.fetchval(RELEASED_IN, hex_, None if namespaces is None else sorted(namespaces)))
 
@@ -200,3 +217,20 @@ async def uploads(transactor: Transactor, upload_ids: Sequence[str]) -> dict[str
         return state
 
     return {id_: folded(stream) for id_, stream in streams.items()}
+
+
+async def by_state(connection: asyncpg.Connection) -> list[InState]:
+    """Return the number of artifacts and their bytes, once for each state that there is."""
+    found: dict[str, InState] = {}
+    for row in await connection.fetch(BY_GENERATIONS):
+        expired = int(row["expired"])
+        state = phase(
+            expired + int(row["newer"]),
+            int(row["verified"]),
+            int(row["quarantined"]),
+            expired,
+            expired if row["deleted"] else expired - 1,
+        )
+        before = found.get(state, InState(state, 0, 0))
+        found[state] = InState(state, before.artifacts + row["artifacts"], before.size + row["size"])
+    return list(found.values())

@@ -8,6 +8,7 @@ from services.artifact.api import ROUTES
 from services.artifact.consumers import subscriptions
 from services.artifact.domain.deciders import DECIDERS, FOLDS
 from services.artifact.due_work import due_work
+from services.artifact.measurements import measurements
 from services.artifact.parts import Parts, make_parts
 from services.artifact.projections import project
 from services.artifact.publish import publish
@@ -55,4 +56,5 @@ def process(app: App) -> Process:
         due_work=due_work(app),
         start=start,
         checks={"object store": check_store},
+        measurements=measurements(settings),
     )

@@ -16,8 +16,7 @@ from services.artifact.stores.s3 import MOST, S3Store
 from shared.foundation.settings import HostPort, Settings, SettingsWrong
 
 ONE_STORE = (
-    "Correct the environment and start again:\n"
-    "  set REGISTA_S3_ENDPOINT (with REGISTA_S3_ACCESS_KEY and REGISTA_S3_SECRET_KEY), "
+    "set REGISTA_S3_ENDPOINT (with REGISTA_S3_ACCESS_KEY and REGISTA_S3_SECRET_KEY), "
     "REGISTA_AZURE_CONNECTION_STRING or REGISTA_AZURE_ACCOUNT_URL, or REGISTA_ARTIFACT_DIR: "
     "exactly one of them names the store of the artifacts"
 )

@@ -38,14 +38,14 @@ class UploadLimits(BaseModel):
 class VersionAnswer(BaseModel):
     """A version that refers or referred to the artifact.
 
-    `recalled` or `rejected`: the bytes are not served to it, whatever its status.
+    `withdrawn` or `rejected`: the bytes are not served to it, whatever its status.
     """
 
     model_id: str
     model: str
     number: int
     status: str
-    recalled: bool
+    withdrawn: bool
     rejected: bool
     detail: str | None
     since: datetime

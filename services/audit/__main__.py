@@ -14,7 +14,7 @@ from dataclasses import asdict
 import asyncpg
 
 from services.audit import doctor, index_writer
-from services.audit.service import process, signing_key
+from services.audit.service import process
 from services.audit.settings import AuditSettings
 from shared.foundation.postgres import CONNECTION_ERRORS
 from shared.foundation.settings import Settings, SettingsWrong
@@ -89,7 +89,7 @@ async def examined() -> doctor.Findings:
     """Compare the log with what was published of it; report the progress on stderr."""
     settings = AuditSettings.from_environment()
     settings.require("database_url")
-    return await doctor.examine(settings, signing_key(settings), progress)
+    return await doctor.examine(settings, settings.signing_key(), progress)
 
 
 if __name__ == "__main__":
@@ -100,7 +100,8 @@ if __name__ == "__main__":
         case ["doctor"]:
             findings = asyncio.run(examined())
             sys.stdout.write(json.dumps(asdict(findings)) + "\n")
-            sys.exit(1 if findings.lost or findings.restored else 2 if findings.unknown else 0)
+            differs = findings.lost or findings.damaged or findings.restored
+            sys.exit(1 if differs else 2 if findings.unknown else 0)
         case ["export", *arguments]:
             sys.stdout.write(export(arguments))
         case _:

@@ -9,7 +9,7 @@ import asyncpg
 
 from services.audit.log_reader import partitions
 from services.audit.queries import FOUND, Event, as_json
-from shared.deciding.denials import stream_of
+from shared.deciding.denied_attempts import stream_of
 
 # Denied attempts before a position, the newest first: of some streams, about a model, recorded in a period.
 DENIED = FOUND.format(

@@ -1,4 +1,4 @@
-"""Compare the log with what was published of it: topics, log checkpoints, other services. It only reads."""
+"""Compare the log with what was published of it: topics, log checkpoints, exported files. It only reads."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from regista.wire.cloudevents import CloudEvent, NotACloudEvent, from_kafka
 from regista.wire.keys import SigningKey
 from services.audit import sealing
-from services.audit.published.copies import CopyUnavailable
-from services.audit.published.guard import Contradicted, Published
+from services.audit.checkpoint_copies.copies import CopyUnavailable
+from services.audit.checkpoint_copies.guard import Contradicted, PublishedCheckpoints
+from services.audit.export.compared import OfHistory, compare
+from services.audit.export.stores import StoreUnavailable
 from services.audit.settings import AuditSettings
+from services.audit.tiles import NotTiled
 from shared.foundation.topics import PARTITIONS_OF, topic_of
 from shared.log import eventlog
 from shared.messaging.kafka import connection, stop_client
@@ -61,13 +64,20 @@ class Findings:
     restored: str = ""
     stopped: str = ""
     checkpoints: str = ""
+    history: OfHistory | None = None
     topics: list[OfTopic] = field(default_factory=list)
     unknown: dict[str, str] = field(default_factory=dict)
 
     @property
     def lost(self) -> bool:
         """Whether something that was published is not in the log."""
-        return bool(self.checkpoints) or any(one.lost for one in self.topics)
+        exported = self.history is not None and bool(self.history.lost)
+        return bool(self.checkpoints) or exported or any(one.lost for one in self.topics)
+
+    @property
+    def damaged(self) -> bool:
+        """Whether exported files are missing or changed."""
+        return self.history is not None and bool(self.history.damaged)
 
 
 async def examine(settings: AuditSettings, key: SigningKey, progress: Progress) -> Findings:
@@ -79,6 +89,7 @@ async def examine(settings: AuditSettings, key: SigningKey, progress: Progress) 
         progress(f"log: {found.sealed} events sealed, the newest recorded {found.newest_event or 'never'}")
         await _checkpoints(database, settings, key, found)
         progress(f"log checkpoints: {found.checkpoints or found.unknown.get('checkpoints') or 'continued'}")
+        await _history(database, settings, found, progress)
         accepted = await database.fetchval(ACCEPTED)
         for service in (name for name, partitions in PARTITIONS_OF.items() if partitions):
             topic = topic_of(service)
@@ -111,7 +122,7 @@ async def _log(database: asyncpg.Connection, found: Findings) -> None:
 async def _checkpoints(
     database: asyncpg.Connection, settings: AuditSettings, key: SigningKey, found: Findings
 ) -> None:
-    published, head = Published(key, settings.copies()), await sealing.head(database)
+    published, head = PublishedCheckpoints(key, settings.copies()), await sealing.head(database)
     try:
         await published.check(database, head.origin, head.tree)
     except Contradicted as contradicted:
@@ -120,6 +131,24 @@ async def _checkpoints(
         found.unknown["checkpoints"] = str(unavailable)
     finally:
         await published.close()
+
+
+async def _history(
+    database: asyncpg.Connection, settings: AuditSettings, found: Findings, progress: Progress
+) -> None:
+    if (store := settings.store()) is None:
+        return
+    try:
+        found.history = await compare(database, store, progress)
+    except (StoreUnavailable, NotTiled) as error:
+        found.unknown["exported log"] = str(error).strip()
+        progress(f"exported log: {found.unknown['exported log']}")
+        return
+    history = found.history
+    progress(
+        f"exported log: {history.files} files with {history.leaves} leaves compared, "
+        f"{len(history.lost)} differ from the log, {len(history.damaged)} are damaged"
+    )
 
 
 async def _topic(

@@ -18,8 +18,8 @@ from prometheus_client import Counter, Gauge
 
 from regista.wire.keys import SigningKey
 from services.audit import index_writer, log_reader
-from services.audit.published.copies import CopyUnavailable
-from services.audit.published.guard import Contradicted, Published
+from services.audit.checkpoint_copies.copies import CopyUnavailable
+from services.audit.checkpoint_copies.guard import Contradicted, PublishedCheckpoints
 from services.audit.sealing import PAGE, SealedPage, SealedTwice, Sealer
 from services.audit.tiles import NotTiled
 from shared.foundation.outages import POSTGRES
@@ -62,20 +62,20 @@ LEADS = Gauge("regista_audit_leads", "1 while this process seals")
 NOT_INDEXED = Counter("regista_audit_index_failures", "Pages that could not be indexed; each is tried again")
 
 
-async def follow_log(app: App, key: SigningKey, published: Published | None = None) -> None:
+async def follow_log(app: App, key: SigningKey, published: PublishedCheckpoints | None = None) -> None:
     """Seal, sign and index for the life of the process, whenever this process leads.
 
     Wait while the database is unreachable, while the log contradicts what was `published`, and while a
     restored dump is not accepted.
     """
-    published = published or Published(key)
+    published = published or PublishedCheckpoints(key)
     try:
         await _follow(app, key, published)
     finally:
         await published.close()
 
 
-async def _follow(app: App, key: SigningKey, published: Published) -> None:
+async def _follow(app: App, key: SigningKey, published: PublishedCheckpoints) -> None:
     while True:
         app.readiness.clear("leader")
         try:

@@ -172,3 +172,10 @@ async def _by_stream(pool: asyncpg.Pool, streams: Sequence[str]) -> dict[str, li
 def sort_key(event: Any) -> Position:
     """Return the sort key of a row of a report."""
     return event["indexed_recorded_at"], event["tx"], event["seq"]
+
+
+async def environments(pool: asyncpg.Pool) -> list[tuple[str, str]]:
+    """Return (namespace, name) of each environment that was ever declared, retired ones, too."""
+    rows = await of_streams(pool, ["environments-all"])
+    declared = (with_object(row)["data"] for row in rows if row["type"] == "EnvironmentCreated")
+    return sorted({(str(data.get("namespace") or ""), str(data.get("name"))) for data in declared})

@@ -17,9 +17,9 @@ from regista.wire.keys import SigningKey
 from regista.wire.merkle import Tree
 from regista.wire.tiles import HASH, Tiles, grown, last_tiles
 from services.audit import tiles
+from services.audit.checkpoint_copies.guard import PublishedCheckpoints
 from services.audit.domain.reading import Stored
 from services.audit.log_reader import read
-from services.audit.published.guard import Published
 from shared.deciding.events import Cursor
 
 PAGE = 2_000
@@ -87,9 +87,9 @@ async def head(connection: asyncpg.Connection) -> Head:
 class Sealer:
     """Seals page after page and signs the tree. Only the leader uses one, on its own connection."""
 
-    def __init__(self, key: SigningKey, published: Published | None = None) -> None:
+    def __init__(self, key: SigningKey, published: PublishedCheckpoints | None = None) -> None:
         self._key = key
-        self._published = published or Published(key)
+        self._published = published or PublishedCheckpoints(key)
         self._at: tuple[Head, Tiles] | None = None
         self._signed = -1
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 import logging
 from functools import partial
 
-from regista.wire.keys import BadKey, SigningKey, load_signing_key
 from services.audit import index_writer, sealing
 from services.audit.api import ROUTES
+from services.audit.checkpoint_copies.guard import PublishedCheckpoints
 from services.audit.export.process import Exports
 from services.audit.leader import follow_log
+from services.audit.log_verification.verifier import Verifier, check_invariants
+from services.audit.measurements import measurements
 from services.audit.parts import Parts
-from services.audit.published.guard import Published
+from services.audit.public_events.feeds import Limits, PublicEvents
 from services.audit.settings import AuditSettings
-from services.audit.verification.verifier import Verifier, check_invariants
 from shared.deciding.events import EventTypes
 from shared.deciding.service import Service
-from shared.foundation.settings import Settings, SettingsWrong
 from shared.http.app import App
 from shared.run import Process
 
@@ -49,27 +49,22 @@ async def check_verified(app: App) -> None:
     await check_invariants(app.pool)
 
 
-def signing_key(settings: Settings) -> SigningKey:
-    """Return the key that signs checkpoints. Raises SettingsWrong."""
-    settings.require("signing_key_file")
-    try:
-        return load_signing_key(settings.signing_key_file)
-    except (OSError, BadKey) as error:
-        raise SettingsWrong(f"REGISTA_SIGNING_KEY_FILE: {error}") from error
-
-
 def process(app: App) -> Process:
     """Return what this service runs."""
-    key, settings = signing_key(app.settings), AuditSettings.extending(app.settings)
-    parts = Parts(key, Verifier(key, settings.verify_all_every), Exports(settings), settings.store())
+    key, settings = app.settings.signing_key(), AuditSettings.extending(app.settings)
+    events = PublicEvents(Limits(settings.event_feeds, settings.event_feeds_of_caller))
+    verifier = Verifier(key, settings.verify_all_every)
+    parts = Parts(key, verifier, Exports(settings), settings.store(), events)
     return Process(
         SERVICE,
         routes=ROUTES,
         start=partial(start, parts=parts),
         background=[
-            partial(follow_log, key=key, published=Published(key, settings.copies())),
+            partial(follow_log, key=key, published=PublishedCheckpoints(key, settings.copies())),
             parts.verifier.run,
+            events.tail.run,
             *([parts.exports.run] if parts.store else []),
         ],
         checks={"sealing": check_sealing, "invariants": check_verified},
+        measurements=measurements(settings),
     )

@@ -8,10 +8,10 @@ from typing import Self
 from pydantic import Field
 
 from regista.wire.history import FOLDER
+from services.audit.checkpoint_copies.copies import Copy, StoreCopy
+from services.audit.checkpoint_copies.kafka_copy import KafkaCopy
 from services.audit.export.azure import AzureStore
 from services.audit.export.stores import DiskStore, HistoryStore, S3Store
-from services.audit.published.copies import Copy, StoreCopy
-from services.audit.published.kafka_copy import KafkaCopy
 from shared.foundation.settings import HostPort, Settings
 
 
@@ -19,7 +19,8 @@ class AuditSettings(Settings):
     """A chunk ends at `history_chunk_leaves` or `history_chunk_bytes`.
 
     `history_every`: seconds between two looks for a full chunk. `verify_all_every`: seconds from the start of
-    one verification of the whole log to the next.
+    one verification of the whole log to the next. `event_feeds`, `event_feeds_of_caller`: the most
+    feeds of public events that this process serves, in all and to one caller.
     """
 
     history_s3_endpoint: HostPort = ""
@@ -38,6 +39,8 @@ class AuditSettings(Settings):
     history_chunk_bytes: int = Field(default=64 * 1024**2, gt=0, le=1024**3)
     history_every: float = Field(default=60, gt=0)
     verify_all_every: float = Field(default=24 * 3600, gt=0)
+    event_feeds: int = Field(default=200, ge=0, le=1_000)
+    event_feeds_of_caller: int = Field(default=10, ge=0, le=1_000)
 
     @classmethod
     def extending(cls, settings: Settings) -> Self:

@@ -185,7 +185,7 @@ class AsOf(BaseModel):
     entries: list[Served]
 
 
-class Checkpoint(BaseModel):
+class LogCheckpoint(BaseModel):
     """`note` is the C2SP signed note."""
 
     size: int
@@ -194,20 +194,20 @@ class Checkpoint(BaseModel):
     signed_at: datetime
 
 
-class Checkpoints(BaseModel):
+class LogCheckpoints(BaseModel):
     """`verifier_key` in the form of C2SP signed notes."""
 
     origin: str
     tree_size: int
     verifier_key: str
-    items: list[Checkpoint]
+    items: list[LogCheckpoint]
     next_page_token: str
 
 
 class InclusionQuery(Body):
     leaf_index: int = Field(ge=0, lt=2**63)
     size: int | None = Field(
-        None, ge=1, lt=2**63, description="of a checkpoint; all sealed leaves if left out"
+        None, ge=1, lt=2**63, description="of a log checkpoint; all sealed leaves if left out"
     )
 
 
@@ -225,7 +225,7 @@ class Inclusion(BaseModel):
 
 
 class ConsistencyQuery(Body):
-    first: int = Field(ge=0, lt=2**63, description="size of the older checkpoint")
+    first: int = Field(ge=0, lt=2**63, description="size of the older log checkpoint")
     size: int | None = Field(
         None, ge=1, lt=2**63, description="size of the newer one; all sealed leaves if left out"
     )
@@ -238,7 +238,7 @@ class Consistency(BaseModel):
 
 
 class Invariant(BaseModel):
-    """`checked`: leaves, events, checkpoints or decisions. `violations` shows the first twenty."""
+    """`checked`: leaves, events, log checkpoints or decisions. `violations` shows the first twenty."""
 
     name: str
     rule: str
@@ -317,7 +317,7 @@ class HistoryFile(BaseModel):
     exported_at: datetime | None
     size: int | None
     sha256: str | None
-    sealed: int | None = Field(description="leaves of the signed checkpoint that covers the file")
+    sealed: int | None = Field(description="leaves of the signed log checkpoint that covers the file")
 
 
 class History(BaseModel):

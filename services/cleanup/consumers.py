@@ -14,7 +14,10 @@ from services.cleanup.domain.retention import stream_of
 from services.cleanup.domain.retention_commands import NoteRegistryEvent
 from services.cleanup.due_work import schedule_next
 from services.cleanup.inbound import MODEL_USED, USAGE_TOPIC
+from services.cleanup.look_ups import for_environment
 from services.cleanup.parts import Parts
+from shared.deciding import noted_environments as environments
+from shared.deciding.noted_environments import EnvironmentDeclared, NoteEnvironment
 from shared.deciding.submission import Submission
 from shared.foundation.topics import bound_topic, topic_of
 from shared.messaging.kafka import Handler, Malformed, Received, Subscription, by_publishers, by_service
@@ -31,6 +34,7 @@ def subscriptions(app: App) -> list[Subscription]:
         type_: Handler(note, partial(place_reports, app) if READERS[name] is ModelNamed else None)
         for type_, name in PUBLIC_TYPES.items()
     }
+    notes[environments.ENVIRONMENT_CREATED] = Handler(note_environment, partial(place_reports_of, app))
     use = {MODEL_USED: Handler(partial(record_use, app), partial(look_up_again, app))}
     return [
         Subscription(topic_of("registry"), "cleanup", notes, by_service("registry")),
@@ -42,7 +46,7 @@ def subscriptions(app: App) -> list[Subscription]:
 
 
 async def note(m: Received) -> Sequence[Submission]:
-    """Note one of the registry's events. The registration of a model also schedules next month's sweep."""
+    """Note one of the registry's events. A registered model also schedules next month's cleanup run."""
     try:
         if NUL in m.event.data:
             raise Malformed("a text holds the character NUL, which PostgreSQL cannot store")
@@ -62,7 +66,23 @@ async def place_reports(app: App, m: Received) -> Sequence[Submission]:
     data = read_message(m.event.type, m.event.data, datetime.now(UTC))
     if not isinstance(data, ModelNamed):
         return ()
-    return await app.parts_as(Parts).reports.place_waiting(data.model, data.model_id)
+    return await app.parts_as(Parts).reports.place_waiting(data.model)
+
+
+async def note_environment(m: Received) -> Sequence[Submission]:
+    """Note that the registry declared an environment."""
+    try:
+        data = msgspec.json.decode(m.event.data, type=EnvironmentDeclared)
+    except msgspec.MsgspecError as e:
+        raise Malformed(f"the data is not of the shape that cleanup reads of {m.event.type}: {e}") from e
+    command = NoteEnvironment(m.source, m.leaf, msgspec.to_builtins(data))
+    return [Submission(command, (environments.STREAM,), m.cause(), m.actor)]
+
+
+async def place_reports_of(app: App, m: Received) -> Sequence[Submission]:
+    """Place the reports that wait for an environment that was just noted."""
+    declared = msgspec.json.decode(m.event.data, type=EnvironmentDeclared)
+    return await app.parts_as(Parts).reports.place_waiting(for_environment(declared.name))
 
 
 async def record_use(app: App, m: Received) -> Sequence[Submission]:

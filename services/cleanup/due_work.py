@@ -1,4 +1,4 @@
-"""The due work of this service: sweeps and their chunks, the ends of grace periods and of waits."""
+"""The due work of this service: cleanup runs and their chunks, the ends of grace periods and of waits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from services.cleanup import queries
 from services.cleanup.domain import defaults, retention, sweep
 from services.cleanup.domain.retention_commands import ProposeRetirement, SweepVersions
-from services.cleanup.domain.waiting_reports import LONGEST_WAIT
 from services.cleanup.look_ups import received
 from services.cleanup.parts import Parts
 from services.cleanup.projections import CHUNK, PROPOSE, SWEEP, WAITED
@@ -39,7 +38,7 @@ def due_work(app: App) -> list[DueWork]:
 
 
 def schedule_next(now: datetime) -> Submission:
-    """Return the command that schedules next month's sweep.
+    """Return the command that schedules next month's cleanup run.
 
     The period is its cause, so it is scheduled once.
     """
@@ -49,7 +48,7 @@ def schedule_next(now: datetime) -> Submission:
 
 
 async def begin_sweep(row: DueRow) -> Sequence[Submission]:
-    """Begin a month's sweep.
+    """Begin a month's cleanup run.
 
     The next one is scheduled first, so a crash between the two does not end the chain.
 
@@ -64,7 +63,7 @@ async def begin_sweep(row: DueRow) -> Sequence[Submission]:
 
 
 async def sweep_chunk(app: App, row: DueRow) -> Sequence[Submission]:
-    """Judge the next ranges of versions, one command for each. The sweep advances when all are committed."""
+    """Judge the next ranges of versions, one command for each. The run advances when all are committed."""
     scope, after = row.data["scope"], (row.data["model_id"], row.data["number"])
     models = await queries.models_from(app.pool, after[0], scope, MODELS_OF_A_CHUNK)
     ranges, position = sweep.chunk(models, after)
@@ -98,14 +97,14 @@ def _judge(row: DueRow, part: sweep.Range) -> Submission:
         _cause(row, f"{part.model_id}/{part.first}-{part.last}"),
         row.actor,
         depends_on=(defaults.STREAM,),
-        reason=f"sweep {row.key}",
+        reason=f"cleanup run {row.key}",
     )
 
 
 async def propose(row: DueRow) -> Sequence[Submission]:
     """Propose the retirement of a version whose grace period is over."""
     model_id, number = row.data["model_id"], row.data["number"]
-    command = ProposeRetirement(model_id, number, row.data["sweep_id"])
+    command = ProposeRetirement(model_id, number, row.data["cleanup_run_id"])
     return [
         Submission(
             command,
@@ -119,16 +118,12 @@ async def propose(row: DueRow) -> Sequence[Submission]:
 
 
 async def end_wait(app: App, row: DueRow) -> Sequence[Submission]:
-    """Place a report that waited long enough, if its model is noted after all; else dead-letter it."""
+    """Place a report that waited long enough, if what it names is noted after all; else dead-letter it."""
     found = await queries.waiting_report(app.pool, row.key)
     if found is None:
         return []
     name, message = found
-    reports = app.parts_as(Parts).reports
-    if known := await queries.model(app.pool, name):
-        return await reports.place(name, known.model_id, [(row.key, received(message))])
-    why = (
-        f"no model was named {name!r} for {LONGEST_WAIT.days} day: "
-        "replay the message once the model is registered, or send its model_id"
-    )
-    return [await reports.give_up(name, row.key, received(message), why)]
+    reports, report = app.parts_as(Parts).reports, received(message)
+    if placed := await reports.place(name, [(row.key, report)]):
+        return placed
+    return [await reports.give_up(name, row.key, report, await reports.why_given_up(name, report))]

@@ -40,7 +40,12 @@ class ModelUsed(BaseModel):
     count: int = Field(ge=1, le=10**12, description="uses within the window")
     window_start: AwareDatetime
     window_end: AwareDatetime
-    environment: str = Field("production", min_length=1, max_length=100)
+    environment: str = Field(
+        "production",
+        min_length=1,
+        max_length=100,
+        description="where it was used: a declared environment, without its namespace",
+    )
     endpoint: str = Field("", max_length=500, description="where it was used, if that matters")
 
     def to_domain(self, model_id: str) -> RecordUsage:

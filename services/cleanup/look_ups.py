@@ -1,4 +1,4 @@
-"""Look up the model of a report of use, and place reports that were read before their model was noted."""
+"""Look up what a report of use names, and place reports that were read before that was noted."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from regista.wire.cloudevents import CloudEvent, to_kafka
 from services.cleanup import queries
 from services.cleanup.domain import waiting_reports
 from services.cleanup.domain.retention import stream_of
-from services.cleanup.domain.waiting_reports import EndWait, HoldReport, ReportMessage
+from services.cleanup.domain.waiting_reports import LONGEST_WAIT, EndWait, HoldReport, ReportMessage
 from services.cleanup.inbound import USAGE_TOPIC, ModelUsed
+from services.cleanup.queries import Model
 from shared.deciding.access import namespace_of
 from shared.deciding.decider import RuleBroken
+from shared.deciding.environments import unknown_environment
 from shared.deciding.events import Actor
 from shared.deciding.submission import Cause, Permission, Submission, new_id, request_digest
 from shared.messaging.kafka import Malformed, Received
@@ -28,7 +30,11 @@ LARGEST = 16 * 1024
 """Characters of a report that may wait. A usual report has about 1,500."""
 
 MOST_HELD = 10_000
-"""Positions of held reports that are kept until their second look-up."""
+"""Positions of held reports that are kept until their second look-up, and models with an environment that are
+known."""
+
+ENVIRONMENT = "@"
+"""What begins the name that reports of an environment wait for."""
 
 GROUP = f"cleanup.{USAGE_TOPIC}"
 
@@ -36,57 +42,85 @@ GROUP = f"cleanup.{USAGE_TOPIC}"
 class Reports:
     """Reports of use on their way to the stream of their model.
 
-    A report whose model is not noted waits. It is placed when the model is noted, or by a second look-up
-    after its own commit, because the model may have been noted in between. When the process dies before
+    A report whose model or environment is not noted waits. It is placed when that is noted, or by a second
+    look-up after its own commit, because it may have been noted in between. When the process dies before
     that, Kafka delivers the report again. Its uses always have the cause of the message, so they count
     once.
     """
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._held: set[tuple[int, int]] = set()
+        self._held: dict[tuple[int, int], str] = {}
+        self._environments: set[tuple[str, str]] = set()
 
     async def record(self, m: Received) -> Sequence[Submission]:
-        """Return the command that counts the uses of a report, or lets it wait for its model."""
+        """Return the command that counts the uses of a report, or lets it wait for what it names."""
         report = read_report(m)
+        model, missing = await self._find(report)
+        permission = Permission("publisher", namespace_of(model.name))
+        if missing:
+            return [self._hold(m, report, missing, permission)]
+        return [_record(m, report, model.model_id, permission)]
+
+    async def _find(self, report: ModelUsed) -> tuple[Model, str]:
+        """Return the model of a report, and the name that the report waits for ("" when all is noted)."""
         known = await queries.model(self._app.pool, report.model_id or report.model)
-        if known is None and report.model_id is None:
-            return [self._hold(m, report)]
-        model_id, name = (known.model_id, known.name) if known else (str(report.model_id), report.model)
-        return [_record(m, report, model_id, Permission("publisher", namespace_of(name)))]
+        model = known or Model(report.model_id or "", report.model)
+        if not model.model_id:
+            return model, report.model
+        key = (model.model_id, report.environment)
+        if key in self._environments:  # what a report may name once, it may name always
+            return model, ""
+        if not await queries.is_environment(self._app.pool, model, report.environment):
+            return model, for_environment(report.environment)
+        if len(self._environments) >= MOST_HELD:
+            self._environments.clear()
+        self._environments.add(key)
+        return model, ""
 
     async def look_up_again(self, m: Received) -> Sequence[Submission]:
-        """Place a report that was just held, if its model was noted before the commit."""
-        if (m.partition, m.offset) not in self._held:
-            return ()
-        self._held.discard((m.partition, m.offset))
-        name = read_report(m).model
-        known = await queries.model(self._app.pool, name)
-        return await self.place(name, known.model_id, [(_report_id(m, name), m)]) if known else ()
+        """Place a report that was just held, if what it waits for was noted before the commit."""
+        name = self._held.pop((m.partition, m.offset), None)
+        return await self.place(name, [(_report_id(m, name), m)]) if name else ()
 
-    async def place_waiting(self, name: str, model_id: str) -> Sequence[Submission]:
+    async def place_waiting(self, name: str) -> Sequence[Submission]:
         """Place the reports that wait for a name, after it was noted."""
         waiting = await queries.waiting_reports(self._app.pool, name)
-        return await self.place(
-            name, model_id, [(report_id, received(message)) for report_id, message in waiting]
-        )
+        return await self.place(name, [(report_id, received(message)) for report_id, message in waiting])
 
-    async def place(
-        self, name: str, model_id: str, waiting: Sequence[tuple[str, Received]]
-    ) -> list[Submission]:
-        """Record the uses of reports, each with its id.
+    async def place(self, name: str, waiting: Sequence[tuple[str, Received]]) -> list[Submission]:
+        """Record the uses of reports, each with its id. Those that still wait for the name are left.
 
         Return the commands that end their wait: submit them afterwards.
         """
-        commands = [_record(m, read_report(m), model_id, None) for _, m in waiting]
-        answers = await self._app.transactor.submit_all(commands)
+        found = [(report_id, m, *await self._find(read_report(m))) for report_id, m in waiting]
+        ready = [(report_id, m, model, missing) for report_id, m, model, missing in found if missing != name]
+        commands = [
+            _record(m, read_report(m), model.model_id, None) for _, m, model, missing in ready if not missing
+        ]
+        answers = iter(await self._app.transactor.submit_all(commands))
         ended = []
-        for (report_id, m), answer in zip(waiting, answers, strict=True):
-            if isinstance(answer, RuleBroken):
-                ended.append(await self.give_up(name, report_id, m, str(answer)))
+        for report_id, m, model, missing in ready:
+            refused = await self._unknown(model, missing) if missing else next(answers)
+            if isinstance(refused, RuleBroken):
+                ended.append(await self.give_up(name, report_id, m, str(refused)))
             else:
-                ended.append(_end(m, EndWait(name, report_id, model_id)))
+                ended.append(_end(m, EndWait(name, report_id, model.model_id)))
         return ended
+
+    async def _unknown(self, model: Model, missing: str) -> RuleBroken:
+        declared = await queries.environments_for(self._app.pool, model)
+        return unknown_environment(missing.removeprefix(ENVIRONMENT), declared)
+
+    async def why_given_up(self, name: str, m: Received) -> str:
+        """Return why a report that waited long enough for a name becomes a dead letter."""
+        if name.startswith(ENVIRONMENT):
+            model, _ = await self._find(read_report(m))
+            return f"{await self._unknown(model, name)} Replay the message once it is declared."
+        return (
+            f"no model was named {name!r} for {LONGEST_WAIT.days} day: "
+            "replay the message once the model is registered, or send its model_id"
+        )
 
     async def give_up(self, name: str, report_id: str, m: Received, why: str) -> Submission:
         """Dead-letter a report. Return the command that ends its wait."""
@@ -97,25 +131,31 @@ class Reports:
         await self._app.dead_letters.add(record, why, GROUP)
         return _end(m, EndWait(name, report_id, why=why))
 
-    def _hold(self, m: Received, report: ModelUsed) -> Submission:
+    def _hold(self, m: Received, report: ModelUsed, name: str, permission: Permission) -> Submission:
         message = _message(m)
         size = len(message.data) + sum(len(name) + len(value) for name, value in message.extensions.items())
         if size > LARGEST:
             raise Malformed(
-                f"no model is named {report.model!r}, and a report of more than {LARGEST} characters "
-                "does not wait: register the model first, or send its model_id"
+                f"no model is named {report.model!r}, or {report.environment!r} is no environment of it, and "
+                f"a report of more than {LARGEST} characters does not wait: register the model first, or "
+                "send its model_id"
             )
         if len(self._held) >= MOST_HELD:
             self._held.clear()  # of refused messages; a report that misses its second look-up is placed later
-        self._held.add((m.partition, m.offset))
+        self._held[m.partition, m.offset] = name
         return Submission(
-            HoldReport(report.model, _report_id(m, report.model), message),
-            (waiting_reports.stream_of(report.model),),
+            HoldReport(name, _report_id(m, name), message),
+            (waiting_reports.stream_of(name),),
             # A replayed dead letter waits again; its uses keep the cause of the message.
             m.cause(f"held/{m.partition}/{m.offset}"),
             m.actor,
-            permission=Permission("publisher", namespace_of(report.model)),
+            permission=permission,
         )
+
+
+def for_environment(name: str) -> str:
+    """Return the name under which reports wait for an environment. No model can have it."""
+    return f"{ENVIRONMENT}{name}"
 
 
 def _report_id(m: Received, name: str) -> str:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
 from services.cleanup.domain.defaults import DefaultRetentionChanged, DefaultRetentionRemoved
 from services.cleanup.domain.noted import (
     PUBLIC_TYPES,
-    STAGES,
     ModelNamed,
     Serving,
     VersionAdded,
     VersionChanged,
     read_noted,
+    stage_after,
 )
 from services.cleanup.domain.retention_events import (
     RetentionChanged,
@@ -28,12 +29,14 @@ from services.cleanup.domain.retention_events import (
 from services.cleanup.domain.sweep import SweepAdvanced, SweepFinished, SweepPlanned, SweepScheduled
 from services.cleanup.domain.waiting_reports import LONGEST_WAIT, ReportGivenUp, ReportHeld, ReportPlaced
 from services.cleanup.tables import (
+    CLEANUP_RUNS,
     DEFAULTS,
     EARLY,
+    ENVIRONMENTS,
     MODELS,
     NAMES,
     POLICIES,
-    SWEEPS,
+    SERVED_IN,
     USES,
     USES_BY_DAY,
     VERDICTS,
@@ -41,15 +44,18 @@ from services.cleanup.tables import (
 )
 from shared.deciding.changes import Change, Drop, Patch, Put
 from shared.deciding.events import Noted, Recorded
+from shared.deciding.noted_environments import ENVIRONMENT_CREATED
 from shared.log.due_work import DUE
 
 PROPOSE, SWEEP, CHUNK, WAITED = "propose", "sweep", "sweep-chunk", "waited"
-"""Kinds of due work: propose a retirement, begin a month's sweep, judge a chunk, end a report's wait."""
+"""Kinds of due work: propose a retirement, begin a month's run, judge a chunk, end a report's wait."""
 
 
 def project(recorded: Recorded) -> Iterable[Change]:
     """Return the row changes of one event."""
     match recorded.event:
+        case Noted(source=source, data=data) if source.type == ENVIRONMENT_CREATED:
+            return [Put(ENVIRONMENTS, {"namespace": data["namespace"], "name": data["name"]})]
         case Noted():
             return _noted(recorded.event)
         case UsageRecorded():
@@ -127,15 +133,18 @@ def _noted(noted: Noted) -> list[Change]:
                 "number": data.number,
                 "semver": data.semver or "",
                 "stage": stage,
+                "retired": False,
                 "registered_at": data.recordedtime,
             }
             return [Put(VERSIONS, row)]
-        case Serving() if name == "RolledBack" and data.production:
-            return [
-                Patch(
-                    VERSIONS, {"model_id": data.model_id, "number": data.to_number}, {"stage": "Production"}
-                )
+        case Serving():
+            changes: list[Change] = [
+                Put(SERVED_IN, {"model_id": data.model_id, "environment": data.environment})
             ]
+            if name == "RolledBack" and data.production:
+                version = {"model_id": data.model_id, "number": data.to_number}
+                changes.append(Patch(VERSIONS, version, {"stage": "Production"}))
+            return changes
         case VersionChanged():
             return _version_changed(name, data)
         case _:
@@ -144,19 +153,17 @@ def _noted(noted: Noted) -> list[Change]:
 
 def _version_changed(name: str, data: VersionChanged) -> list[Change]:
     changes: list[Change] = []
-    if name in STAGES and data.production:
-        changes.append(
-            Patch(VERSIONS, {"model_id": data.model_id, "number": data.number}, {"stage": STAGES[name]})
-        )
+    if stage := stage_after(name, data):
+        columns: dict[str, Any] = {"stage": stage} | ({"retired": True} if name == "VersionRetired" else {})
+        changes.append(Patch(VERSIONS, {"model_id": data.model_id, "number": data.number}, columns))
     if name in {"VersionRetired", "RetireRefused"}:
         verdict = "retired" if name == "VersionRetired" else "refused"
         reasons = [{"code": "refused_by_registry", "detail": reason} for reason in data.reasons]
-        columns = {"verdict": verdict, "reasons": reasons}
         changes.append(
             Patch(
                 VERDICTS,
-                {"sweep_id": data.sweep_id, "model_id": data.model_id, "number": data.number},
-                columns,
+                {"cleanup_run_id": data.sweep_id, "model_id": data.model_id, "number": data.number},
+                {"verdict": verdict, "reasons": reasons},
             )
         )
         changes.append(Drop(DUE, {"kind": PROPOSE, "key": _version_key(data.model_id, data.number)}))
@@ -183,7 +190,7 @@ def _because(recorded: Recorded) -> dict[str, str]:
 def _judged(recorded: Recorded) -> list[Change]:
     event = recorded.event
     row = {
-        "sweep_id": event.sweep_id,
+        "cleanup_run_id": event.sweep_id,
         "model_id": event.model_id,
         "number": event.number,
         "model": event.model,
@@ -199,7 +206,7 @@ def _judged(recorded: Recorded) -> list[Change]:
             data = {
                 "model_id": event.model_id,
                 "number": event.number,
-                "sweep_id": event.sweep_id,
+                "cleanup_run_id": event.sweep_id,
             } | _because(recorded)
             why = [{"code": event.rule, "detail": event.reason}]
             row |= {
@@ -223,7 +230,7 @@ def _judged(recorded: Recorded) -> list[Change]:
 
 def _swept(recorded: Recorded) -> list[Change]:
     event, now = recorded.event, recorded.recorded_at
-    key = {"sweep_id": event.sweep_id}
+    key = {"cleanup_run_id": event.sweep_id}
     chunk = {"kind": CHUNK, "key": event.sweep_id}
     match event:
         case SweepScheduled():
@@ -240,7 +247,7 @@ def _swept(recorded: Recorded) -> list[Change]:
                 recorded
             )
             return [
-                Put(SWEEPS, row | {"models": 0, "versions": 0}),
+                Put(CLEANUP_RUNS, row | {"models": 0, "versions": 0}),
                 Drop(DUE, {"kind": SWEEP, "key": event.sweep_id}),
                 Put(DUE, chunk | {"due_at": now, "data": start}),
             ]
@@ -252,7 +259,7 @@ def _swept(recorded: Recorded) -> list[Change]:
                 "number": event.number,
             } | _because(recorded)
             figures = {"models": event.models, "versions": event.versions}
-            return [Patch(SWEEPS, key, figures), Put(DUE, chunk | {"due_at": now, "data": position})]
+            return [Patch(CLEANUP_RUNS, key, figures), Put(DUE, chunk | {"due_at": now, "data": position})]
         case SweepFinished():
             ended = {
                 "models": event.models,
@@ -260,6 +267,6 @@ def _swept(recorded: Recorded) -> list[Change]:
                 "phase": "finished",
                 "finished_at": now,
             }
-            return [Patch(SWEEPS, key, ended), Drop(DUE, chunk)]
+            return [Patch(CLEANUP_RUNS, key, ended), Drop(DUE, chunk)]
         case _:
             return []

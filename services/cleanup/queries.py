@@ -15,6 +15,7 @@ from services.cleanup.domain.policy import RetentionPolicy
 from services.cleanup.domain.retention import evolve, stream_of
 from services.cleanup.domain.retention_state import State
 from services.cleanup.stored_events import EVENTS
+from shared.deciding.access import namespace_of
 from shared.log import eventlog
 from shared.log.transact import Transactor
 
@@ -22,6 +23,21 @@ from shared.log.transact import Transactor
 MODEL = """
 SELECT m.model_id, m.model FROM models m
 WHERE m.model_id = coalesce((SELECT n.model_id FROM names n WHERE n.name = $1), $1)
+"""
+
+# Whether a report about a model may name an environment: it is declared for the model's namespace, versions
+# of the model serve or served there, or none was noted yet.
+IS_ENVIRONMENT = """
+SELECT EXISTS (SELECT FROM environments e WHERE e.name = $3
+    AND (e.namespace = '' OR e.namespace = $2 OR starts_with($2, e.namespace || '.')))
+  OR EXISTS (SELECT FROM served_in s WHERE s.model_id = $1 AND s.environment = $3)
+  OR NOT EXISTS (SELECT FROM environments)
+"""
+
+# The environments that a report about a model may name.
+ENVIRONMENTS_FOR = """
+SELECT name FROM environments WHERE namespace = '' OR namespace = $2 OR starts_with($2, namespace || '.')
+UNION SELECT environment FROM served_in WHERE model_id = $1 ORDER BY 1
 """
 
 # The reports that wait for a name.
@@ -61,36 +77,39 @@ SELECT d.day, d.number, d.total FROM uses_by_day d
 WHERE d.model_id = $1 AND d.number = ANY($2::int[]) AND d.day >= $3 ORDER BY d.number, d.day
 """
 
-# One sweep.
-SWEEP = """
-SELECT sweep_id, phase, trigger, model_id, actor, at, models, versions, finished_at
-FROM sweeps WHERE sweep_id = $1
+# One cleanup run.
+CLEANUP_RUN = """
+SELECT cleanup_run_id, phase, trigger, model_id, actor, at, models, versions, finished_at
+FROM cleanup_runs WHERE cleanup_run_id = $1
 """
 
-# Sweeps over all models, and those over one model of the namespaces that the caller may read ($4 null: all).
-SWEEPS = """
-SELECT s.sweep_id, s.phase, s.trigger, s.model_id, s.actor, s.at, s.models, s.versions, s.finished_at
-FROM sweeps s LEFT JOIN models m USING (model_id)
-WHERE ($1::timestamptz IS NULL OR (s.at, s.sweep_id) < ($1, $2))
+# Cleanup runs over all models, and those over one model of the namespaces that the caller may read ($4 null:
+# all).
+CLEANUP_RUNS = """
+SELECT s.cleanup_run_id, s.phase, s.trigger, s.model_id, s.actor, s.at, s.models, s.versions, s.finished_at
+FROM cleanup_runs s LEFT JOIN models m USING (model_id)
+WHERE ($1::timestamptz IS NULL OR (s.at, s.cleanup_run_id) < ($1, $2))
   AND (s.model_id = '' OR log.covers($4::text[], m.model))
-ORDER BY s.at DESC, s.sweep_id DESC LIMIT $3
+ORDER BY s.at DESC, s.cleanup_run_id DESC LIMIT $3
 """
 
-# How many versions a sweep gave each kind of verdict.
-VERDICT_COUNTS = "SELECT verdict, count(*) AS versions FROM verdicts WHERE sweep_id = $1 GROUP BY verdict"
+# How many versions a cleanup run gave each kind of verdict.
+VERDICT_COUNTS = (
+    "SELECT verdict, count(*) AS versions FROM verdicts WHERE cleanup_run_id = $1 GROUP BY verdict"
+)
 
-# The verdicts of a sweep on the versions of models that the caller may read ($6 null: all).
+# The verdicts of a cleanup run on the versions of models that the caller may read ($6 null: all).
 VERDICTS = """
 SELECT model_id, model, number, semver, verdict, rule, reasons, delete_after, at FROM verdicts
-WHERE sweep_id = $1 AND (model_id, number) > ($2, $3) AND ($4 = '' OR verdict = $4)
+WHERE cleanup_run_id = $1 AND (model_id, number) > ($2, $3) AND ($4 = '' OR verdict = $4)
   AND log.covers($6::text[], model)
 ORDER BY model_id, number LIMIT $5
 """
 
 # Each version of a model: its stage, its uses, and the newest verdict on it.
 STANDINGS = """
-SELECT v.number, v.semver, v.stage, v.registered_at, u.total AS uses, u.last_used_at,
-  l.verdict, l.rule, l.reasons, l.delete_after, l.sweep_id, l.at
+SELECT v.number, v.semver, v.stage, v.retired, v.registered_at, u.total AS uses, u.last_used_at,
+  l.verdict, l.rule, l.reasons, l.delete_after, l.cleanup_run_id, l.at
 FROM versions v
 LEFT JOIN uses u ON u.model_id = v.model_id AND u.number = v.number
 LEFT JOIN LATERAL (SELECT * FROM verdicts d WHERE d.model_id = v.model_id AND d.number = v.number
@@ -111,6 +130,18 @@ async def model(pool: asyncpg.Pool, name_or_id: str) -> Model | None:
     """Return the noted model of this name or id, or None."""
     row = await pool.fetchrow(MODEL, name_or_id)
     return Model(row["model_id"], row["model"]) if row else None
+
+
+async def is_environment(pool: asyncpg.Pool, model: Model, name: str) -> bool:
+    """Return whether a report about the model may name this environment."""
+    found: bool = await pool.fetchval(IS_ENVIRONMENT, model.model_id, namespace_of(model.name), name)
+    return found
+
+
+async def environments_for(pool: asyncpg.Pool, model: Model) -> list[str]:
+    """Return the environments that a report about the model may name."""
+    rows = await pool.fetch(ENVIRONMENTS_FOR, model.model_id, namespace_of(model.name))
+    return [row["name"] for row in rows]
 
 
 async def waiting_reports(pool: asyncpg.Pool, name: str) -> list[tuple[str, str]]:
@@ -158,36 +189,36 @@ async def uses_by_day(
     return [dict(row) for row in await pool.fetch(USES_BY_DAY, model_id, numbers, since)]
 
 
-async def sweep(pool: asyncpg.Pool, sweep_id: str) -> dict[str, Any] | None:
-    """Return a sweep with the number of versions by verdict, or None."""
-    row = await pool.fetchrow(SWEEP, sweep_id)
+async def cleanup_run(pool: asyncpg.Pool, cleanup_run_id: str) -> dict[str, Any] | None:
+    """Return a cleanup run with the number of versions by verdict, or None."""
+    row = await pool.fetchrow(CLEANUP_RUN, cleanup_run_id)
     if row is None:
         return None
-    counts = await pool.fetch(VERDICT_COUNTS, sweep_id)
+    counts = await pool.fetch(VERDICT_COUNTS, cleanup_run_id)
     return dict(row) | {"verdicts": {c["verdict"]: c["versions"] for c in counts}}
 
 
-async def sweeps(
+async def cleanup_runs(
     pool: asyncpg.Pool, namespaces: list[str] | None, before: tuple[datetime, str] | None, limit: int
 ) -> list[dict[str, Any]]:
-    """Return sweeps over all models, and those over one in these namespaces (None: any), newest first."""
-    at, sweep_id = before or (None, "")
-    return [dict(row) for row in await pool.fetch(SWEEPS, at, sweep_id, limit, namespaces)]
+    """Return runs over all models, and those over one in these namespaces (None: any), newest first."""
+    at, cleanup_run_id = before or (None, "")
+    return [dict(row) for row in await pool.fetch(CLEANUP_RUNS, at, cleanup_run_id, limit, namespaces)]
 
 
 async def verdicts(
     pool: asyncpg.Pool,
-    sweep_id: str,
+    cleanup_run_id: str,
     after: tuple[str, int],
     only: str,
     limit: int,
     namespaces: list[str] | None,
 ) -> list[dict[str, Any]]:
-    """Return the verdicts of a sweep on models in these namespaces (None: any), as they are now.
+    """Return the verdicts of a cleanup run on models in these namespaces (None: any), as they are now.
 
     `only`: one kind of verdict, "" for all.
     """
-    rows = await pool.fetch(VERDICTS, sweep_id, *after, only, limit, namespaces)
+    rows = await pool.fetch(VERDICTS, cleanup_run_id, *after, only, limit, namespaces)
     return [_with_reasons(row) for row in rows]
 
 

@@ -83,8 +83,8 @@ def policy_shown(policy: RetentionPolicy) -> dict[str, Any]:
     return shown | {"keep_newest": policy.keep_newest}
 
 
-class NewSweep(Body):
-    """A sweep over all models or one, beginning now.
+class NewCleanupRun(Body):
+    """A cleanup run over all models or one, beginning now.
 
     With `dry_run` the answer is the plan, under `policy` where one is given, and nothing is recorded.
     `namespace` limits a plan to the models below it.
@@ -96,7 +96,7 @@ class NewSweep(Body):
     policy: Policy | None = None
 
     @model_validator(mode="after")
-    def _one_scope(self) -> NewSweep:
+    def _one_scope(self) -> NewCleanupRun:
         if self.namespace and (self.model or not self.dry_run):
             raise ValueError("namespace limits a dry run over all models: leave out model, set dry_run")
         return self
@@ -127,14 +127,14 @@ class Verdict(BaseModel):
     delete_after: datetime | None
 
 
-class SweepVerdict(Verdict):
+class CleanupRunVerdict(Verdict):
     at: datetime
 
 
-class Sweep(BaseModel):
-    """`model_id` is empty for a sweep over all models. The figures grow until it is finished."""
+class CleanupRun(BaseModel):
+    """`model_id` is empty for a cleanup run over all models. The figures grow until it is finished."""
 
-    sweep_id: str
+    cleanup_run_id: str
     phase: Literal["planned", "finished"]
     trigger: Literal["schedule", "demand"]
     model_id: str
@@ -145,28 +145,28 @@ class Sweep(BaseModel):
     finished_at: datetime | None
 
 
-class SweepShown(Sweep):
+class CleanupRunShown(CleanupRun):
     """`verdicts` counts versions by verdict; `items` are those of models the caller may read."""
 
     verdicts: dict[Kind, int]
-    items: list[SweepVerdict]
+    items: list[CleanupRunVerdict]
     next_page_token: str
 
 
-class Sweeps(BaseModel):
-    items: list[Sweep]
+class CleanupRuns(BaseModel):
+    items: list[CleanupRun]
     next_page_token: str
 
 
-class SweepAccepted(BaseModel):
-    """GET /v1/sweeps/{sweep_id} shows the progress of the sweep."""
+class CleanupRunAccepted(BaseModel):
+    """GET /v1/cleanup-runs/{cleanup_run_id} shows the progress of the cleanup run."""
 
-    sweep_id: str
+    cleanup_run_id: str
     dry_run: Literal[False]
 
 
 class Simulation(BaseModel):
-    """The plan of a sweep now. Marked versions come first; `truncated`: not all versions are shown."""
+    """The plan of a cleanup run now. Marked versions come first; `truncated`: not all versions are shown."""
 
     dry_run: Literal[True]
     at: datetime
@@ -178,14 +178,15 @@ class Simulation(BaseModel):
 
 
 class Standing(BaseModel):
-    """A version, its uses and the newest verdict on it.
+    """A version, its uses and the newest verdict on it. `stage` is the registry's, also when it is retired.
 
-    `uses` is null when no use was ever reported, `verdict` when no sweep has judged the version.
+    `uses` is null when no use was ever reported, `verdict` when no cleanup run has judged the version.
     """
 
     number: int
     semver: str
     stage: str
+    retired: bool
     registered_at: datetime
     uses: int | None
     last_used_at: datetime | None
@@ -193,7 +194,7 @@ class Standing(BaseModel):
     rule: str | None
     reasons: list[Why]
     delete_after: datetime | None
-    sweep_id: str | None
+    cleanup_run_id: str | None
     at: datetime | None
 
 

@@ -1,4 +1,4 @@
-"""Simulate a sweep: judge every version as it is now, page by page, and record nothing."""
+"""Simulate a cleanup run: judge every version as it is now, page by page, and record nothing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MODELS_OF_A_PAGE = 500
 async def simulated(
     transactor: Transactor, scope: str, policy: RetentionPolicy | None, namespace: str = ""
 ) -> dict[str, Any]:
-    """Return the plan of a sweep over all models, those of a namespace, or one (`scope`).
+    """Return the plan of a cleanup run over all models, those of a namespace, or one (`scope`).
 
     Each model is judged by the policy in force for it, or by `policy` where one is given. The versions that
     would be marked come first, up to SHOWN versions in all.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, DateTime, Index, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, Index, Integer, MetaData, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from shared.log.due_work import DUE
@@ -31,6 +31,7 @@ VERSIONS = Table(
     Column("number", Integer, primary_key=True),
     Column("semver", Text, nullable=False),
     Column("stage", Text, nullable=False),
+    Column("retired", Boolean, nullable=False),
     Column("registered_at", DateTime(timezone=True), nullable=False),
 )
 
@@ -69,11 +70,11 @@ USES_BY_DAY = Table(
     Column("total", BigInteger, nullable=False),
 )
 
-# The verdict of a sweep on a version, as it is now: marked, spared, proposed, retired or refused.
+# The verdict of a cleanup run on a version, as it is now: marked, spared, proposed, retired or refused.
 VERDICTS = Table(
     "verdicts",
     _metadata,
-    Column("sweep_id", Text, primary_key=True),
+    Column("cleanup_run_id", Text, primary_key=True),
     Column("model_id", Text, primary_key=True),
     Column("number", Integer, primary_key=True),
     Column("model", Text, nullable=False),
@@ -86,10 +87,10 @@ VERDICTS = Table(
     Index("verdicts_by_version", "model_id", "number", "at"),
 )
 
-SWEEPS = Table(
-    "sweeps",
+CLEANUP_RUNS = Table(
+    "cleanup_runs",
     _metadata,
-    Column("sweep_id", Text, primary_key=True),
+    Column("cleanup_run_id", Text, primary_key=True),
     Column("phase", Text, nullable=False),
     Column("trigger", Text, nullable=False),
     Column("model_id", Text, nullable=False),
@@ -98,7 +99,7 @@ SWEEPS = Table(
     Column("models", Integer, nullable=False),
     Column("versions", Integer, nullable=False),
     Column("finished_at", DateTime(timezone=True)),
-    Index("sweeps_by_time", "at"),
+    Index("cleanup_runs_by_time", "at"),
 )
 
 # Reports of use that wait for their model.
@@ -111,4 +112,33 @@ EARLY = Table(
     Index("early_by_name", "name"),
 )
 
-TABLES = (MODELS, NAMES, VERSIONS, POLICIES, DEFAULTS, USES, USES_BY_DAY, VERDICTS, SWEEPS, EARLY, DUE)
+# The declared environments, and those in which versions of a model served: what a report of use may name.
+ENVIRONMENTS = Table(
+    "environments",
+    _metadata,
+    Column("namespace", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+)
+
+SERVED_IN = Table(
+    "served_in",
+    _metadata,
+    Column("model_id", Text, primary_key=True),
+    Column("environment", Text, primary_key=True),
+)
+
+TABLES = (
+    MODELS,
+    NAMES,
+    VERSIONS,
+    POLICIES,
+    DEFAULTS,
+    USES,
+    USES_BY_DAY,
+    VERDICTS,
+    CLEANUP_RUNS,
+    EARLY,
+    ENVIRONMENTS,
+    SERVED_IN,
+    DUE,
+)

@@ -54,7 +54,7 @@ class Azurite:
             f"--blobPort={self.ports['azurite.blob']}",
         ]
         environment = {"PATH": os.environ["PATH"], "AZURITE_ACCOUNTS": f"{ACCOUNT}:{self._key}"}
-        self.child = spawn("azurite", argv, log=self.folder.log("azurite"), cwd=data, env=environment)
+        self.child = spawn("azure", argv, log=self.folder.log("azure"), cwd=data, env=environment)
         return self.child
 
     def await_ready(self, patience: float = PATIENCE) -> None:
@@ -76,8 +76,7 @@ class Azurite:
                 except (AzureError, urllib3.exceptions.HTTPError):
                     if time.monotonic() > deadline:
                         raise LocalError(
-                            f"Azurite does not answer after {patience:.0f} s: "
-                            f"read {self.folder.log('azurite')}"
+                            f"Azurite does not answer after {patience:.0f} s: read {self.folder.log('azure')}"
                         ) from None
                     time.sleep(0.1)
                 else:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
 from functools import partial
 
 import click
 
+from regista.cli.terminal.output import FORMATS, say
 from regista.cli.terminal.output import as_json as dumped
-from regista.cli.terminal.output import say
-from services.local.folders import InstanceFolder, LocalError
+from services.kafka.commands import kafka
+from services.kafka.topics import SERVICES, WRITERS
+from services.local.folders import STORES, InstanceFolder, LocalError
 from services.local.restore_commands import doctor, restore
-from services.local.topics import SERVICES, WRITERS
 from services.local.with_instance import with_instance
 
 
@@ -31,24 +31,34 @@ from services.local.with_instance import with_instance
 @click.option(
     "--servers",
     is_flag=True,
-    help="Start PostgreSQL, Kafka and S3 only: to restore a database and compare it (`regista doctor`).",
+    help="Start only PostgreSQL, Kafka and the store: to restore a database and compare it (`regista doctor`).",
+)
+@click.option(
+    "--store",
+    type=click.Choice(STORES),
+    help="The kind of object store of a new instance: S3, or Azure Blob Storage (Microsoft's emulator).",
 )
 @click.option(
     "--json", "as_json", is_flag=True, help="For programs: the addresses on stdout, the progress on stderr."
 )
 def up(
     folder: InstanceFolder,
+    store: str | None,
     foreground: bool,
     patience: float,
     without: tuple[str, ...],
     servers: bool,
     as_json: bool,
 ) -> None:
-    """Start PostgreSQL, Kafka, S3 and all services on this machine."""
+    """Start PostgreSQL, Kafka, an object store and all services on this machine."""
     from services.local import lifecycle  # noqa: PLC0415 - the other commands of the CLI do without it
 
     without = SERVICES if servers else without
     try:
+        if store:
+            from services.local.stack import Stack  # noqa: PLC0415
+
+            Stack(folder).choose_store(store)
         with lifecycle.stopping_when_interrupted(folder):
             instance = lifecycle.start(
                 folder, patience, lifecycle.Progress(output=partial(say, err=as_json)), without
@@ -85,10 +95,11 @@ def down(folder: InstanceFolder, as_json: bool) -> None:
 
 @click.command(epilog="Example: regista status --json | jq '.parts[] | select(.ready | not)'")
 @with_instance
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="For programs: the same as -o json.")
+@click.option("-o", "--output", type=click.Choice(FORMATS), help="The output format.")
 @click.option("--config", is_flag=True, help="Print only the path for REGISTA_CONFIG.")
-def status(folder: InstanceFolder, as_json: bool, config: bool) -> None:
-    """Show each process, its address, its readiness, and the lag of each consumer and relay.
+def status(folder: InstanceFolder, as_json: bool, output: str | None, config: bool) -> None:
+    """Show each process with its readiness or why it ended, lags, sizes, versions and waiting reviews.
 
     Exit code 1 when a process is not ready.
     """
@@ -99,12 +110,10 @@ def status(folder: InstanceFolder, as_json: bool, config: bool) -> None:
     from services.local.status import gather  # noqa: PLC0415
 
     found = gather(Instance.at(folder))
-    if as_json:
-        say(dumped(asdict(found) | {"ready": found.ready}))
-    else:
-        from services.local.status_table import show  # noqa: PLC0415
+    from services.local.status_table import show, written  # noqa: PLC0415
 
-        show(found)
+    form = output or ("json" if as_json else "wide")
+    show(found) if form == "wide" else say(written(found, form))
     sys.exit(0 if found.ready else 1)
 
 
@@ -165,4 +174,5 @@ COMMANDS = {
     "rebuild": rebuild,
     "doctor": doctor,
     "restore": restore,
+    "kafka": kafka,
 }

@@ -11,6 +11,7 @@ import argparse
 import shutil
 from pathlib import Path
 
+from services.kafka.topics import SERVICES
 from services.local.folders import InstanceFolder, write_private
 from services.local.identities import Identities
 from services.local.instance import Instance
@@ -18,7 +19,6 @@ from services.local.kafka import Kafka, new_cluster_id
 from services.local.s3 import S3
 from services.local.s3_security import FILES as SECURITY_FILES
 from services.local.stack import Stack
-from services.local.topics import SERVICES
 
 STATE = Path("/var/lib/regista")
 SETTINGS = Path("/settings")

@@ -32,16 +32,22 @@ class Diagnosis:
         audit, artifact = self.found.get("audit", {}), self.found.get("artifact", {})
         return bool(
             audit.get("checkpoints")
+            or (audit.get("history") or {}).get("lost")
             or any(topic["lost"] for topic in audit.get("topics", ()))
             or artifact.get("unknown_to_log")
             or artifact.get("without_objects")
         )
 
     @property
+    def damaged(self) -> bool:
+        """Whether files of the exported log are missing or changed."""
+        return bool((self.found.get("audit", {}).get("history") or {}).get("damaged"))
+
+    @property
     def exit_code(self) -> int:
-        """Return 1 when something is lost or a dump is not accepted, 2 when not all was compared, else 0."""
+        """Return 1 when something is lost, damaged or a dump not accepted, 2 when not all was compared."""
         audit = self.found.get("audit", {})
-        if self.lost or audit.get("restored"):
+        if self.lost or self.damaged or audit.get("restored"):
             return 1
         return 2 if self.failed or audit.get("unknown") else 0
 
@@ -57,6 +63,8 @@ class Diagnosis:
             ]
         if audit.get("restored"):
             return ["Nothing is lost. Stop the services, then: regista restore accept --reason …"]
+        if self.damaged:
+            return ["Nothing is lost. Copy the files back from a copy that `regista history verify` proves."]
         if self.exit_code:
             return ["Start what did not answer (regista status), then: regista doctor"]
         if audit.get("stopped"):

@@ -11,9 +11,9 @@ from datetime import datetime
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
+from services.kafka.topics import INBOUND, PARTITIONS
 from services.local.folders import LocalError
 from services.local.lag import _topic_of
-from services.local.topics import INBOUND, PARTITIONS
 
 _WAIT = 10.0  # seconds
 

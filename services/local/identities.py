@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from regista.wire.keys import generate_signing_key, load_signing_key, random_text
+from services.kafka.topics import SERVICES
 from services.local.folders import InstanceFolder, write_private
-from services.local.topics import SERVICES
 from shared.identity.access_view import new_api_key, verifier_of
 
 ADMIN = "admin"

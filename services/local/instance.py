@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from services.kafka.topics import SERVICES
 from services.local import kafka, postgres
 from services.local.folders import REPOSITORY, InstanceFolder, write_private
 from services.local.identities import ADMIN, Identities
 from services.local.processes import Child, run_to_end, spawn
 from services.local.stack import Stack
-from services.local.topics import SERVICES
 
 PASSED_ON = (
     "REGISTA_LOG_LEVEL",

@@ -15,11 +15,15 @@ from string import Template
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from services.local import kafka_access, kafka_quotas
+from services.kafka.apply import apply, set_up
+from services.kafka.connection import ClusterError, Connection
+from services.kafka.needs import PUBLISHERS, Needs
+from services.kafka.plan import SetPassword
+from services.local import kafka_access
+from services.local.end_reason import end_reason
 from services.local.folders import LOOPBACK, PATIENCE, REPOSITORY, InstanceFolder, LocalError, write_private
 from services.local.kafka_jars import class_archive, class_path, java
-from services.local.processes import Child, run_to_end, spawn, tail
-from services.local.topics import PUBLISHERS, READERS, SERVICES, grants, quotas, topics
+from services.local.processes import Child, run_to_end, spawn
 
 SUPER_USER = "admin"
 PORTS = ("kafka", "kafka.controller")
@@ -117,37 +121,43 @@ class Kafka:
         return self.child
 
     def await_ready(self) -> None:
-        """Wait for the broker, then create the topics, users and permissions of `topics.py`."""
+        """Wait for the broker, then give it what `services/kafka/needs.py` lists."""
         admin = self.admin()
         try:
             kafka_access.await_broker(admin, PATIENCE, self.child.check if self.child else lambda: None)
         except KafkaException as error:
             raise LocalError(
-                f"Kafka does not answer ({error}); the end of its log:\n{tail(self.folder.log('kafka'))}"
+                f"Kafka does not answer ({error}): {end_reason(self.folder.log('kafka'))}"
             ) from error
-        kafka_access.make_topics(admin, topics(self.bound))
-        self.add_users(admin, (*SERVICES, *self.publishers, *self.bound, *READERS))
-        kafka_access.allow(admin, grants(self.publishers, bound=self.bound))
-        password = self.folder.secret(f"kafka-{SUPER_USER}")
-        limits = quotas((*self.publishers, *self.bound))
-        kafka_quotas.set_quotas(self.bootstrap, SUPER_USER, password, limits)
+        needs = Needs(self.publishers, bound=self.bound)
+        try:
+            set_up(self.connection(), needs, self.password, needs.users)
+        except ClusterError as error:
+            raise LocalError(str(error)) from error
         # The broker learns of new users a moment after the controller has stored them.
-        newest = SERVICES[-1]
-        user = kafka_access.admin_client(self.bootstrap, newest, self.password(newest), "SCRAM-SHA-512")
+        newest = needs.users[-1]
+        user = self.connection(newest).admin()
         kafka_access.await_broker(user, PATIENCE, self.child.check if self.child else lambda: None)
 
-    def add_users(self, admin: AdminClient, users: Iterable[str]) -> None:
+    def add_users(self, users: Iterable[str]) -> None:
         """Create SCRAM users with the passwords that this instance stores for them."""
-        kafka_access.set_passwords(admin, {user: self.password(user) for user in users})
+        if failed := apply(self.connection(), [SetPassword(user) for user in users], self.password):
+            raise LocalError(f"Kafka refused the user {failed[0].step}: {failed[0].reason}")
+
+    def connection(self, user: str = SUPER_USER) -> Connection:
+        """Return how a user reaches the broker.
+
+        The super user authenticates by PLAIN, because SCRAM users do not exist at the first start.
+        """
+        mechanism = "PLAIN" if user == SUPER_USER else "SCRAM-SHA-512"
+        return Connection(self.bootstrap, SECURITY, mechanism, user, self.password(user))
 
     def admin(self) -> AdminClient:
         """Return a client of the super user."""
-        return kafka_access.admin_client(
-            self.bootstrap, SUPER_USER, self.folder.secret(f"kafka-{SUPER_USER}")
-        )
+        return self.connection().admin()
 
     def password(self, user: str) -> str:
-        """Return the SCRAM password of a user."""
+        """Return the password of a user."""
         return self.folder.secret(f"kafka-{user}")
 
     @property

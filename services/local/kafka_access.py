@@ -1,56 +1,20 @@
-"""Create the topics, users and permissions of `topics.py` on a broker, by its admin protocol."""
+"""Wait for a broker; create, delete and empty topics."""
 
 # mypy: disable-error-code="attr-defined"
 # (confluent_kafka.admin does not list its classes in __all__)
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import (
-    AclBinding,
-    AclOperation,
-    AclPermissionType,
-    AdminClient,
-    NewTopic,
-    ResourcePatternType,
-    ResourceType,
-    ScramCredentialInfo,
-    ScramMechanism,
-    UserScramCredentialUpsertion,
-)
+from confluent_kafka.admin import AdminClient, NewTopic
 
+from services.kafka.topics import PARTITIONS
 from services.local.folders import LocalError
-from services.local.topics import PARTITIONS, Grant
 
 LINGERS = 25.0  # seconds; a killed consumer stays in its group until its session times out
-_ITERATIONS = 4096  # the least that Kafka accepts; the passwords are random and long
-_quiet = logging.getLogger("regista.local.kafka-admin")
-_quiet.addHandler(logging.NullHandler())
-_quiet.propagate = False  # the client reports each refused connection while the broker starts
-
-
-def admin_client(bootstrap: str, user: str, password: str, mechanism: str = "PLAIN") -> AdminClient:
-    """Return a client of a user, by default the super user.
-
-    It authenticates by PLAIN, because SCRAM users do not exist yet at the first start.
-    """
-    return AdminClient(
-        {
-            "bootstrap.servers": bootstrap,
-            "security.protocol": "SASL_PLAINTEXT",
-            "sasl.mechanism": mechanism,
-            "sasl.username": user,
-            "sasl.password": password,
-            "reconnect.backoff.ms": 20,
-            "reconnect.backoff.max.ms": 100,
-            "socket.timeout.ms": 10_000,
-        },
-        logger=_quiet,
-    )
 
 
 def await_broker(admin: AdminClient, patience: float, still_there: Callable[[], None]) -> None:
@@ -103,34 +67,6 @@ def empty_topics(admin: AdminClient, wanted: Mapping[str, Mapping[str, str]]) ->
         admin.create_topics(
             [NewTopic(name, PARTITIONS, 1, config=dict(config)) for name, config in wanted.items()]
         ).values()
-    )
-
-
-def set_passwords(admin: AdminClient, passwords: Mapping[str, str]) -> None:
-    """Create or change SCRAM-SHA-512 users."""
-    scram = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, _ITERATIONS)
-    _all_done(
-        admin.alter_user_scram_credentials(
-            [UserScramCredentialUpsertion(user, scram, word.encode()) for user, word in passwords.items()]
-        ).values()
-    )
-
-
-def allow(admin: AdminClient, wanted: Iterable[Grant]) -> None:
-    """Add permissions. An existing permission stays as it is."""
-    _all_done(admin.create_acls([_binding(grant) for grant in sorted(wanted)]).values())
-
-
-def _binding(grant: Grant) -> AclBinding:
-    pattern = ResourcePatternType.LITERAL if grant.kind == "TOPIC" else ResourcePatternType.PREFIXED
-    return AclBinding(
-        ResourceType[grant.kind],
-        grant.name,
-        pattern,
-        f"User:{grant.user}",
-        "*",
-        AclOperation[grant.operation],
-        AclPermissionType.ALLOW,
     )
 
 

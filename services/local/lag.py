@@ -10,7 +10,7 @@ import asyncpg
 from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from services.local.topics import INBOUND, PARTITIONS, SERVICES, SOURCES, WRITERS
+from services.kafka.topics import INBOUND, PARTITIONS, SERVICES, SOURCES, WRITERS
 
 _WAIT = 5.0  # seconds
 Partition = tuple[str, int]

@@ -13,17 +13,23 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from regista.cli.terminal.output import say
+from services.kafka.topics import SERVICES, WRITERS
+from services.local.end_reason import end_reason
 from services.local.folders import REPOSITORY, InstanceFolder, LocalError
 from services.local.instance import Instance, passed_on, python_command
 from services.local.logs import COLOURS, follow
-from services.local.processes import end_all, tail
+from services.local.processes import end_all
+from services.local.stack import SERVERS
 from services.local.stack import STATE as STACK
 from services.local.status import Status, gather
 from services.local.supervisor_state import SupervisorState, read_state
-from services.local.topics import SERVICES, WRITERS
 
-SERVERS = ("postgres", "kafka", "s3")
 WRITE_LOGS = ("supervisor", *SERVERS, *SERVICES)
+
+PATIENT = 10.0
+"""Seconds of a start after which it is shown what services wait for."""
+GIVE_UP = 3
+"""Ends of a process in a row after which it counts as one that cannot start."""
 
 _detached: list[subprocess.Popen[bytes]] = []
 """Supervisors outlive this process; without a reference Python warns about each of them."""
@@ -47,6 +53,16 @@ class Progress:
         for part in status.parts:
             if part.ready and part.name in SERVICES:
                 self._once(part.name, time.monotonic() - self.began, f" at {part.where}")
+
+    def waiting(self, status: Status) -> None:
+        """Print why services do not become ready: how each ended, and what each has waited for a while."""
+        seconds = time.monotonic() - self.began
+        for part in status.parts:
+            if part.ready or part.name not in SERVICES or (part.running and seconds < PATIENT):
+                continue
+            why = f"{part.name} waits: {part.why}" if part.running else f"{part.name} ended: {part.why}"
+            if (part.running and part.why) or part.exits:
+                self._once(why, seconds)
 
     def _once(self, name: str, seconds: float, where: str = "") -> None:
         if name not in self._printed:
@@ -101,7 +117,7 @@ def _await_supervisor(folder: InstanceFolder, process: subprocess.Popen[bytes], 
             reason = (
                 state.problem
                 if state and state.supervisor.pid == process.pid
-                else tail(folder.log("supervisor"))
+                else end_reason(folder.log("supervisor"))
             )
             raise LocalError(reason or f"the supervisor ended with code {process.returncode}")
         time.sleep(0.05)
@@ -113,10 +129,13 @@ def _await_ready(folder: InstanceFolder, patience: float, progress: Progress) ->
     while True:
         found = gather(instance, lags=False)
         progress.ready(found)
+        progress.waiting(found)
         if found.ready:
             return instance
         if found.phase in {"stopped", "failed"}:
             raise LocalError(found.problem or "it was stopped")
+        if any(not part.ready and part.in_a_row >= GIVE_UP for part in found.parts):
+            raise LocalError(_cannot_start(found))
         if time.monotonic() > deadline:
             waiting = "\n".join(
                 f"  {part.name}: {part.why or 'starting'}" for part in found.parts if not part.ready
@@ -127,6 +146,15 @@ def _await_ready(folder: InstanceFolder, patience: float, progress: Progress) ->
                 f"\n{waiting}"
             )
         time.sleep(0.1)
+
+
+def _cannot_start(status: Status) -> str:
+    """Return in one line for each process that ends again and again why it does."""
+    ending = [part for part in status.parts if not part.ready and part.in_a_row]
+    lines = [f"{part.name} cannot start: {part.last or part.why}" for part in ending]
+    return "\n".join(
+        [*lines, "It is tried again; what started runs: `regista status`, `regista logs`, `regista down`"]
+    )
 
 
 def is_up(folder: InstanceFolder) -> bool:
@@ -147,6 +175,8 @@ def stop(folder: InstanceFolder) -> list[str]:
     end_all([state.supervisor], patience=45.0)
     last = read_state(folder) or state
     end_all([*last.identities(), *state.identities()])
+    for supervisor in _detached:
+        supervisor.poll()  # the system keeps what has ended until its starter waits for it
     return ran
 
 

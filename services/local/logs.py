@@ -3,36 +3,87 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from services.local.folders import InstanceFolder
+from services.local.log_writer import files_of
 
 COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "bright_cyan", "bright_magenta", "bright_green")
-_SHOWN = ("time", "level", "logger", "message", "service", "trace", "error")
+COMPARED = 256
+_SHOWN = ("time", "level", "logger", "message", "service", "trace", "error", "traceback")
 
 
 @dataclass(slots=True)
 class Tail:
-    """One log file, read from where the last read ended."""
+    """The lines of one log, read from where the last read ended.
+
+    When its file is full and moves on, the rest of it is read first, then the files that follow.
+    """
 
     name: str
     path: Path
     at: int = 0
+    inode: int = 0
+    before: bytes = b""
+    """What stands before `at`: the number of a deleted file (its inode) is given to a new one."""
 
     def new_lines(self) -> Iterator[str]:
         """Return the complete lines that were added."""
-        try:
-            with self.path.open("rb") as file:
-                file.seek(self.at)
-                found = file.read(1 << 20)
-        except FileNotFoundError:
-            return
-        complete = found[: found.rfind(b"\n") + 1]
-        self.at += len(complete)
-        yield from (line.rstrip("\r") for line in complete.decode(errors="replace").split("\n")[:-1])
+        for path, inode in self._unread():
+            try:
+                with path.open("rb") as file:
+                    if os.fstat(file.fileno()).st_ino != inode:
+                        return  # it moved on a moment ago
+                    if not self._is_mine(file):
+                        self.inode, self.at, self.before = inode, 0, b""
+                    file.seek(self.at)
+                    found = file.read()
+            except FileNotFoundError:
+                return
+            complete = found[: found.rfind(b"\n") + 1]
+            self.at += len(complete)
+            self.before = (self.before + complete)[-COMPARED:]
+            yield from _lines(complete)
+
+    def _is_mine(self, file: BinaryIO) -> bool:
+        """Return whether this is the file that was read last."""
+        if os.fstat(file.fileno()).st_ino != self.inode:
+            return False
+        file.seek(self.at - len(self.before))
+        return file.read(len(self.before)) == self.before
+
+    def _unread(self) -> list[tuple[Path, int]]:
+        """Return the file that was read last and those that were begun after it, the present one last.
+
+        The newest is listed first: a file that moves on meanwhile is then met twice, and none is missed.
+        """
+        found: dict[int, Path] = {}
+        for path in reversed(files_of(self.path)):
+            try:
+                with path.open("rb") as file:
+                    found[os.fstat(file.fileno()).st_ino] = path
+                    if not self.inode or self._is_mine(file):
+                        break
+            except FileNotFoundError:
+                continue
+        return [(path, inode) for inode, path in reversed(found.items())]
+
+    def last_lines(self, number: int) -> list[str]:
+        """Return the last complete lines, over as many files as it takes; the next read begins after them."""
+        older = files_of(self.path)[:-1]
+        found = list(self.new_lines())
+        while len(found) < number and older:
+            found = [*Tail(self.name, older.pop()).new_lines(), *found]
+        return found[-number:]
+
+
+def _lines(complete: bytes) -> list[str]:
+    return [line.rstrip("\r") for line in complete.decode(errors="replace").split("\n")[:-1]]
 
 
 def readable(line: str) -> str:
@@ -43,8 +94,9 @@ def readable(line: str) -> str:
     except (ValueError, KeyError, TypeError):
         return line
     rest = " ".join(f"{key}={value}" for key, value in fields.items() if key not in _SHOWN)
-    error = f"\n{fields['error']}" if "error" in fields else ""
-    return f"{head}  {rest}".rstrip() + error
+    error, details = str(fields.get("error", "")), str(fields.get("traceback", ""))
+    below = [text for text in ("" if error in head else error, details) if text]
+    return "\n".join([f"{head}  {rest}".rstrip(), *below])
 
 
 def follow(
@@ -58,7 +110,7 @@ def follow(
     """Call `show(name, text)` for the last `lines` of each log, then for new lines while `on()`."""
     tails = [Tail(name, folder.log(name)) for name in names]
     for tail in tails:
-        for line in list(tail.new_lines())[-lines:] if lines else ():
+        for line in tail.last_lines(lines) if lines else ():
             show(tail.name, readable(line))
     while on():
         for tail in tails:

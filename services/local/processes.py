@@ -10,10 +10,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.local.end_reason import end_reason
 from services.local.folders import LocalError
+from services.local.log_writer import await_written, rotate_if_full
 
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -81,17 +84,26 @@ class Child:
     log: Path
     stop_signal: signal.Signals = signal.SIGTERM
     patience: float = 20.0
+    began: int = 0
+    """Size of the log when it started."""
 
     def running(self) -> bool:
         return self.popen.poll() is None
 
     def check(self) -> None:
-        """Raise LocalError with the end of the log when the process has ended."""
+        """Raise LocalError with the reason when the process has ended."""
         if not self.running():
-            raise LocalError(
-                f"{self.identity.name} ended with code {self.popen.returncode}; "
-                f"the end of {self.log}:\n{tail(self.log)}"
-            )
+            raise LocalError(f"{self.identity.name} ended with {self.end()}; its log: {self.log}")
+
+    def end(self) -> str:
+        """Return in one line how the process ended: its signal, or its exit code and the reason."""
+        code = self.popen.returncode
+        if code < 0:
+            return f"{signal.Signals(-code).name}"
+        if (pipe := _outputs.get(self.log)) is not None:
+            await_written(pipe)
+        reason = end_reason(self.log, self.began)
+        return f"exit code {code}" + (f": {reason}" if reason else "")
 
     def stop(self) -> None:
         """Send the stop signal, wait, then kill the process group."""
@@ -111,6 +123,14 @@ class Child:
 
 
 _commands: set[Child] = set()
+_outputs: dict[Path, int] = {}
+"""The descriptor that `spawn` gives a process instead of its log file, by log file."""
+
+
+def send_output(outputs: Mapping[Path, int]) -> None:
+    """From now on let processes with these log files write to these descriptors."""
+    _outputs.clear()
+    _outputs.update(outputs)
 
 
 def spawn(
@@ -124,10 +144,13 @@ def spawn(
     stop_signal: signal.Signals = signal.SIGTERM,
     orphan_signal: signal.Signals | None = None,
     umask: int = -1,
+    to_its_end: bool = False,
 ) -> Child:
     """Start a process. `umask` limits who may use the files and sockets that it makes.
 
     When the calling *thread* ends, the kernel sends it `orphan_signal` (else `stop_signal`).
+
+    With `to_its_end` the log has all output at its end; else another process may write it a moment later.
 
     Call this from a thread that does not end. On systems without that signal (macOS), only `end_all` with the
     recorded identities finds what a killed owner left.
@@ -140,7 +163,10 @@ def spawn(
         if os.getppid() != owner:  # the owner ended before the line above
             os._exit(1)
 
-    with log.open("ab") as out:
+    began = log.stat().st_size if log.exists() else 0
+    with ExitStack() as files:
+        pipe = None if to_its_end else _outputs.get(log)
+        out = files.enter_context(log.open("ab")).fileno() if pipe is None else pipe
         popen = subprocess.Popen(
             list(argv),
             stdin=subprocess.DEVNULL,
@@ -155,7 +181,7 @@ def spawn(
             umask=umask,
             preexec_fn=die_with_owner,  # noqa: PLW1509 - only prctl
         )
-    return Child(ProcessIdentity.of(name, popen.pid), popen, log, stop_signal)
+    return Child(ProcessIdentity.of(name, popen.pid), popen, log, stop_signal, began=began)
 
 
 def end_all(found: Iterable[ProcessIdentity], patience: float = 15.0) -> list[str]:
@@ -179,14 +205,6 @@ def _wait(running: Sequence[ProcessIdentity], patience: float) -> None:
         time.sleep(0.05)
 
 
-def tail(log: Path, lines: int = 15, since: int = 0) -> str:
-    """Return the last lines of a log file, none from before the byte `since`."""
-    try:
-        return "\n".join(log.read_bytes()[since:].decode(errors="replace").splitlines()[-lines:])
-    except FileNotFoundError:
-        return "(no log)"
-
-
 def run_to_end(
     argv: Sequence[str],
     *,
@@ -198,10 +216,10 @@ def run_to_end(
 ) -> None:
     """Run a command to its end.
 
-    Raises LocalError with its output when it fails, takes too long or is interrupted.
+    Raises LocalError with the reason when it fails, takes too long or is interrupted.
     """
-    began = log.stat().st_size if log.exists() else 0
-    child = spawn(Path(argv[0]).name, argv, log=log, user=user, cwd=cwd, env=env)
+    rotate_if_full(log)
+    child = spawn(Path(argv[0]).name, argv, log=log, user=user, cwd=cwd, env=env, to_its_end=True)
     _commands.add(child)
     try:
         code = child.popen.wait(timeout)
@@ -212,7 +230,8 @@ def run_to_end(
         child.popen.wait()
         _commands.discard(child)
     if code:
-        raise LocalError(f"{' '.join(argv)}\nfailed with code {code} and printed:\n{tail(log, since=began)}")
+        command = " ".join([Path(argv[0]).name, *argv[1:3]])
+        raise LocalError(f"`{command} …` failed with {child.end()}; its output: {log}")
 
 
 def interrupt_commands() -> None:

@@ -12,8 +12,8 @@ from typing import Any
 
 import asyncpg
 
+from services.kafka.topics import WRITERS
 from services.local.folders import LocalError
-from services.local.topics import WRITERS
 
 AGAIN = 10_000
 """Events of each service that are published again after a loss.

@@ -35,10 +35,10 @@ def _instance(folder: InstanceFolder) -> Instance:
 @with_instance
 @click.option("--json", "as_json", is_flag=True, help="For programs: the findings on stdout.")
 def doctor(folder: InstanceFolder, as_json: bool) -> None:
-    """Compare the log with Kafka's topics, the log checkpoints and the stored artifacts; change nothing.
+    """Compare the log with Kafka's topics, log checkpoints, exported files and artifacts; change nothing.
 
-    Exit code 0: nothing is lost. 1: something is, or a restored dump is not accepted yet. 2: not all could be
-    compared.
+    Exit code 0: nothing is lost. 1: something is, exported files are damaged, or a restored dump is not
+    accepted yet. 2: not all could be compared.
     """
     from services.local.doctor import diagnosed  # noqa: PLC0415
 
@@ -67,6 +67,9 @@ def _show(diagnosis: Diagnosis) -> None:
                 say(f"  {number:>6} {type_}")
             for one in topic["named"]:
                 say(f"  {one['recorded_at']} {one['type']} {one['stream']} revision {one['revision']}")
+    for kind in ("lost", "damaged"):
+        for one in (audit.get("history") or {}).get(kind, ()):
+            say(f"exported log, {kind}: {one}")
     for name, what in (
         ("unknown_to_log", "artifacts are stored that the log does not name"),
         ("without_objects", "artifacts are verified in the log and not stored"),

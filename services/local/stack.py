@@ -16,19 +16,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from services.kafka.needs import PUBLISHERS, NeedsWrong, bound_publishers
+from services.kafka.topics import SERVICES
 from services.local import azurite, kafka, postgres, s3
 from services.local.azurite import Azurite
-from services.local.folders import InstanceFolder, LocalError, write_private
+from services.local.folders import STORES, InstanceFolder, LocalError, write_private
 from services.local.kafka import SECURITY, Kafka
 from services.local.postgres import OWNER, Postgres
 from services.local.processes import Child, ProcessIdentity, end_all, interrupt_commands
 from services.local.s3 import BUCKET, HISTORY, S3
-from services.local.topics import PUBLISHERS, SERVICES, bound_publishers
 
 STATE = "stack.json"
-STORES = ("s3", "azure")
 STORE = "store.json"
 """The kind of object store that an instance has. Without this file it is S3."""
+SERVERS = ("postgres", "kafka", *STORES)
+"""Every server that an instance may have."""
 
 
 class Server(Protocol):
@@ -81,10 +83,10 @@ class Stack:
     def _bound() -> dict[str, str]:
         try:
             return bound_publishers(os.environ.get("REGISTA_KAFKA_PUBLISHERS", ""))
-        except ValueError as wrong:
+        except NeedsWrong as wrong:
             raise LocalError(
-                f"REGISTA_KAFKA_PUBLISHERS has {wrong}: write USER=NAMESPACE, separated by commas; users "
-                "have small letters, digits and dashes"
+                f"REGISTA_KAFKA_PUBLISHERS: {wrong}: write USER=NAMESPACE, separated by commas; users have"
+                " small letters, digits and dashes"
             ) from None
 
     def set_ports(self, ports: Mapping[str, int]) -> None:

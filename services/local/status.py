@@ -15,11 +15,12 @@ from typing import Any
 import asyncpg
 from confluent_kafka import KafkaException
 
+from services.kafka.topics import SERVICES
+from services.local.amounts import Amounts, amounts
 from services.local.instance import Instance
 from services.local.lag import consumer_lag, relay_lag
 from services.local.stack import STATE as STACK
 from services.local.supervisor_state import ProcessState, SupervisorState, read_state
-from services.local.topics import SERVICES
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Part:
     """One process.
 
     `why` is what it waits for, or how it ended; `ended` is the part of it that ended although it runs; `last`
-    is how its process ended before, if it was started again.
+    is how its process ended before, if it was started again; `in_a_row` counts ends soon after a start.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Part:
     resident: int  # bytes
     ended: str = ""
     last: str = ""
+    in_a_row: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,8 @@ class Status:
     relays: dict[str, int] = field(default_factory=dict)
     unknown: dict[str, str] = field(default_factory=dict)
     """Why the lag of `consumers` or `relays` could not be read."""
+    amounts: Amounts = field(default_factory=dict)
+    """Sizes, versions by stage, and reviews that wait, as the services measured them last."""
 
     @property
     def ready(self) -> bool:
@@ -81,6 +85,7 @@ def gather(instance: Instance, *, lags: bool = True) -> Status:
         }
         answers = {name: threads.submit(_lag, query) for name, query in queries.items()} if lags else {}
         parts = list(threads.map(lambda one: _part(instance, *one), state.processes.items()))
+        measured = amounts(instance, _get) if lags else {}
         lags_found = {name: answer.result() for name, answer in answers.items()}
     unknown = {name: found for name, found in lags_found.items() if isinstance(found, str)}
     return Status(
@@ -89,6 +94,7 @@ def gather(instance: Instance, *, lags: bool = True) -> Status:
         parts,
         **{name: found for name, found in lags_found.items() if not isinstance(found, str)},
         unknown=unknown,
+        amounts=measured,
     )
 
 
@@ -141,6 +147,7 @@ def _described(name: str, one: ProcessState, where: str, *, ready: bool, why: st
         one.identity.resident() if running else 0,
         ended,
         one.last if running and one.exits else "",
+        one.in_a_row,
     )
 
 

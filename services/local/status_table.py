@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from rich.console import Console
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict, fields
+
 from rich.table import Table
 from rich.text import Text
 
-from regista.cli.terminal.output import one_line, printable
+from regista.cli.terminal.output import as_csv, as_json, as_yaml, console, one_line, say
+from services.local.amounts import Amounts
 from services.local.status import Part, Status
 from shared.foundation.topics import topic_of
 
+KIBI = 1024
+
 
 def show(status: Status) -> None:
-    """Print the tables."""
-    console = Console(highlight=False)
+    """Print the tables: aligned on a terminal, tab-separated elsewhere."""
     if status.problem:
-        console.print(Text(printable(status.problem)), style="red")
+        say(status.problem, fg="red")
     if not status.parts:
-        console.print("Nothing runs. Start it with `regista up`.")
+        say("Nothing runs. Start it with `regista up`.")
         return
-    console.print(_parts(status.parts))
+    _print(_parts(status.parts))
     if status.consumers:
-        console.print(
+        _print(
             _lags(
                 "consumer group",
                 "topic",
@@ -33,13 +38,38 @@ def show(status: Status) -> None:
             )
         )
     if status.relays:
-        console.print(
+        _print(
             _lags(
                 "relay", "topic", [(name, topic_of(name), lag) for name, lag in sorted(status.relays.items())]
             )
         )
+    if status.amounts:
+        _print(_amounts(status.amounts))
     for what, why in status.unknown.items():
-        console.print(Text(printable(f"how far {what} are behind is unknown: {why}")), style="yellow")
+        say(f"how far {what} are behind is unknown: {why}", fg="yellow")
+
+
+def written(status: Status, form: str) -> str:
+    """Return the status as JSON or YAML, the processes as CSV, or their names."""
+    if form in {"json", "yaml"}:
+        whole = asdict(status) | {"ready": status.ready}
+        return as_json(whole) if form == "json" else as_yaml(whole)
+    if form == "name":
+        return "\n".join(one_line(part.name) for part in status.parts)
+    columns = [(field.name, field.name) for field in fields(Part)]
+    return as_csv([asdict(part) for part in status.parts], columns)
+
+
+def _print(table: Table) -> None:
+    if sys.stdout.isatty():
+        console().print(table)
+        return
+    for row in zip(*((column.header, *column.cells) for column in table.columns), strict=True):
+        say("\t".join(_plain(row)))
+
+
+def _plain(row: Iterable[object]) -> Iterable[str]:
+    return (Text.from_markup(cell).plain if isinstance(cell, str) else str(cell) for cell in row)
 
 
 def _parts(parts: list[Part]) -> Table:
@@ -62,6 +92,25 @@ def _parts(parts: list[Part]) -> Table:
             str(part.exits or ""),
         )
     return table
+
+
+def _amounts(amounts: Amounts) -> Table:
+    table = Table("what there is", "how much", box=None, header_style="dim")
+    for what, values in amounts.items():
+        unit = what.endswith("_bytes")
+        shown = [f"{label} {_size(value) if unit else f'{value:,.0f}'}" for label, value in values.items()]
+        table.add_row(
+            what.removesuffix("_bytes").replace("_", " "), Text(one_line(", ".join(shown) or "none"))
+        )
+    return table
+
+
+def _size(value: float) -> str:
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < KIBI:
+            return f"{value:,.0f} {unit}"
+        value /= KIBI
+    return f"{value:,.1f} TiB"
 
 
 def _lags(who: str, what: str, rows: list[tuple[str, str, int]]) -> Table:

@@ -11,18 +11,21 @@ import os
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
+from services.kafka.topics import SERVICES
 from services.local.folders import InstanceFolder, LocalError
 from services.local.full_disk import DiskWatch
 from services.local.instance import Instance
-from services.local.processes import Child, ProcessIdentity, end_all
+from services.local.log_writer import LogWriter
+from services.local.processes import Child, ProcessIdentity, end_all, send_output
 from services.local.supervisor_state import Phase, ProcessState, SupervisorState, read_state
-from services.local.topics import SERVICES
+from shared.foundation.telemetry import error_summary
 
 CHECK_EVERY = 0.2  # seconds between two checks of the children
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
@@ -42,6 +45,7 @@ class SupervisedProcess:
     child: Child
     since: float
     exits: int = 0
+    in_a_row: int = 0
     last: str = ""
     pause: float = FIRST_PAUSE
     restart_at: float | None = None  # monotonic; set while the process is down
@@ -55,11 +59,9 @@ class SupervisedProcess:
             if self.child.running():
                 self.pause = FIRST_PAUSE if now - self.since > HEALTHY_AFTER else self.pause
                 return False
-            code = self.child.popen.returncode
-            self.exits, self.last = (
-                self.exits + 1,
-                f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}",
-            )
+            signalled = self.child.popen.returncode < 0
+            self.in_a_row = 1 if now - self.since > HEALTHY_AFTER else self.in_a_row + 1
+            self.exits, self.last = self.exits + 1, f"{'killed by ' if signalled else ''}{self.child.end()}"
             self.restart_at, self.pause = now + self.pause, min(LONGEST_PAUSE, self.pause * 2)
             return True
         if now < self.restart_at:
@@ -84,18 +86,21 @@ class Supervisor:
     )
     supervised: list[SupervisedProcess] = field(default_factory=list)
     without: frozenset[str] = frozenset()
+    logs: LogWriter = field(default_factory=LogWriter)
 
     def run(self) -> int:
         """Return the exit code: 0 after a stop, 1 when the start failed; the state contains the reason."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, _request_stop)
         try:
+            self._open_logs()
             self._start()
             disk = DiskWatch(self.instance.folder.directory)
             while True:
                 time.sleep(CHECK_EVERY)
+                self.logs.check()
                 if disk.has_room_again():
-                    self._start_again("s3")
+                    self._start_again(self.instance.stack.store)
                 changed = [one.check(time.monotonic()) for one in self.supervised]  # a list: all are checked
                 if any(changed):
                     self._report("running")
@@ -105,10 +110,23 @@ class Supervisor:
             self.state.problem = str(problem)
             print(problem, file=sys.stderr)
             return 1
+        except Exception as error:  # noqa: BLE001 - `regista up` shows it, and the log has its traceback
+            self.state.problem = f"{error_summary(error)} (details: {self.instance.folder.log('supervisor')})"
+            traceback.print_exc()
+            return 1
         finally:
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, signal.SIG_IGN)
             self._stop()
+
+    def _open_logs(self) -> None:
+        """Let the processes write through the log writer, which bounds their files."""
+        folder = self.instance.folder
+        self.logs.start(
+            [folder.log(name) for name in (*self.instance.stack.servers(), *SERVICES)],
+            folder.log("supervisor"),
+        )
+        send_output(self.logs.outputs())
 
     def _start_again(self, name: str) -> None:
         """Kill a process: the next check finds that it ended, and starts it."""
@@ -160,7 +178,9 @@ class Supervisor:
         self.state.without = sorted(self.without)
         offset = time.time() - time.monotonic()
         found = {
-            one.name: ProcessState(one.child.identity, round(one.since + offset, 1), one.exits, one.last)
+            one.name: ProcessState(
+                one.child.identity, round(one.since + offset, 1), one.exits, one.last, one.in_a_row
+            )
             for one in self.supervised
         }
         servers = {
@@ -180,6 +200,8 @@ class Supervisor:
         self.instance.stack.adopt({one.name: one.child for one in self.supervised})
         self.instance.stack.stop()
         self.supervised.clear()
+        send_output({})
+        self.logs.close()
         self._report("failed" if failed else "stopping")
 
 

@@ -20,13 +20,15 @@ Phase = Literal["starting", "running", "stopping", "failed"]
 class ProcessState:
     """One supervised process.
 
-    `exits` counts its unexpected ends; `last` describes the last one.
+    `exits` counts its unexpected ends, `in_a_row` those since it last ran for a while; `last` describes the
+    last one in one line.
     """
 
     identity: ProcessIdentity
     since: float
     exits: int = 0
     last: str = ""
+    in_a_row: int = 0
 
 
 @dataclass(slots=True)

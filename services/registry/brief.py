@@ -19,8 +19,13 @@ class _Dataset(msgspec.Struct, gc=False):
 
 
 class _Metric(msgspec.Struct, gc=False):
+    name: str
+    value: float
     dataset_digest: str = ""
     dataset_name: str = ""
+    definition: str | None = None
+    higher_is_better: bool = True
+    primary: bool = False
 
 
 class _Training(msgspec.Struct, gc=False):

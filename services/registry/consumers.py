@@ -138,11 +138,11 @@ async def note_after_review(app: App, m: Received) -> list[Submission]:
 
 
 async def grant_promotion(app: App, m: Received) -> list[Submission]:
-    """Grant a promotion, unless a version that it was made from was recalled since the request."""
+    """Grant a promotion, unless a version that it was made from was withdrawn since the request."""
     note = make_note(m)
     granted: noted.PromotionGranted = noted.read(note)
-    recalled = await lineage.recalled_ancestors(app.pool, granted.model_id, granted.number)
-    command = GrantPromotion(granted.model_id, note, recalled)
+    withdrawn = await lineage.recalled_ancestors(app.pool, granted.model_id, granted.number)
+    command = GrantPromotion(granted.model_id, note, withdrawn)
     return [Submission(command, (stream_of(granted.model_id),), m.cause(), m.actor)]
 
 

@@ -17,7 +17,9 @@ from services.registry.domain.naming.name import check_name, is_model_id
 from services.registry.domain.naming.name import stream_of as name_stream
 from services.registry.domain.naming.selection import STREAM as SELECTION
 from services.registry.domain.registration.commands import AddMetadata, RegisterVersion
+from services.registry.domain.serving.environment import ENVIRONMENTS, RetireEnvironment
 from services.registry.domain.versioning.bump import DEFAULT, BumpPolicy
+from services.registry.serving.queries import USED_BY
 from services.registry.trained_message import RegistrationMessage, VersionMessage
 from shared.deciding.access import ANY_ROLE, namespace_of
 from shared.deciding.decider import NotFound
@@ -269,3 +271,20 @@ def _names_of_unknown_parents(metadata: Metadata) -> tuple[str, ...]:
             name_stream(p.model) for p in metadata.parents if not p.model_id and not is_outside(p.model)
         )
     )
+
+
+def retirement(
+    command: RetireEnvironment, cause: Cause, actor: Actor, permission: Permission, reason: str
+) -> Submission:
+    """Return the retirement of an environment.
+
+    Which models use it is read under the lock on ENVIRONMENTS, which every command that begins a use reads.
+    """
+    return Submission(
+        command, (ENVIRONMENTS,), cause, actor, permission=permission, reason=reason, under_locks=_with_users
+    )
+
+
+async def _with_users(connection: asyncpg.Connection, command: RetireEnvironment) -> RetireEnvironment:
+    rows = await connection.fetch(USED_BY, command.namespace, command.name)
+    return replace(command, used_by=tuple(row["name"] for row in rows))

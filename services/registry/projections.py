@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, assert_never
 
+from services.registry import schema_words
 from services.registry.brief import BriefVersion
 from services.registry.domain import noted
 from services.registry.domain.model import events as e
@@ -16,6 +17,8 @@ from services.registry.domain.serving.environment import (
     EnvironmentRetired,
 )
 from services.registry.lineage import projections as lineage
+from services.registry.remarks import projections as remarks
+from services.registry.search import projections as search
 from services.registry.serving import projections as serving
 from services.registry.serving.projections import patch_version
 from services.registry.tables import (
@@ -60,6 +63,8 @@ def project(r: Recorded) -> Iterable[Change]:
             return serving.promotion(r, event)
         case e.ChildLinked():
             return (lineage.linked(_model_id(r), event),)
+        case e.VersionDescribed() | e.NoteAdded() | e.NoteCorrected() | e.MetadataCorrected():
+            return remarks.remarked(r, event)
         case e.ChildUnlinked():
             return ()
         case _:
@@ -79,7 +84,7 @@ def _described_by(r: Recorded, event: e.VersionRegistered | e.MetadataAdded | Br
         "identity": event.identity,
         "document": r.revision,
         "bump_level": bump.level if bump else None,
-        "bump_rule": bump.rule if bump else None,
+        "bump_rule": schema_words.rule(bump.rule) if bump else None,
         "missing": event.missing or None,
         "creator": training.creator,
         "dataset_name": training.dataset.name if training.dataset else None,
@@ -96,10 +101,10 @@ def _registered(r: Recorded, event: e.VersionRegistered | BriefVersion) -> Itera
         "registered_by": r.actor.subject,
         "correlation_id": r.correlation_id,
         "message_id": r.causation_id,
-        "notes": event.notes or None,
+        "registration_notes": event.notes or None,
         "revision": r.revision,
     }
-    return (Put(VERSIONS, row), *lineage.described(_model_id(r), event))
+    return (Put(VERSIONS, row), *lineage.described(_model_id(r), event), *search.claimed(r, event))
 
 
 _OfVersion = (
@@ -123,7 +128,7 @@ def _version(r: Recorded, event: _OfVersion) -> Iterable[Change]:
     match event:
         case e.MetadataAdded():
             patch = patch_version(r, event.number, **_described_by(r, event))
-            return (patch, *lineage.described(_model_id(r), event))
+            return (patch, *lineage.described(_model_id(r), event), *search.claimed(r, event))
         case e.VersionValidated():
             return (patch_version(r, event.number, stage="Validated"),)
         case e.VersionRejected():
@@ -132,27 +137,28 @@ def _version(r: Recorded, event: _OfVersion) -> Iterable[Change]:
             return (patch_version(r, event.number, stage="Staging", gates=None),)
         case e.RecallProposed():
             proposed = {"by": event.by, "reason": r.reason, "at": r.recorded_at}
-            return (patch_version(r, event.number, recall_proposed=proposed),)
+            return (patch_version(r, event.number, withdrawal_proposed=proposed),)
         case e.VersionRecalled():
-            recalled = {"recalled": r.reason or "recalled", "withdrawal_id": event.withdrawal_id or None}
-            return (patch_version(r, event.number, recall_proposed=None, **recalled),)
+            withdrawn = {"withdrawn": r.reason or "withdrawn", "withdrawal_id": event.withdrawal_id or None}
+            return (patch_version(r, event.number, withdrawal_proposed=None, **withdrawn),)
         case e.VersionReinstated():
-            again = {"stage": event.stage, "recalled": None, "withdrawal_id": None}
+            again = {"stage": event.stage, "withdrawn": None, "withdrawal_id": None}
             return (patch_version(r, event.number, **again),)
         case e.VersionArchived():
             return (patch_version(r, event.number, stage="Archived"),)
         case e.LegalHoldPlaced():
-            return (patch_version(r, event.number, held=r.reason or "held"),)
+            return (patch_version(r, event.number, legal_hold=r.reason or "legal hold"),)
         case e.LegalHoldReleased():
-            return (patch_version(r, event.number, held=None),)
+            return (patch_version(r, event.number, legal_hold=None),)
         case e.VersionRetired():
-            tombstone = {"rule": event.rule, "sweep_id": event.sweep_id, "at": r.recorded_at}
+            tombstone = {"rule": event.rule, "cleanup_run_id": event.sweep_id, "at": r.recorded_at}
             return (patch_version(r, event.number, stage=event.stage, retired=tombstone),)
         case e.RetireRefused():
             return (patch_version(r, event.number),)
         case e.EvaluationRecorded():
             data = lineage.evaluated(_model_id(r), event)
-            return (_evaluation(r, event), data, patch_version(r, event.number))
+            counted = search.measured(r, event.number, event.evaluation)
+            return (_evaluation(r, event), data, counted, patch_version(r, event.number))
         case _:
             assert_never(event)
 

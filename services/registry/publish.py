@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from services.registry.domain.model import events as e
-from services.registry.domain.model.events import Champion, Entry, Evaluation, Skipped
+from services.registry.domain.model.events import Champion, Correction, Entry, Evaluation, Skipped
 from services.registry.domain.model.metadata import (
     Artifact,
     Parent,
@@ -94,6 +94,64 @@ class VersionRegistered:
 
 
 @dataclass(frozen=True, slots=True)
+class VersionDescribed:
+    """Description or tags of a version changed."""
+
+    model_id: str
+    model: str
+    number: int
+    semver: str
+    description: str
+    tags: dict[str, str]
+    previous_description: str
+    previous_tags: dict[str, str]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoteAdded:
+    """`by` noted something about a version. `note` counts the notes of the version from 1."""
+
+    model_id: str
+    model: str
+    number: int
+    semver: str
+    note: int
+    text: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoteCorrected:
+    """The author replaced the text of a note."""
+
+    model_id: str
+    model: str
+    number: int
+    semver: str
+    note: int
+    text: str
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataCorrected:
+    """Metadata that no decision is bound to were corrected. `VersionRegistered` has them as they were.
+
+    `corrected`: every correction of the version that is valid now, by path.
+    """
+
+    model_id: str
+    model: str
+    number: int
+    semver: str
+    changes: tuple[Correction, ...]
+    corrected: dict[str, str | None]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class RegistrationRefused:
     """Every rule that failed. `number` is the draft to be completed, 0 for a new version."""
 
@@ -156,7 +214,7 @@ class VersionRejected:
 
 @dataclass(frozen=True, slots=True)
 class RecallProposed:
-    """A recall that the policy wants a second person for. Until that person confirms it, nothing changes."""
+    """A withdrawal that needs a second person by its policy. Nothing changes until that person confirms."""
 
     model_id: str
     model: str
@@ -170,7 +228,7 @@ class RecallProposed:
 class VersionRecalled:
     """The version must not be used any more, wherever it is.
 
-    `withdrawal_id`: the step that recalled several versions, empty for a single recall.
+    `withdrawal_id`: the step that withdrew several versions, empty for a single withdrawal.
     """
 
     model_id: str
@@ -194,7 +252,7 @@ class VersionReopened:
 
 @dataclass(frozen=True, slots=True)
 class VersionReinstated:
-    """A recall was reversed: the version may be used again in its stage."""
+    """A withdrawal was reversed: the version may be used again in its stage."""
 
     model_id: str
     model: str
@@ -381,12 +439,15 @@ class AliasRemoved:
 
 @dataclass(frozen=True, slots=True)
 class VersionRetired:
+    """`stage` is the stage in which the version ended: Archived, or Draft or Rejected as before."""
+
     model_id: str
     model: str
     number: int
     artifact_digest: str
     rule: str
     sweep_id: str
+    stage: str = "Archived"
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,6 +466,10 @@ _CLASSES: tuple[type, ...] = (
     TagsChanged,
     DraftRegistered,
     VersionRegistered,
+    VersionDescribed,
+    NoteAdded,
+    NoteCorrected,
+    MetadataCorrected,
     RegistrationRefused,
     ChildLinked,
     ChildUnlinked,

@@ -9,12 +9,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import asyncpg
+import msgspec
 
 from services.registry import tables
 from services.registry.domain.model.events import MetadataAdded, VersionRegistered
 from services.registry.domain.model.metadata import Metadata
-from services.registry.lineage.queries import RECALLED_ANCESTORS
+from services.registry.lineage.queries import WITHDRAWN_ANCESTORS
 from services.registry.projections import project
+from services.registry.remarks import queries as remarks
 from services.registry.stored_events import EVENTS
 from shared.deciding.changes import Put
 from shared.deciding.events import Recorded, encode
@@ -27,13 +29,23 @@ LEFT JOIN names n ON n.name = wanted.reference
 JOIN models m ON m.model_id = coalesce(n.model_id, wanted.reference)
 """
 
+# How many versions are in each stage, over all models: for metrics.
+VERSIONS_BY_STAGE = "SELECT stage, count(*) AS versions FROM versions GROUP BY stage"
+
 # The number of a semantic version.
 FIND_NUMBER = "SELECT number FROM versions WHERE model_id = $1 AND semver = $2"
 
-# The numbers of many references in one statement: a semantic version, or @ with an alias or an environment.
-# An environment wins over an alias; no alias may have an environment's name.
-FIND_NUMBERS = """
-SELECT wanted.model_id, wanted.reference, coalesce(v.number, nullif(r.champion, 0), a.number) AS number
+# The newest version of the model {model_id} that may be used, where @latest is wanted.
+_LATEST = f"""
+LEFT JOIN LATERAL (SELECT x.number FROM versions x WHERE {{wanted}} AND x.model_id = {{model_id}}
+    AND {tables.USABLE} ORDER BY x.number DESC LIMIT 1) AS latest ON true
+"""
+
+# The numbers of many references in one statement: a semantic version, or @ with an alias, an environment or
+# `latest`. An environment wins over an alias; no alias may have an environment's name, and none is `latest`.
+FIND_NUMBERS = f"""
+SELECT wanted.model_id, wanted.reference,
+    coalesce(v.number, nullif(r.champion, 0), a.number, latest.number) AS number
 FROM unnest($1::text[], $2::text[]) AS wanted(model_id, reference)
 LEFT JOIN LATERAL (SELECT number FROM versions WHERE model_id = wanted.model_id
     AND semver = wanted.reference LIMIT 1) AS v ON true
@@ -41,21 +53,23 @@ LEFT JOIN rollouts r ON r.model_id = wanted.model_id AND wanted.reference LIKE '
     AND r.environment = substr(wanted.reference, 2)
 LEFT JOIN aliases a ON a.model_id = wanted.model_id AND wanted.reference LIKE '@%'
     AND a.alias = substr(wanted.reference, 2)
+{_LATEST.format(wanted="wanted.reference = '@latest'", model_id="wanted.model_id")}
 """
 
 # Many aliases in one statement: every load of a model resolves one.
 RESOLVE = f"""
 SELECT wanted.model AS wanted_model, wanted.alias AS wanted_alias, m.namespace, m.model_id, m.name AS model,
     v.number, v.semver, v.stage,
-       v.artifact_digest, v.artifact_state, v.recalled, v.retired IS NOT NULL AS retired,
-       {RECALLED_ANCESTORS},
+       v.artifact_digest, v.artifact_state, v.withdrawn, v.retired IS NOT NULL AS retired,
+       {WITHDRAWN_ANCESTORS},
        greatest(coalesce(r.revision, a.revision), v.revision) AS revision
 FROM unnest($1::text[], $2::text[]) AS wanted(model, alias)
 LEFT JOIN names n ON n.name = wanted.model
 JOIN models m ON m.model_id = coalesce(n.model_id, wanted.model)
 LEFT JOIN rollouts r ON r.model_id = m.model_id AND r.environment = wanted.alias
 LEFT JOIN aliases a ON a.model_id = m.model_id AND a.alias = wanted.alias
-JOIN versions v ON v.model_id = m.model_id AND v.number = coalesce(r.champion, a.number)
+{_LATEST.format(wanted="wanted.alias = 'latest'", model_id="m.model_id")}
+JOIN versions v ON v.model_id = m.model_id AND v.number = coalesce(r.champion, a.number, latest.number)
 """
 
 _MODEL = """
@@ -69,31 +83,24 @@ LEFT JOIN rollouts r ON r.model_id = m.model_id AND r.environment = 'production'
 # Many models by id.
 MODELS = _MODEL.format(models="unnest($1::text[]) AS wanted(model_id) JOIN models m USING (model_id)")
 
-# A page of models, by name. A search finds old names, too.
-LIST_MODELS = (
+# A page of models, by name. Each filter that is given becomes a condition of its own, so that an index of the
+# filter serves it. A search finds old names, too.
+_LIST_MODELS = (
     _MODEL.format(models="models m")
     + """
-WHERE m.name > $1
-  AND log.covers($2::text[], m.name)
-  AND ($3::text IS NULL OR m.kind = $3) AND ($4::text IS NULL OR m.owner = $4)
-      AND ($5::text IS NULL OR m.tier = $5)
-  AND ($6::text IS NULL OR position(lower($6) in lower(m.name)) > 0 OR EXISTS (
-    SELECT FROM names n WHERE n.model_id = m.model_id AND position(lower($6) in lower(n.name)) > 0))
-ORDER BY m.name LIMIT $7
+WHERE m.name > $1 AND log.covers($2::text[], m.name) {filters}
+ORDER BY m.name LIMIT $3
 """
 )
-
-# A page of a model's versions, the newest first, without documents. Each filter that is given becomes a
-# condition of its own, so that an index of the filter serves it.
-_LIST_VERSIONS = """
-SELECT v.model_id, m.name AS model, v.number, v.semver, v.stage, v.artifact_digest, v.artifact_state,
-    v.creator, v.registered_at, v.registered_by,
-       v.correlation_id, v.gates->'passed' AS gates_passed, v.missing, v.reasons, v.bump_level, v.bump_rule,
-       v.held, v.recalled, v.recall_proposed, v.retired, v.revision
-FROM versions v JOIN models m USING (model_id)
-WHERE v.model_id = $1 AND v.number < $2 {filters}
-ORDER BY v.number DESC LIMIT $3
-"""
+_MODEL_FILTERS = {
+    "kind": "m.kind = {}",
+    "owner": "m.owner = {}",
+    "tier": "m.tier = {}",
+    "tags": "m.tags @> {}::text::jsonb",
+    "tag_names": "m.tags ?& {}::text[]",
+    "search": "(position(lower({0}) in lower(m.name)) > 0 OR EXISTS (SELECT FROM names n "
+    "WHERE n.model_id = m.model_id AND position(lower({0}) in lower(n.name)) > 0))",
+}
 
 _ROLLOUTS_OF_VERSION = """coalesce((
     SELECT jsonb_agg(jsonb_build_object('environment', r.environment, 'percent', x->'percent', 'role',
@@ -103,15 +110,15 @@ _ROLLOUTS_OF_VERSION = """coalesce((
 
 # The versions of one step of withdrawal, and where they serve: those that were trained on a data set …
 _WITHDRAWN = f"""
-SELECT v.model_id, m.name AS model, m.namespace, v.number, v.semver, v.stage, v.recalled,
-    v.retired IS NOT NULL AS retired, v.recall_proposed->>'by' AS proposed_by,
+SELECT v.model_id, m.name AS model, m.namespace, v.number, v.semver, v.stage, v.withdrawn,
+    v.retired IS NOT NULL AS retired, v.withdrawal_proposed->>'by' AS proposed_by,
     coalesce((v.gates->'policy'->>'two_to_recall')::bool, false) AS two_to_recall, {_ROLLOUTS_OF_VERSION}
 FROM versions v JOIN models m USING (model_id)
 WHERE log.covers($2::text[], m.name) AND """
 _IN_ORDER = " ORDER BY m.name, v.number LIMIT $3"
-TO_RECALL = _WITHDRAWN + "(v.dataset_name = $1 OR v.dataset_digest = $1)" + _IN_ORDER
-# … or that are recalled by the step.
-TO_REINSTATE = _WITHDRAWN + "v.withdrawal_id = $1 AND v.recalled IS NOT NULL" + _IN_ORDER
+TO_WITHDRAW = _WITHDRAWN + "(v.dataset_name = $1 OR v.dataset_digest = $1)" + _IN_ORDER
+# … or that are withdrawn by the step.
+TO_REINSTATE = _WITHDRAWN + "v.withdrawal_id = $1 AND v.withdrawn IS NOT NULL" + _IN_ORDER
 
 # The event that holds a version's document.
 _DOCUMENT_EVENT = """
@@ -123,7 +130,8 @@ CROSS JOIN LATERAL (
 
 # Many versions with everything around them, in one round trip.
 VERSIONS = f"""
-SELECT v.*, m.name AS model, m.kind, event.stored, {_ROLLOUTS_OF_VERSION}, {RECALLED_ANCESTORS},
+SELECT v.*, m.name AS model, m.kind, event.stored, {_ROLLOUTS_OF_VERSION}, {WITHDRAWN_ANCESTORS},
+       {remarks.OF_VERSION},
        coalesce((SELECT jsonb_agg(jsonb_build_object('name', e.name, 'value', e.value, 'dataset_digest',
            e.dataset_digest,
                  'dataset_name', e.dataset_name, 'definition', e.definition, 'higher_is_better',
@@ -148,7 +156,7 @@ JOIN versions v USING (model_id, number) JOIN models m USING (model_id)
 
 # A version's document, from the log.
 DOCUMENT = f"""
-SELECT v.number, v.semver, event.stored FROM versions v {_DOCUMENT_EVENT} WHERE v.model_id = $1
+SELECT v.number, v.semver, v.corrected, event.stored FROM versions v {_DOCUMENT_EVENT} WHERE v.model_id = $1
     AND v.number = $2
 """
 
@@ -186,7 +194,7 @@ ORDER BY refused_at DESC, stream DESC, revision DESC LIMIT $7
 # What became of a message of a publisher, $2: the version or draft that it made. Ids are unique for each
 # publisher only …
 PUBLISHED = """
-SELECT v.model_id, m.name AS model, m.namespace, v.number, v.semver, v.stage, v.notes
+SELECT v.model_id, m.name AS model, m.namespace, v.number, v.semver, v.stage, v.registration_notes AS notes
 FROM versions v JOIN models m USING (model_id)
 WHERE v.message_id = $1 AND v.message_id <> '' AND v.registered_by = $2 ORDER BY v.registered_at DESC LIMIT 1
 """
@@ -211,6 +219,7 @@ Resolved = tuple[str, bytes, int]
 
 NOT_SHOWN = frozenset(
     {
+        "corrected",
         "document",
         "identity",
         "message_id",
@@ -232,7 +241,9 @@ def registered_row(recorded: Recorded) -> dict[str, Any]:
         "aliases": [],
         "rollouts": [],
         "promotions": [],
-        "recalled_ancestors": [],
+        "withdrawn_ancestors": [],
+        "notes": [],
+        "corrections": [],
     }
     columns: dict[str, Any] = {column.name: None for column in tables.VERSIONS.columns}
     return {**columns, **around, **row, "model": recorded.event.model, "kind": recorded.event.kind}
@@ -243,16 +254,23 @@ def document_event(stored: bytes) -> DocumentEvent:
     return cast("DocumentEvent", EVENTS.recorded("registry", stored).event)
 
 
+def corrections_of(row: Mapping[str, Any]) -> dict[str, str | None]:
+    """Return the corrections that are valid now, by path, from a row of VERSIONS."""
+    return msgspec.json.decode(row["corrected"], type=dict[str, str | None]) if row["corrected"] else {}
+
+
 def document(stored: bytes) -> Metadata:
     """Return the document in a stored event."""
     return document_event(stored).metadata
 
 
-def list_versions_sql(filters: Mapping[str, str | None]) -> tuple[str, list[str]]:
+def list_models_sql(filters: Mapping[str, Any]) -> tuple[str, list[Any]]:
     """Return the statement with the filters that are given, and their values."""
-    given = {column: value for column, value in filters.items() if value is not None}
-    conditions = " ".join(f"AND v.{column} = ${n}" for n, column in enumerate(given, 4))
-    return _LIST_VERSIONS.format(filters=conditions), list(given.values())
+    given = {name: value for name, value in filters.items() if value}
+    conditions = " ".join(
+        f"AND {_MODEL_FILTERS[name]}".format(f"${number}") for number, name in enumerate(given, 4)
+    )
+    return _LIST_MODELS.format(filters=conditions), list(given.values())
 
 
 async def models(pool: asyncpg.Pool, wanted: Sequence[str]) -> Mapping[str, asyncpg.Record]:
@@ -289,8 +307,8 @@ async def resolve(
                 "stage": row["stage"],
                 "artifact_digest": row["artifact_digest"],
                 "artifact_state": row["artifact_state"],
-                "recalled": row["recalled"],
-                "recalled_ancestors": row["recalled_ancestors"],
+                "withdrawn": row["withdrawn"],
+                "withdrawn_ancestors": row["withdrawn_ancestors"],
                 "retired": row["retired"],
             }
         )

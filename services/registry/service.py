@@ -10,6 +10,7 @@ from services.registry.consumers import subscriptions
 from services.registry.domain.deciders import DECIDERS, FOLDS
 from services.registry.domain.model.events import PromotionRequested, VersionRecalled, VersionReinstated
 from services.registry.first_environments import declare_first
+from services.registry.measurements import MEASUREMENTS
 from services.registry.parts import Parts, make_parts
 from services.registry.projections import project
 from services.registry.publish import publish
@@ -47,4 +48,5 @@ def process(app: App) -> Process:
         subscriptions=subscriptions(app),
         extra_services=(ACCESS_SERVICE,),
         start=_start,
+        measurements=MEASUREMENTS,
     )

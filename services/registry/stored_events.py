@@ -8,7 +8,7 @@ from typing import Any, get_args
 from services.registry.domain.model.events import ModelEvent
 from services.registry.domain.naming.name import NameEvent
 from services.registry.domain.serving.environment import EnvironmentEvent
-from shared.deciding.events import EventTypes
+from shared.deciding.events import EventTypes, from_actor
 
 
 def _with(**fields: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
@@ -30,7 +30,7 @@ UPCASTERS = {
     ("RolledBack", 2): _with(production=True),
     ("TagsChanged", 1): _with(selected_by=""),
     ("VersionPromoted", 2): _with(conditions=[], review_id=""),
-    ("VersionRecalled", 1): _with(by=""),
+    ("VersionRecalled", 1): from_actor("by"),
     ("VersionRecalled", 2): _with(withdrawal_id=""),
     ("VersionRegistered", 1): _with(notes=[]),
     ("VersionRetired", 1): _with(stage="Archived"),

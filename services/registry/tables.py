@@ -23,6 +23,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 _registry = MetaData()
 TIME = DateTime(timezone=True)
 
+USABLE = "semver IS NOT NULL AND stage <> 'Rejected' AND withdrawn IS NULL AND retired IS NULL"
+"""The condition of VERSIONS for those that `model@latest` may name."""
+
 NAMES = Table(
     "names",
     _registry,
@@ -47,6 +50,8 @@ MODELS = Table(
     Column("registered_by", Text, nullable=False),
     Column("revision", BigInteger, nullable=False),
     Index("models_by_name", "name"),
+    Index("models_by_owner", "owner", "name"),
+    Index("models_by_tag", "tags", postgresql_using="gin"),
 )
 
 VERSIONS = Table(
@@ -62,7 +67,10 @@ VERSIONS = Table(
     Column("bump_level", Text),
     Column("bump_rule", Text),
     Column("missing", JSONB),
-    Column("notes", JSONB),
+    Column("registration_notes", JSONB),
+    Column("description", Text),
+    Column("tags", JSONB),
+    Column("corrected", JSONB),
     Column("creator", Text),
     Column("dataset_name", Text),
     Column("dataset_digest", Text),
@@ -76,9 +84,9 @@ VERSIONS = Table(
     Column("gates", JSONB),
     Column("reasons", JSONB),
     Column("promoted", JSONB),
-    Column("held", Text),
-    Column("recalled", Text),
-    Column("recall_proposed", JSONB),
+    Column("legal_hold", Text),
+    Column("withdrawn", Text),
+    Column("withdrawal_proposed", JSONB),
     Column("withdrawal_id", Text),
     Column("retired", JSONB),
     Column("revision", BigInteger, nullable=False),
@@ -88,19 +96,55 @@ VERSIONS = Table(
     Index("versions_by_correlation", "correlation_id"),
     Index("versions_by_message", "message_id", "registered_by", postgresql_where=text("message_id <> ''")),
     Index("versions_by_stage", "model_id", "stage", "number"),
+    Index("versions_by_time", "registered_at", "model_id", "number"),
+    Index("versions_of_model_by_time", "model_id", "registered_at", "number"),
+    Index("versions_in_stage", "stage", "registered_at", "model_id", "number"),
+    Index("versions_by_creator", "creator", "registered_at", "model_id", "number"),
+    Index("versions_by_tag", "tags", postgresql_using="gin", postgresql_where=text("tags IS NOT NULL")),
+    Index("versions_that_may_be_used", "model_id", "number", postgresql_where=text(USABLE)),
     Index("versions_by_dataset_name", "dataset_name", "model_id", "number"),
     Index("versions_by_dataset_digest", "dataset_digest", "model_id", "number"),
     Index("versions_by_withdrawal", "withdrawal_id", postgresql_where=text("withdrawal_id IS NOT NULL")),
-    Index("versions_recalled", "dataset_digest", postgresql_where=text("recalled IS NOT NULL")),
+    Index("versions_withdrawn", "dataset_digest", postgresql_where=text("withdrawn IS NOT NULL")),
 )
 """`document` is the revision of the event that holds the version's metadata and its bump.
 
 Only the log stores those two.
 
-`gates` is the last automated verdict, `promoted` the last promotion; `held` and `recalled` are the reasons.
-`recall_proposed` waits for a second person; `withdrawal_id` is the step that recalled several versions.
-`message_id` is the message that registered the version; it is empty for a registration over HTTP.
+`gates` is the last automated verdict, `promoted` the last promotion; `legal_hold` and `withdrawn` are the
+reasons. `withdrawal_proposed` waits for a second person; `withdrawal_id` is the step that withdrew several
+versions. `message_id` is the message that registered the version; it is empty for a registration over HTTP.
+`corrected` are the corrections of the document that are valid now, by path.
 """
+
+NOTES = Table(
+    "notes",
+    _registry,
+    Column("model_id", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("note", Integer, primary_key=True),
+    Column("revision", BigInteger, primary_key=True),
+    Column("text", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("at", TIME, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+"""Each text that a note of a version had; the one with the highest revision is the note's text now."""
+
+CORRECTIONS = Table(
+    "corrections",
+    _registry,
+    Column("model_id", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("revision", BigInteger, primary_key=True),
+    Column("field", Text, primary_key=True),
+    Column("before", JSONB),
+    Column("after", JSONB),
+    Column("by", Text, nullable=False),
+    Column("at", TIME, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+"""What was changed of a version's description, tags and metadata since its registration."""
 
 CHILDREN = Table(
     "children",
@@ -160,6 +204,30 @@ EVALUATIONS = Table(
     Index("evaluations_by_version", "model_id", "number"),
 )
 """Evaluations recorded since registration. Claims made at training are in the version's metadata."""
+
+MEASUREMENTS = Table(
+    "measurements",
+    _registry,
+    Column("model_id", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("dataset_digest", Text, primary_key=True),
+    Column("definition", Text, primary_key=True),
+    Column("author", Text, primary_key=True),
+    Column("value", Float, nullable=False),
+    Column("dataset_name", Text, nullable=False),
+    Column("higher_is_better", Boolean, nullable=False),
+    Column("primary_metric", Boolean, nullable=False),
+    Column("independent", Boolean, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Index("measurements_by_value", "name", "value"),
+    Index("measurements_of_model", "model_id", "name", "value"),
+)
+"""What counts of the metrics of complete versions: claims made at training and evaluations recorded since.
+
+A claim replaces any claim of the same metric, data and definition; an independent evaluation only one by the
+same `author`, which is empty for claims. Approval has the same rule.
+"""
 
 ALIASES = Table(
     "aliases",
@@ -255,10 +323,13 @@ TABLES = (
     NAMES,
     MODELS,
     VERSIONS,
+    NOTES,
+    CORRECTIONS,
     CHILDREN,
     EVALUATION_DATA,
     SERVED,
     EVALUATIONS,
+    MEASUREMENTS,
     ALIASES,
     ENVIRONMENTS,
     ROLLOUTS,

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, get_args
 from immutables import Map
 
 from shared.deciding.decider import Fold, Forbidden
-from shared.deciding.events import EventTypes
+from shared.deciding.events import EventTypes, from_actor
 from shared.deciding.submission import Permission
 
 Kind = Literal["person", "publisher", "service", "group"]
@@ -170,20 +170,15 @@ def _own(data: dict[str, Any]) -> dict[str, Any]:
     return data | {"group": ""}
 
 
-def _without_author(data: dict[str, Any]) -> dict[str, Any]:
-    """Add `by`, which earlier schemas did not have."""
-    return data | {"by": ""}
-
-
 ACCESS_EVENTS = EventTypes(
     get_args(AccessEvent),
     upcasters={
         ("IdentityCreated", 1): _nameless,
-        ("IdentityCreated", 2): _without_author,
-        ("KeyIssued", 1): _without_author,
+        ("IdentityCreated", 2): from_actor("by"),
+        ("KeyIssued", 1): from_actor("by"),
         ("KeyRevoked", 1): _not_compromised,
         ("RoleGranted", 1): _own,
-        ("RoleGranted", 2): _without_author,
+        ("RoleGranted", 2): from_actor("by"),
         ("RoleRevoked", 1): _own,
     },
 )

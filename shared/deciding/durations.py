@@ -13,9 +13,11 @@ _DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)([smhd])", re.ASCII)
 def parse_duration(text: str) -> float:
     """Return the seconds of a duration. Raises ValueError for another form, and above LONGEST."""
     found = _DURATION.fullmatch(text.strip())
-    seconds = float(found[1]) * UNITS[found[2]] if found else LONGEST + 1
-    if seconds > LONGEST:
+    if not found:
         raise ValueError(f"{text!r:.40} is no duration: write a number and one of s, m, h, d, as in 90d")
+    seconds = float(found[1]) * UNITS[found[2]]
+    if seconds > LONGEST:
+        raise ValueError(f"{text!r:.40} is too long: write {LONGEST // UNITS['d']:.0f}d at most")
     return seconds
 
 

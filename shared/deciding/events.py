@@ -164,6 +164,14 @@ NOTHING_RECENT = Recent(0)
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 
+ACTOR = "$actor"
+"""The key under which an upcaster finds the subject of the envelope's actor. No event has such a field."""
+
+
+def from_actor(name: str) -> Upcaster:
+    """Return an upcaster that adds a field which older events have in their envelope only: who did it."""
+    return lambda data: data | {name: data[ACTOR]}
+
 
 def encode(value: object) -> bytes:
     """Return deterministic JSON: sorted keys, no spaces."""
@@ -189,7 +197,7 @@ class EventTypes:
     """The event classes of a service by their stored name, and the upcasters of their older schemas.
 
     A class has its current schema number in `SCHEMA` (1 without it). `upcasters[(type, n)]` converts the data
-    of schema n into that of schema n + 1.
+    of schema n into that of schema n + 1; see `from_actor` for what is taken from the envelope.
     """
 
     classes: tuple[type, ...]
@@ -224,9 +232,10 @@ class EventTypes:
             raise TypeError(msg)
         return getattr(known[0], "SCHEMA", 1)
 
-    def decode(self, type_: str, schema: int, data: bytes | msgspec.Raw) -> Any:
+    def decode(self, type_: str, schema: int, data: bytes | msgspec.Raw, actor: str = "") -> Any:
         """Return the event in its current class; data of older schemas pass the upcasters first.
 
+        `actor` is the subject of the envelope's actor.
         Raises KeyError for an unknown type, and msgspec.ValidationError for data that does not fit the class.
         """
         class_, decoder = self._decoders[type_]
@@ -235,8 +244,8 @@ class EventTypes:
             return decoder.decode(data)
         old = msgspec.json.decode(data)
         for step in range(schema, current):
-            old = self.upcasters[(type_, step)](old)
-        return msgspec.convert(old, decoder.type)
+            old = self.upcasters[(type_, step)]({**old, ACTOR: actor})
+        return msgspec.convert({name: value for name, value in old.items() if name != ACTOR}, decoder.type)
 
     def recorded(
         self, service: str, stored: bytes, cursor: Cursor | None = None, recent: Recent = NOTHING_RECENT
@@ -252,7 +261,7 @@ class EventTypes:
             e = _envelopes.decode(stored)
             event = recent.get((e.stream, e.revision), e.id)
             if event is None:
-                event = self.decode(e.type, e.schema, e.data)
+                event = self.decode(e.type, e.schema, e.data, e.actor.subject)
         return Recorded(
             service,
             e.stream,

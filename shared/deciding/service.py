@@ -10,7 +10,7 @@ from sqlalchemy import Table
 
 from shared.deciding.changes import Change
 from shared.deciding.decider import Decider, Fold, Joint
-from shared.deciding.denials import DENIALS, RecordDenied
+from shared.deciding.denied_attempts import DENIED_ATTEMPTS, RecordDenied
 from shared.deciding.events import AttemptsDenied, EventTypes, Recorded
 
 
@@ -58,4 +58,4 @@ class Service:
 
     def decider_of(self, command: object) -> Decider[Any, Any, Any] | Joint[Any]:
         """Return what decides the command."""
-        return DENIALS if isinstance(command, RecordDenied) else self.deciders[type(command)]
+        return DENIED_ATTEMPTS if isinstance(command, RecordDenied) else self.deciders[type(command)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -44,7 +45,9 @@ class Submission:
     `streams` are written, the first is the main one; `depends_on` are only read. All are locked. With a
     `permission`, the actor's own access stream is locked and read, too, so that a revoked key or role never
     acts after its revocation. `also` are further permissions, in the namespaces of other streams that it
-    writes.
+    writes. `under_locks` completes the command from read models, on the connection of the transaction and
+    under its locks: for what no stream has, such as that no model uses an environment. Other commands that
+    would change the answer have to read a stream that this one writes. Such a command is alone in its batch.
     """
 
     command: Any
@@ -55,6 +58,7 @@ class Submission:
     permission: Permission | None = None
     reason: str = ""
     also: tuple[Permission, ...] = ()
+    under_locks: Callable[[Any, Any], Awaitable[Any]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ import logging
 import time
 from collections.abc import Callable
 
+from shared.foundation.telemetry import error_summary
+
 log = logging.getLogger(__name__)
 
 REPEAT_AFTER = 60.0
@@ -34,12 +36,8 @@ class Outage:
             self._began = now
         if first or now - self._logged >= REPEAT_AFTER:
             self._logged = now
-            log.warning(
-                "%s is unavailable; waiting for it (%s: %s)",
-                self._server,
-                type(error).__name__,
-                next(iter(str(error).splitlines()), ""),
-            )
+            why = error_summary(error)
+            log.warning("%s is unavailable; waiting for it (%s)", self._server, why, extra={"error": why})
 
     def answered(self) -> None:
         """Record that the server answered."""

@@ -9,7 +9,8 @@ import threading
 from collections.abc import Coroutine
 from typing import Any
 
-from shared.foundation.readiness import Readiness, error_summary
+from shared.foundation.readiness import Readiness
+from shared.foundation.telemetry import error_summary
 
 log = logging.getLogger(__name__)
 

@@ -5,20 +5,10 @@ from __future__ import annotations
 import logging
 import time
 
-from shared.foundation.telemetry import without_secrets
-
 log = logging.getLogger(__name__)
 
 REPEAT_AFTER = 60.0
 """Seconds after which a part's changed reason is logged again."""
-
-
-def error_summary(error: BaseException) -> str:
-    """Return the class and first line of an error, for anonymous readers.
-
-    The lines below may hold values of rows (PostgreSQL's DETAIL).
-    """
-    return without_secrets(": ".join([type(error).__name__, *str(error).splitlines()[:1]]))
 
 
 class Readiness:
@@ -37,7 +27,7 @@ class Readiness:
     def wait(self, part: str, reason: str, *, logged: bool = True) -> None:
         """Record why the part cannot work. Without `logged` another line reports the cause, an outage."""
         if logged and self._reasons.get(part) != reason and self._is_due(part):
-            log.warning("not ready: %s: %s", part, reason)
+            log.warning("not ready: %s: %s", part, reason, extra={"error": reason})
             self._logged_at[part] = time.monotonic()
             self._logged.add(part)
         self._reasons[part] = reason

@@ -6,6 +6,8 @@ Each field comes from the variable `REGISTA_<FIELD>`, or from the file that `REG
 from __future__ import annotations
 
 import os
+import re
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -21,9 +23,14 @@ from pydantic import (
     field_validator,
 )
 
+from regista.wire.keys import BadKey, SigningKey, load_signing_key
+
+WRONG_SETTING = 78
+"""Exit code of a process that a wrong setting keeps from starting (EX_CONFIG of sysexits)."""
+
 
 class SettingsWrong(Exception):  # noqa: N818 - the message is for the operator, not for a traceback
-    """The environment has wrong or missing settings. The message names every variable that is wrong."""
+    """The environment has wrong or missing settings. One line names every variable that is wrong."""
 
 
 def _host_and_port(value: str) -> str:
@@ -37,6 +44,10 @@ def _listed(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+_DATABASE_URL = re.compile(
+    r"postgres(ql)?://([^/?#@]*@)?((\[[^\]]*\]|[^:/?#@,]*)(:\d{1,5})?(,|(?=[/?#]|$)))+([/?#]|$)"
+)
+"""One host or several, each with a port or without."""
 HostPort = Annotated[str, AfterValidator(_host_and_port)]
 """Address of an object store, as host:port."""
 
@@ -50,13 +61,14 @@ class Settings(BaseModel):
     `repr` shows no secret.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     database_url: str = Field(default="", repr=False)
     kafka_bootstrap: str = "127.0.0.1:9092"
     kafka_user: str = ""
     kafka_password: str = Field(default="", repr=False)
     kafka_security: Literal["PLAINTEXT", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = "SCRAM-SHA-512"
     kafka_ca_file: str = ""
     kafka_compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = "gzip"
     kafka_namespaces: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
@@ -81,6 +93,24 @@ class Settings(BaseModel):
             msg = f'must be a JSON object like {{"registry": "http://127.0.0.1:8001"}} ({error})'
             raise ValueError(msg) from error
 
+    @field_validator("database_url")
+    @classmethod
+    def _postgresql(cls, url: str) -> str:
+        if url and not _DATABASE_URL.match(url):
+            msg = "must be postgresql://ROLE:PASSWORD@HOST:PORT/DATABASE"
+            raise ValueError(msg)
+        return url
+
+    @field_validator("kafka_ca_file")
+    @classmethod
+    def _certificates(cls, file: str) -> str:
+        try:
+            ssl.create_default_context(cafile=file or None)
+        except OSError as error:  # also ssl.SSLError
+            msg = f"{file} has no certificates that can be read ({error.strerror or error})"
+            raise ValueError(msg) from error
+        return file
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
         """Return the settings of the environment. Raises SettingsWrong."""
@@ -94,18 +124,27 @@ class Settings(BaseModel):
                 try:
                     found[name] = Path(environment[f"{variable}_FILE"]).read_text("utf-8").strip()
                 except (OSError, UnicodeDecodeError) as error:
-                    wrong.append(f"{variable}_FILE: cannot be read ({error})")
+                    wrong.append(f"{variable}_FILE cannot be read ({error})")
         try:
             settings = cls.model_validate(found)
         except ValidationError as error:
             wrong += [
-                f"REGISTA_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_input=False)
+                f"REGISTA_{str(e['loc'][0]).upper()}: {e['msg'].removeprefix('Value error, ')}"
+                for e in error.errors(include_input=False)
             ]
         if wrong:
-            raise SettingsWrong("Correct the environment and start again:\n  " + "\n  ".join(wrong))
+            raise SettingsWrong("; ".join(wrong))
         return settings
+
+    def signing_key(self) -> SigningKey:
+        """Return the key of `signing_key_file`. Raises SettingsWrong."""
+        self.require("signing_key_file")
+        try:
+            return load_signing_key(self.signing_key_file)
+        except (OSError, BadKey) as error:
+            raise SettingsWrong(f"REGISTA_SIGNING_KEY_FILE: {error}") from error
 
     def require(self, *names: str) -> None:
         """Raise SettingsWrong with every setting of `names` that is empty."""
-        if empty := [f"REGISTA_{n.upper()}: is required and empty" for n in names if not getattr(self, n)]:
-            raise SettingsWrong("Correct the environment and start again:\n  " + "\n  ".join(empty))
+        if empty := [f"REGISTA_{n.upper()} is required and empty" for n in names if not getattr(self, n)]:
+            raise SettingsWrong("; ".join(empty))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import json
 import logging
 import random
 import re
@@ -39,6 +40,16 @@ def without_secrets(text: str) -> str:
     return _SECRET.sub(lambda m: next(g for g in m.groups() if g is not None) + "***", text)
 
 
+def error_summary(error: BaseException) -> str:
+    """Return the class and first line of an error, or of each error in a group, as one line.
+
+    The lines below may hold values of rows (PostgreSQL's DETAIL).
+    """
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(dict.fromkeys(error_summary(one) for one in error.exceptions))
+    return without_secrets(": ".join([type(error).__name__, *str(error).splitlines()[:1]]))
+
+
 def _redacted(value: object) -> object:
     """Return the value with each text redacted: encoded JSON would hide where a secret ends."""
     match value:
@@ -57,7 +68,10 @@ WITHOUT_TEXT = frozenset({"regista.access"})
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats each record as one line of JSON, with service, trace and the `extra` fields."""
+    """Formats each record as one line of JSON, with service, trace and the `extra` fields.
+
+    `error` is one line for people; `traceback` is for developers.
+    """
 
     def __init__(self, service: str) -> None:
         super().__init__()
@@ -74,9 +88,23 @@ class JsonFormatter(logging.Formatter):
         if trace := _trace.get():
             line["trace"] = trace[3:35]
         line |= {k: v for k, v in vars(record).items() if k not in _STANDARD}
-        if record.exc_info:
-            line["error"] = self.formatException(record.exc_info)
-        return _encoder.encode(line if record.name in WITHOUT_TEXT else _redacted(line)).decode()
+        if record.exc_info and (error := record.exc_info[1]) is not None:
+            line.setdefault("error", error_summary(error))
+            line["traceback"] = self.formatException(record.exc_info)
+        return _printable(line if record.name in WITHOUT_TEXT else _redacted(line))
+
+
+def _printable(line: object) -> str:
+    """Return JSON in which every character that could control a terminal is escaped: also C1 and bidi."""
+    try:
+        written = _encoder.encode(line).decode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        written = json.dumps(line, ensure_ascii=False, default=str)
+    if written.isprintable():
+        return written
+    return "".join(
+        c if c.isprintable() else json.dumps(c)[1:-1] if c != "\x7f" else "\\u007f" for c in written
+    )
 
 
 LIBRARIES = ("aiokafka", "asyncio", "asyncpg", "faststream", "urllib3", "uvicorn")

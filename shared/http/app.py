@@ -11,7 +11,7 @@ import asyncpg
 from shared.foundation.readiness import Readiness
 from shared.foundation.settings import Settings
 from shared.identity.access_view import AccessView
-from shared.log.denials import Denials
+from shared.log.denied_attempts import DeniedAttempts
 from shared.log.standing import Standing
 from shared.log.transact import Transactor
 from shared.messaging.dead_letters import DeadLetters
@@ -26,9 +26,8 @@ class App:
     """What endpoints, consumers and due work of a running service get.
 
     `shared.run` sets `pool`, `transactor`, `transactors` (by service), `access` and `dead_letters` before the
-    service serves or consumes anything. A service that appends nothing has no
-    `denials`. `parts` is the service's own dataclass (caches, stores); its start
-    hook returns it.
+    service serves or consumes anything. A service that appends nothing has no `denied_attempts`. `parts` is
+    the service's own dataclass (caches, stores); its start hook returns it.
     """
 
     name: str
@@ -36,7 +35,7 @@ class App:
     readiness: Readiness = field(default_factory=Readiness)
     serving: bool = False
     parts: object = None
-    denials: Denials | None = None
+    denied_attempts: DeniedAttempts | None = None
     transactors: dict[str, Transactor] = field(default_factory=dict)
     pool: asyncpg.Pool = field(init=False)
     transactor: Transactor = field(init=False)

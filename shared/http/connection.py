@@ -19,6 +19,8 @@ HEAD_WITHIN = 20.0
 """Time limit of a request's head, in seconds, from the connection or the first byte of a later request."""
 MOST_CONNECTIONS = 2_000
 """Connections of one process. A further one is answered with 503 and closed."""
+ABORT = "regista.abort"
+"""The extension of a request's scope whose `close` ends the connection without sending what waits."""
 _HOP_BY_HOP = frozenset({b"connection", b"upgrade", b"http2-settings"})
 
 
@@ -82,6 +84,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.scope["extensions"] = {ABORT: {"close": self.transport.abort}}
         self._in_head, self._head_size = True, max(1, self._head_size)
         if self._deadline is None:
             self._deadline = self.loop.call_later(HEAD_WITHIN, self._too_late)

@@ -16,7 +16,7 @@ from typing import Any
 import asyncpg
 import msgspec
 from prometheus_client import Histogram
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import compile_path
@@ -28,12 +28,12 @@ from shared.deciding.events import Actor
 from shared.foundation.outages import POSTGRES
 from shared.foundation.postgres import CONNECTION_ERRORS, Unavailable
 from shared.foundation.telemetry import tracer
-from shared.http import access_log, bodies
+from shared.http import access_log, bodies, parameters
 from shared.http.access_log import Served
 from shared.http.app import App
-from shared.http.problems import Problem, log_stopped, of_exception, of_shape, unauthenticated
-from shared.http.routes import Call, Reply, Route
-from shared.log.denials import NOT_IDENTIFIED
+from shared.http.problems import Problem, log_stopped, of_exception, unauthenticated
+from shared.http.routes import DEPRECATED_AT, Call, Reply, Route, with_former_paths
+from shared.log.denied_attempts import NOT_IDENTIFIED
 from shared.log.eventlog import LogStopped
 
 log = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ class Table:
     def __init__(self, routes: Iterable[Route]) -> None:
         self._buckets: dict[tuple[str, ...], list[Compiled]] = {}
         seen: set[tuple[str, str]] = set()
-        for route in routes:
+        for route in with_former_paths(routes):
             if (served := (route.method, re.sub(r"\{[^}:]*", "{", route.path))) in seen:
                 msg = f"two routes for {route.method} {route.path}"
                 raise ValueError(msg)
@@ -157,7 +157,7 @@ class Application:
             return
         finally:
             seconds = time.perf_counter() - began
-            if serving.compiled is not None and status:
+            if serving.compiled is not None and status and not serving.compiled.route.event_stream:
                 serving.compiled.observe(status, seconds)
             access_log.write(serving.served, status, seconds)
 
@@ -182,8 +182,8 @@ class Application:
 
     def _note_denied(self, error: Exception, problem: Problem, serving: _Serving) -> None:
         """Record that a rule denied what an identified caller tried. Reading what does not exist is none."""
-        call, denials = serving.call, self._app.denials
-        if denials is None or call is None:
+        call, denied_attempts = serving.call, self._app.denied_attempts
+        if denied_attempts is None or call is None:
             return
         match error:
             case NotFound() if call.concealed:
@@ -197,7 +197,9 @@ class Application:
             case _:
                 return
         action = f"{call.route.method} {call.route.path}"
-        denials.note(call.actor, code, action, problem.detail, call.path, call.model_id)
+        typed = call.request.query_params.values()
+        about = (call.actor, code, action, problem.detail, call.path, call.model_id)
+        denied_attempts.note(*about, known=call.known(), typed=typed)
 
     async def _answer(
         self, serving: _Serving, compiled: Compiled, path: dict[str, str], request: Request
@@ -209,7 +211,7 @@ class Application:
         if not route.content_etag:
             call.if_match = _if_match(request, required=route.needs_if_match)
         if route.query is not None:
-            call.query = _parsed_query(route.query, request)
+            call.query = parameters.parsed(route.query, request)
         try:
             async with asyncio.timeout(route.timeout) as limit:
                 if compiled.read is not None:
@@ -246,12 +248,12 @@ class Application:
         return identified.actor, identified.state
 
     def _note_wrong_key(self, token: str) -> None:
-        if self._app.denials is not None:
+        if self._app.denied_attempts is not None:
             former = self._app.access.identities.by_former_key(token)
             code, detail = (
                 ("key_ended", "a key that is revoked or expired") if former else ("key_unknown", "")
             )
-            self._app.denials.note(former or NOT_IDENTIFIED, code, "", detail)
+            self._app.denied_attempts.note(former or NOT_IDENTIFIED, code, "", detail)
 
 
 def _timed_out(route: Route, reasons: dict[str, str]) -> Problem:
@@ -316,18 +318,13 @@ def _if_match(request: Request, *, required: bool) -> int | None:
     return int(match[1])
 
 
-def _parsed_query(model: type[BaseModel], request: Request) -> BaseModel:
-    try:
-        return model.model_validate(dict(request.query_params))
-    except ValidationError as wrong:
-        raise of_shape(wrong, "query") from wrong
-
-
 def _response(answer: Any, route: Route, request: Request) -> Response:
     if isinstance(answer, Response):
         return answer
     reply = answer if isinstance(answer, Reply) else Reply(answer)
     headers = {"cache-control": "no-cache", "x-content-type-options": "nosniff", **reply.headers}
+    if route.deprecated:
+        headers["deprecation"] = DEPRECATED_AT
     if reply.etag is not None:
         headers["etag"] = f'"{reply.etag}"'
         if route.method == "GET" and headers["etag"] in request.headers.get("if-none-match", ""):

@@ -193,7 +193,8 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
 def _responses(route: Route, schemas: _Schemas) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": "Done"}
     if route.response is not None:
-        answer["content"] = {"application/json": {"schema": schemas.of(route.response, "serialization")}}
+        media = "text/event-stream" if route.event_stream else "application/json"
+        answer["content"] = {media: {"schema": schemas.of(route.response, "serialization")}}
     found = {str(status): answer for status in (_success(route), *(s for s in route.also if s < 400))}
     for status in _refusals(route):
         content = {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{PROBLEM}"}}}

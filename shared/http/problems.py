@@ -30,6 +30,7 @@ TITLES = {
     415: "Unsupported media type",
     422: "Unprocessable",
     428: "Precondition required",
+    429: "Too many requests",
     500: "Internal error",
     503: "Unavailable",
     507: "Insufficient storage",

@@ -11,8 +11,8 @@ import base64
 import binascii
 import hashlib
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Generic, Literal
 
@@ -110,7 +110,10 @@ class Route:
     `public`: the route needs no API key.
     `streams`: the endpoint reads the body itself with `call.stream()` and sets its own limit.
     `limit` is the maximum size of a body in bytes, `timeout` the time limit in seconds.
+    `event_stream`: the answer are server-sent events, each with JSON of the type `response`. It lasts until
+    the caller leaves, so its time is not measured.
     `also` are statuses that it answers beside `status` and those that every such route has.
+    `former` are paths that it had before: they are served with the header Deprecation, and not documented.
     """
 
     method: Method
@@ -127,9 +130,24 @@ class Route:
     content_etag: bool = field(default=False, kw_only=True)
     public: bool = field(default=False, kw_only=True)
     streams: bool = field(default=False, kw_only=True)
+    event_stream: bool = field(default=False, kw_only=True)
     limit: int = field(default=BODY_LIMIT, kw_only=True)
     timeout: float = field(default=30.0, kw_only=True)
     also: Sequence[int] = field(default=(), kw_only=True)
+    former: Sequence[str] = field(default=(), kw_only=True)
+    deprecated: bool = field(default=False, kw_only=True)
+
+
+DEPRECATED_AT = "@1795910400"
+"""RFC 9745: since when former paths are deprecated, 29 November 2026."""
+
+
+def with_former_paths(routes: Iterable[Route]) -> Iterator[Route]:
+    """Yield each route, and a deprecated one for each of its former paths."""
+    for route in routes:
+        yield route
+        for path in route.former:
+            yield replace(route, path=path, former=(), deprecated=True)
 
 
 @dataclass(slots=True)
@@ -205,6 +223,11 @@ class Call(Generic[B, Q]):
             self.headers.get("if-match", ""),
         )
         return hashlib.sha256("\n".join(request).encode() + b"\n" + body).digest()
+
+    def known(self) -> set[str]:
+        """Return the path parameters that name what exists: identities, and the model that was found."""
+        identities, path = self.app.access.identities, self.path
+        return {v for n, v in path.items() if identities.state_of(v).kind or (n == "model" and self.model_id)}
 
     def require(self, role: str, namespace: str) -> None:
         """Raise Forbidden (403) unless the caller has the role in the namespace."""

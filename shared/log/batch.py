@@ -140,6 +140,8 @@ class Batch:
 
     async def _events(self, tx: asyncpg.Connection, submission: Submission) -> Mapping[str, Sequence[Any]]:
         command = submission.command
+        if submission.under_locks is not None:
+            command = await submission.under_locks(tx, command)
         decider = self._service.decider_of(command)
         if hasattr(command, "now"):
             command = dataclasses.replace(

@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import asyncpg
 from prometheus_client import Counter, Histogram
 
 from shared.deciding.access import ACCESS
 from shared.deciding.decider import Misrouted, RuleBroken
-from shared.deciding.denials import DENIALS
+from shared.deciding.denied_attempts import DENIED_ATTEMPTS
 from shared.deciding.service import Service
 from shared.deciding.submission import Outcome, Submission
 from shared.foundation.outages import POSTGRES
@@ -94,7 +95,7 @@ class Transactor:
         self._after_outage = False
         self._server: str | None = None
         self.schema = service.schema or service.name
-        folds = {fold.category: fold for fold in (*service.folds, ACCESS, DENIALS)}
+        folds = {fold.category: fold for fold in (*service.folds, ACCESS, DENIED_ATTEMPTS)}
         self.states = States(self.schema, folds.values(), upcasters=service.events.upcasters.values())
         self._wake_up = wake_up
         self._queue: asyncio.Queue[Pending] = asyncio.Queue(most_waiting)
@@ -171,7 +172,8 @@ class Transactor:
             if not batch:
                 continue
             try:
-                await self._answer(batch)
+                for part in _parts(batch):
+                    await self._answer(part)
             except BaseException:
                 _fail(batch, WriterDied())
                 raise
@@ -300,6 +302,14 @@ class Transactor:
                 stream,
                 type(error).__name__,
             )
+
+
+def _parts(batch: list[Pending]) -> Iterable[list[Pending]]:
+    """Return the batches to commit, in order: what reads read models needs the rows of those before it."""
+    if all(pending.submission.under_locks is None for pending in batch):
+        return (batch,)
+    groups = groupby(enumerate(batch), lambda one: one[0] if one[1].submission.under_locks else -1)
+    return [[pending for _, pending in group] for _, group in groups]
 
 
 def _fail(batch: Sequence[Pending], fault: BaseException) -> None:

@@ -23,8 +23,9 @@ from prometheus_client import Gauge
 
 from shared.foundation.outages import KAFKA
 from shared.foundation.postgres_errors import raise_if_cancelled
-from shared.foundation.readiness import Readiness, error_summary
+from shared.foundation.readiness import Readiness
 from shared.foundation.settings import Settings
+from shared.foundation.telemetry import error_summary
 from shared.messaging.consumer import Consumer
 from shared.messaging.faststream_seam import start_with_consumers, stop_tasks
 from shared.messaging.kafka import Record, connection, stop_client

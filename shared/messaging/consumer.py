@@ -20,17 +20,17 @@ from shared.deciding.decider import Misrouted, RuleBroken
 from shared.deciding.submission import Submission
 from shared.foundation.postgres import CONNECTION_ERRORS, Unavailable
 from shared.foundation.postgres_errors import raise_if_cancelled
-from shared.foundation.readiness import Readiness, error_summary
-from shared.foundation.telemetry import tracer
+from shared.foundation.readiness import Readiness
+from shared.foundation.telemetry import error_summary, tracer
 from shared.identity.access_view import AccessView
 from shared.log.transact import Transactor, WriterDied
 from shared.messaging.acknowledging import acknowledge, partition_of
 from shared.messaging.answers import answer_signer
+from shared.messaging.authenticity import Ignored, Refused, verified
 from shared.messaging.dead_letters import DeadLetters
 from shared.messaging.kafka import Handler, Malformed, Prepare, Received, Record, Subscription
 from shared.messaging.kafka_errors import KAFKA_ERRORS
 from shared.messaging.outage_reports import report_outage
-from shared.messaging.verification import Ignored, Refused, verified
 
 log = logging.getLogger(__name__)
 
@@ -177,9 +177,9 @@ class Consumer:
         if not messages:
             return
         by_position = {(record.partition, record.offset): record for record in records}
-        done = await self._step(messages, by_position, follow_up=False)
+        done = await self._submit_messages(messages, by_position, follow_up=False)
         if follow := [m for m in done if self._handler(m).follow_up is not None]:
-            await self._step(follow, by_position, follow_up=True)
+            await self._submit_messages(follow, by_position, follow_up=True)
         self._count("accepted", len(done))
 
     async def _one_by_one(self, records: Sequence[Record]) -> dict[TopicPartition, tuple[int, Exception]]:
@@ -223,7 +223,7 @@ class Consumer:
                 )
         return None
 
-    async def _step(
+    async def _submit_messages(
         self, messages: Sequence[Received], by_position: dict[tuple[int, int], Record], *, follow_up: bool
     ) -> list[Received]:
         """Prepare and submit the commands of the messages; repeat this for those that were misrouted.

@@ -21,10 +21,11 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaTimeoutError
 from prometheus_client import Counter
 
+from shared.deciding.denied_attempts import quoted
 from shared.deciding.events import Actor
 from shared.foundation.settings import Settings
 from shared.foundation.topics import dlq_of, source_of
-from shared.log.denials import NOT_IDENTIFIED, Denials
+from shared.log.denied_attempts import NOT_IDENTIFIED, DeniedAttempts
 from shared.log.inbox import Once
 from shared.log.refused_messages import RefusedMessages
 from shared.messaging.dead_letter_records import (
@@ -82,7 +83,7 @@ class DeadLetters:
         self._settings = settings
         self._producer: AIOKafkaProducer | None = None
         self._opening = asyncio.Lock()
-        self.denials: Denials | None = None
+        self.denied_attempts: DeniedAttempts | None = None
         self.once: Once | None = None
         self.refused: RefusedMessages | None = None
         """What this service dead-lettered, and why; None for a process without a database."""
@@ -127,13 +128,14 @@ class DeadLetters:
         """Record that a publisher lacks a right, or that a message is not authentic: no one signed it."""
         headers = {name: value.decode("utf-8", "replace") for name, value in record.headers if value}
         type_, signer = headers.get("ce_type", ""), headers.get("ce_source", "").removeprefix(PUBLISHERS)
-        if self.denials is None:
+        if self.denied_attempts is None:
             return
         if code == NOT_AUTHENTIC:
-            self.denials.note(NOT_IDENTIFIED, code, record.topic, reason)
+            typed = (*headers.values(), *quoted(reason))
+            self.denied_attempts.note(NOT_IDENTIFIED, code, record.topic, reason, typed=typed)
         elif code in DENIED:
             actor = Actor(signer, method="signature")
-            self.denials.note(actor, code, type_, reason, {"id": headers.get("ce_id", "")})
+            self.denied_attempts.note(actor, code, type_, reason, {"id": headers.get("ce_id", "")})
 
     async def _send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> Any:
         async with self._opening:

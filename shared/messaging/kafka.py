@@ -1,6 +1,6 @@
 """Declare subscriptions (topic, handlers, allowed signers), and start and stop clients of Kafka.
 
-shared/messaging/verification.py checks what is authentic, shared/messaging/consumer.py runs the handlers, and
+shared/messaging/authenticity.py checks what is authentic, shared/messaging/consumer.py runs the handlers, and
 shared/messaging/dead_letters.py keeps what can never be accepted.
 """
 
@@ -215,7 +215,7 @@ def connection(settings: Settings) -> dict[str, Any]:
     }
     if settings.kafka_security.startswith("SASL"):
         found |= {
-            "sasl_mechanism": "SCRAM-SHA-512",
+            "sasl_mechanism": settings.kafka_mechanism,
             "sasl_plain_username": settings.kafka_user,
             "sasl_plain_password": settings.kafka_password,
         }

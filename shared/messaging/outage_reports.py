@@ -6,7 +6,7 @@ import logging
 
 from shared.foundation.outages import KAFKA, POSTGRES
 from shared.foundation.postgres import CONNECTION_ERRORS, Unavailable
-from shared.foundation.readiness import error_summary
+from shared.foundation.telemetry import error_summary
 from shared.log.eventlog import LogStopped
 from shared.messaging.kafka_errors import KAFKA_ERRORS
 

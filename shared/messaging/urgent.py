@@ -30,10 +30,10 @@ from shared.identity.ed25519 import FastSigningKey
 from shared.log import eventlog
 from shared.log.projector import schema_of
 from shared.log.transact import WriterDied
+from shared.messaging.authenticity import Refused, verified
 from shared.messaging.consumer import Consumer
 from shared.messaging.kafka import Received, Record, Subscription
 from shared.messaging.relay import READ_CHECKPOINT, to_cloudevent
-from shared.messaging.verification import Refused, verified
 
 log = logging.getLogger(__name__)
 

@@ -11,10 +11,9 @@ import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer
 
+from services.kafka.topics import SERVICES, TOPICS
 from services.local.demo.people import PEOPLE
-from services.local.kafka import SECURITY
 from services.local.stack import Stack
-from services.local.topics import SERVICES, TOPICS
 
 from .conftest import DemoRun
 
@@ -86,11 +85,7 @@ async def _in_the_database(stack: Stack) -> set[str]:
 
 async def _on_kafka(stack: Stack) -> tuple[int, set[str]]:
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=stack.kafka.bootstrap,
-        security_protocol=SECURITY,
-        sasl_mechanism="SCRAM-SHA-512",
-        sasl_plain_username="audit",
-        sasl_plain_password=stack.kafka.password("audit"),
+        **stack.kafka.connection().aiokafka(),
         auto_offset_reset="earliest",
         enable_auto_commit=False,
     )

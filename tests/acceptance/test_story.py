@@ -18,7 +18,7 @@ HAPPENED = [
     r"registered as 1\.0\.0 \(#1, the first\): because first",
     r"registered as 1\.0\.1 .*: PATCH because data\.changed",
     r"registered as 1\.1\.0 .*: MINOR because code\.changed",
-    r"registered as 2\.0\.0 .*: MAJOR because signature\.required_input_added",
+    r"registered as 2\.0\.0 .*: MAJOR because schema\.required_input_added",
     r"refused: training\.dataset\.digest: missing",
     r"as a draft: #5, no semantic version yet",
     r"completed with the hash: 1\.0\.2",

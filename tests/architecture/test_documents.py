@@ -32,7 +32,7 @@ SHOWN = [ROOT / "README.md", ROOT / "sdk" / "README.md"]
 MOST_LINES_OF_A_RECORD = 60
 PARTS_OF_A_RECORD = ["Context", "Decision", "Consequences", "Alternatives"]
 
-_BLOCK = re.compile(r"^```(?P<kind>\w*)\n(?P<text>.*?)^```", re.DOTALL | re.MULTILINE)
+_BLOCK = re.compile(r"^```(?P<kind>\w*)[^\n`]*\n(?P<text>.*?)^```", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"\]\((?P<to>[^)\s]+)\)")
 _PATH = re.compile(r"`((?:services|shared|sdk|tests|docs|deploy|schemas|benchmarks)/[\w./-]*\w)(?:::\w+)?`")
 _INLINE = re.compile(r"`regista ([^`]+)`")
@@ -128,7 +128,7 @@ def test_every_command_that_is_shown_can_be_typed(
     words = shlex.split(line, comments=True)
     monkeypatch.chdir(tmp_path)
     for word in words:
-        if word.endswith((".onnx", ".json")):
+        if word.endswith((".onnx", ".json", ".pem")):
             (tmp_path / word).touch()
     with ExitStack() as files:  # options that name files open them
         command: click.Command = root

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import asyncpg
 
+from services.kafka.topics import SERVICES
 from services.local.folders import REPOSITORY
-from services.local.topics import SERVICES
 from tests.chaos.fleet import Fleet
 
 BACKENDS = """

@@ -16,12 +16,12 @@ import httpx
 
 from regista.client.async_client import AsyncClient
 from regista.client.profile import Profile
+from services.kafka.topics import SERVICES
 from services.local.folders import InstanceFolder, _free_ports
 from services.local.full_disk import DiskWatch
 from services.local.instance import Instance
 from services.local.lag import consumer_lag, relay_lag
 from services.local.processes import Child, ProcessIdentity
-from services.local.topics import SERVICES
 
 READY_WITHIN = 120.0
 RESTART_AFTER = 0.5

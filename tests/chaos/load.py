@@ -181,7 +181,7 @@ class Load:
                     "retention", "cleanup", "PUT", path, KEEP_NOTHING, etag=policy.etag or '"0"', model=model
                 )
                 await self.engineer.command(
-                    "sweep", "cleanup", "POST", "/sweeps", {"model": model}, model=model
+                    "sweep", "cleanup", "POST", "/cleanup-runs", {"model": model}, model=model
                 )
             await asyncio.sleep(4)
 

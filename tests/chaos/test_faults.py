@@ -24,9 +24,9 @@ import pytest
 
 from regista.client.async_client import AsyncClient
 from regista.wire.keys import load_signing_key
+from services.kafka.topics import SOURCES, WRITERS
 from services.local.folders import REPOSITORY
 from services.local.kafka import SECURITY
-from services.local.topics import SOURCES, WRITERS
 from shared.foundation.topics import dlq_of
 from tests.chaos.callers import Caller, KafkaCaller
 from tests.chaos.checker import Facts, check
@@ -124,7 +124,8 @@ class Run:
 
     async def facts(self) -> Facts:
         stack = self.fleet.instance.stack
-        dead = await dead_letters(self.kafka_options("registry"), [dlq_of(topic) for topic in SOURCES])
+        administrator = stack.kafka.connection().aiokafka()  # no service reads the dead letters of all topics
+        dead = await dead_letters(administrator, [dlq_of(topic) for topic in SOURCES])
         return Facts(
             journal=list(read_journal(self.journal.path)),
             events=await whole_log(stack.owner_url()),

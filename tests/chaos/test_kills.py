@@ -22,12 +22,12 @@ from regista.wire.cloudevents import from_kafka
 from services.approval.service import SERVICE as APPROVAL
 from services.artifact.service import SERVICE as ARTIFACT
 from services.cleanup.service import SERVICE as CLEANUP
+from services.kafka.topics import WRITERS
 from services.local import lifecycle
 from services.local.folders import InstanceFolder
 from services.local.instance import Instance
 from services.local.kafka import SECURITY
 from services.local.supervisor_state import read_state
-from services.local.topics import WRITERS
 from services.registry.service import SERVICE as REGISTRY
 from shared.deciding.service import Service
 from shared.foundation.settings import Settings

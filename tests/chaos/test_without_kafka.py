@@ -132,7 +132,7 @@ async def test_a_withdrawn_version_stops_loading_within_seconds(
         async with await person(fleet.instance, admin, "engineer") as engineer:
             assert await loads(fleet, engineer, digest)
             with killed(fleet):
-                await admin.recall(reference, "poisoned")
+                await admin.withdraw(reference, "poisoned")
 
                 async def refused() -> bool:
                     return not await loads(fleet, engineer, digest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ def test_an_envelope_ever_stored_is_still_read_and_would_be_stored_byte_for_byte
         1,
         datetime(2026, 1, 31, 12, 0, 0, 123456, tzinfo=UTC),
         Actor("otto", "regista", "api-key:k1", "pipeline"),
-        RoleGranted("anna", "engineer", "fraud"),
+        RoleGranted("anna", "engineer", "fraud", by="otto"),
         stored,
         datetime(2026, 1, 31, 11, 59, tzinfo=UTC),
         "new colleague — «ä»",
@@ -143,3 +144,12 @@ def test_a_note_is_never_published(service: Service) -> None:
         service.name, "model-1", 1, UUID(int=1), "Noted", 1, moment, Actor("service:elsewhere"), note, b"{}"
     )
     assert service.publish(recorded) is None
+
+
+def test_the_documentation_lists_each_public_type_with_its_schema() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "events.md").read_text("utf-8")
+    listed = re.findall(
+        r"^\| \[(\w+)\]\(\.\./schemas/public/(\w+)/(\w+)\.v1\.json\) \| .+ \|$", page, re.MULTILINE
+    )
+    published = [(name.split(".")[2], service) for service, types in OUTBOUND.items() for name in types]
+    assert [(name, service) for name, service, file in listed if name == file] == published

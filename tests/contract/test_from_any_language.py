@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 from regista.wire import cloudevents, limits
 from regista.wire.dsse import PAYLOAD_TYPE, pae
 from regista.wire.mandatory import MANDATORY
-from shared.messaging.verification import LONGEST_ID
+from shared.messaging.authenticity import LONGEST_ID
 from tools.contracts.__main__ import ROOT
 
 PAGE = (ROOT.parent / "docs" / "from-any-language.md").read_text("utf-8")

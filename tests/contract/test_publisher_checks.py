@@ -16,7 +16,7 @@ from regista.publishing.contract import check_message, check_publication
 from regista.wire import limits
 from regista.wire.mandatory import MANDATORY, missing_fields
 from services.artifact.settings import ArtifactSettings
-from services.local.topics import TOPICS, TRAINING, USAGE
+from services.kafka.topics import TOPICS, TRAINING, USAGE
 from services.registry.domain.registration.mandatory import missing
 from services.registry.trained_message import read
 from shared.foundation.topics import dlq_of

@@ -14,8 +14,8 @@ from regista.wire.digests import FileEntry, manifest_digest
 from regista.wire.dsse import BadSignature, key_id_of, pae, verify
 from regista.wire.keys import read_signing_key
 from shared.identity.access_view import Signer
+from shared.messaging.authenticity import Refused, judge
 from shared.messaging.kafka import Handler, Received, Subscription, by_publishers
-from shared.messaging.verification import Refused, judge
 from tools.contracts.__main__ import ROOT, problems_of
 from tools.contracts.documents import Document
 

@@ -16,7 +16,7 @@ from services.artifact.service import SERVICE as ARTIFACT
 from services.cleanup import inbound as used
 from services.cleanup import publish as cleanup
 from services.cleanup.service import SERVICE as CLEANUP
-from services.local.topics import TRAINING, USAGE
+from services.kafka.topics import TRAINING, USAGE
 from services.registry import inbound as trained
 from services.registry import publish as registry
 from services.registry.access.service import ACCESS_SERVICE

@@ -1,6 +1,6 @@
 """Client of the model registry Regista: publish models, load them by name, promote them.
 
-with regista.track(config={"C": 1.0}) as run: ...   # train, run.train_data(...), run.metric(...)
+with regista.capture(config={"C": 1.0}) as run: ...   # train, run.train_data(...), run.metric(...)
 version = regista.publish("churn", "churn.onnx", run).wait()
 session = regista.load("churn@production").session()
 """
@@ -15,13 +15,15 @@ if TYPE_CHECKING:
     from regista.client.profile import Profile, read_profile
     from regista.client.sync_client import Client, Publication, load, publish
     from regista.errors import Refused, RegistaError
+    from regista.following.event import Event
     from regista.loading.loaded import Loaded
     from regista.publishing.publication import Registered
-    from regista.publishing.tracking import Run, track
+    from regista.publishing.tracking import Run, capture
 
 __all__ = [
     "AsyncClient",
     "Client",
+    "Event",
     "Loaded",
     "Profile",
     "Publication",
@@ -29,10 +31,10 @@ __all__ = [
     "RegistaError",
     "Registered",
     "Run",
+    "capture",
     "load",
     "publish",
     "read_profile",
-    "track",
 ]
 __version__ = "0.1.0"
 
@@ -40,6 +42,7 @@ __version__ = "0.1.0"
 _MODULES = {
     "AsyncClient": "client.async_client",
     "Client": "client.sync_client",
+    "Event": "following.event",
     "Loaded": "loading.loaded",
     "Profile": "client.profile",
     "Publication": "client.sync_client",
@@ -47,6 +50,7 @@ _MODULES = {
     "RegistaError": "errors",
     "Registered": "publishing.publication",
     "Run": "publishing.tracking",
+    "capture": "publishing.tracking",
     "load": "client.sync_client",
     "publish": "client.sync_client",
     "read_profile": "client.profile",

@@ -10,9 +10,9 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
 from regista.client.async_client import AsyncClient
-from regista.publishing.tracking import track
+from regista.publishing.tracking import capture
 
-__all__ = ["AsyncClient", "close", "default", "load", "publish", "track"]
+__all__ = ["AsyncClient", "capture", "close", "default", "load", "publish"]
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from regista.former_names import warn_of
+
 
 class RegistaError(Exception):
     """The base of all exceptions of the client. `exit_code` is the exit code of the command line."""
@@ -35,8 +37,15 @@ class RegistaError(Exception):
         self.args = (f"{self.code}: {self.detail}",)
 
 
-class RecalledAncestor(UserWarning):
-    """A loaded version was made from a recalled one, at any distance. It is loaded all the same."""
+class WithdrawnAncestor(UserWarning):
+    """A loaded version was made from a withdrawn one, at any distance. It is loaded all the same."""
+
+
+def __getattr__(name: str) -> Any:
+    if name == "RecalledAncestor":
+        warn_of(name, WithdrawnAncestor.__name__)
+        return WithdrawnAncestor
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 class NotConfigured(RegistaError):
@@ -60,7 +69,7 @@ class Forbidden(RegistaError):
     """403: the owner of the key lacks the role for this request."""
 
     exit_code = 5
-    advice = "Ask an admin for the role: `regista access grant SUBJECT ROLE --namespace NAMESPACE`."
+    advice = "Ask an admin for the role: `regista access grant IDENTITY ROLE --namespace NAMESPACE`."
 
 
 class NotFound(RegistaError):

@@ -36,17 +36,17 @@ _TYPES = {"int64": "BIGINT", "text": "VARCHAR", "moment": "TIMESTAMP WITH TIME Z
 class Verified:
     """What a folder holds.
 
-    `faults` and `gaps` are empty when it is one unbroken log; leaves are counted from 0. `checkpoint`: leaves
-    and root of the newest verified checkpoint. `unsealed`: Parquet files without a manifest; nothing proves
-    them, and a query over the folder reads them, too. `until`: when the last event was recorded (RFC 3339);
-    what happened later is not in the files. `kept`: the size of the log checkpoint with which they were
-    compared.
+    `faults` and `gaps` are empty when it is one unbroken log; leaves are counted from 0. `log_checkpoint`:
+    leaves and root of the newest verified log checkpoint. `unsealed`: Parquet files without a manifest;
+    nothing proves them, and a query over the folder reads them, too. `until`: when the last event was
+    recorded (RFC 3339); what happened later is not in the files. `kept`: the size of the log checkpoint with
+    which they were compared.
     """
 
     chunks: int = 0
     events: int = 0
     leaves: tuple[int, int] | None = None
-    checkpoint: dict[str, Any] = field(default_factory=dict)
+    log_checkpoint: dict[str, Any] = field(default_factory=dict)
     gaps: list[tuple[int, int]] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     unsealed: list[str] = field(default_factory=list)
@@ -67,11 +67,11 @@ def verify(
 ) -> Verified:
     """Verify every chunk in the folder of files that is `folder` or below it.
 
-    It compares file and manifest, rows and bytes, bytes and leaves, leaves and a signed checkpoint.
-    `keys`: the verifier_key of `regista audit checkpoints`, kept where the log's operators cannot change it.
-    `progress` gets each file's name. `kept`: a log checkpoint kept elsewhere (a signed note); the files must
-    continue to it at least, with its root. Raises NotConfigured without DuckDB, NotFound when no folder has
-    manifests, Invalid when several have, or `kept` is not signed by one of `keys`.
+    It compares file and manifest, rows and bytes, bytes and leaves, leaves and a signed log checkpoint.
+    `keys`: the verifier_key of `regista audit log-checkpoints`, kept where the log's operators cannot change
+    it. `progress` gets each file's name. `kept`: a log checkpoint kept elsewhere (a signed note); the files
+    must continue to it at least, with its root. Raises NotConfigured without DuckDB, NotFound when no folder
+    has manifests, Invalid when several have, or `kept` is not signed by one of `keys`.
     """
     duckdb = _duckdb()
     checkpoint = _kept(kept, keys) if kept else None
@@ -170,8 +170,8 @@ def _chunk(
     found.until = _moment(last[-1].recorded_at) or found.until
     found.chunks += 1
     found.events += manifest.rows
-    if checkpoint.size >= found.checkpoint.get("size", 0):
-        found.checkpoint = {
+    if checkpoint.size >= found.log_checkpoint.get("size", 0):
+        found.log_checkpoint = {
             "origin": checkpoint.origin,
             "size": checkpoint.size,
             "root": checkpoint.root.hex(),

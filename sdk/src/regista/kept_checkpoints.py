@@ -24,7 +24,7 @@ KEEP = "Keep both log checkpoints as evidence, and report it to the owners of th
 class LogClient(Protocol):
     """What is needed of a client."""
 
-    def checkpoints(self, limit: int = 20) -> Any:
+    def log_checkpoints(self, limit: int = 20) -> Any:
         """Return the newest log checkpoints."""
         ...
 
@@ -52,7 +52,7 @@ def read(note: str, key: str) -> Signed:
         return Signed(opened(note, name, public), note)
     except BadCheckpoint as bad:
         raise Invalid(
-            "checkpoint_not_signed",
+            "log_checkpoint_not_signed",
             f"this is no log checkpoint signed by the key given: {bad}",
             advice="Name the file of a log checkpoint, and the key with which its log was signed.",
         ) from bad
@@ -63,7 +63,7 @@ def newest(client: LogClient, key: str = "") -> Signed:
 
     Raises Invalid, and NotFound while nothing is signed.
     """
-    answer = client.checkpoints(1)
+    answer = client.log_checkpoints(1)
     if not answer["items"]:
         raise NotFound(
             "nothing_signed",
@@ -89,7 +89,7 @@ def check(client: LogClient, kept: Signed, now: Signed) -> None:
 
 
 def _differs(what: str) -> Damaged:
-    return Damaged("log_contradicts_checkpoint", what, advice=KEEP)
+    return Damaged("contradicts_log_checkpoint", what, advice=KEEP)
 
 
 def _hashes(proof: Any) -> list[bytes]:
@@ -115,7 +115,7 @@ def proof_of(client: LogClient, leaf_index: int, key: str = "") -> dict[str, Any
     answer = client.inclusion(leaf_index, size)
     proof = {name: answer[name] for name in ("leaf_index", "size", "proof", "stored")}
     proof = {"format": PROOF, **proof, "checkpoint": now.note}
-    verify_proof(proof, key or client.checkpoints(1)["verifier_key"])
+    verify_proof(proof, key or client.log_checkpoints(1)["verifier_key"])
     return proof
 
 
@@ -156,7 +156,7 @@ def verify_proof(proof: Mapping[str, Any], key: str) -> dict[str, Any]:
         event: dict[str, Any] = msgspec.to_builtins(msgspec.json.decode(stored, type=_Event))
     except msgspec.MsgspecError:
         event = {"bytes": stored.hex()}
-    return {"leaf_index": index, "log": checkpoint.origin, "checkpoint": checkpoint.size} | event
+    return {"leaf_index": index, "log": checkpoint.origin, "log_checkpoint": checkpoint.size} | event
 
 
 _MAKE = "Make one with `regista audit proof LEAF_INDEX --save FILE`."

@@ -98,15 +98,17 @@ def _log_lines(now: Signed) -> str:
 
 
 def serve(witness: Witness, host: str, port: int) -> ThreadingHTTPServer:
-    """Serve cosigned notes from a thread: `/checkpoint`, `/checkpoint/<size>`, `/key`, `/healthz`."""
+    """Serve cosigned notes from a thread: `/log-checkpoint`, `/log-checkpoint/<size>`, `/key`, `/healthz`."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             path = self.path.partition("?")[0].strip("/").split("/")
             match path:
-                case ["checkpoint"]:
+                case ["log-checkpoint" | "checkpoint"]:
                     self._text(witness.note())
-                case ["checkpoint", size] if size.isascii() and size.isdecimal() and len(size) < 20:
+                case ["log-checkpoint" | "checkpoint", size] if (
+                    size.isascii() and size.isdecimal() and len(size) < 20
+                ):
                     self._text(witness.note(int(size)))
                 case ["key"]:
                     self._text(witness.verifier_key + "\n")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from services.approval import queries
 from services.approval.domain.approving import Approve, Reject
-from services.approval.domain.gate import stream_of as gate_stream
 from services.approval.domain.override import Override
 from services.approval.domain.review import ReviewOverride
+from services.approval.domain.version_gates import stream_of as gate_stream
 from shared.deciding.access import AccessState
 from shared.deciding.access import stream_of as access_stream
+from shared.deciding.appointments import appointments
 from shared.deciding.decider import RuleBroken
 from shared.deciding.person import Person
 from shared.deciding.submission import Outcome, Permission, Submission
@@ -55,9 +57,13 @@ async def people_for(
     call: Call[Any, Any], subjects: Iterable[str], names: Iterable[str]
 ) -> dict[str, Person]:
     """Return all by which these subjects, those who appointed them, and these names are recognised."""
-    deciding = set(subjects)
-    appointers = {other for subject in deciding for other in identity(call, subject).appointed_by}
-    return await directory.people(call.app.pool, sorted(deciding | appointers | set(names)))
+    return await directory.people(call.app.pool, sorted({*behind(call, subjects), *names}))
+
+
+def behind(call: Call[Any, Any], subjects: Iterable[str]) -> list[str]:
+    """Return the subjects, and everyone who appointed them, directly or through others."""
+    state_of = partial(identity, call)
+    return sorted({one for subject in subjects for one in (subject, *appointments(subject, state_of))})
 
 
 async def decide(
@@ -87,7 +93,7 @@ async def decide(
             writes, reads = (*writes, model), tuple(stream for stream in reads if stream != model)
         if not isinstance(command, Reject):
             subjects = (command.by, *others)
-            reads += tuple(access_stream(subject) for subject in dict.fromkeys(subjects))
+            reads += tuple(access_stream(subject) for subject in behind(call, subjects))
             about = replace(command, people=await people_for(call, subjects, excluded))
         return Submission(
             command=about,

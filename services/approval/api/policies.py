@@ -8,11 +8,12 @@ import msgspec
 
 from regista.wire.policies import Subject
 from services.approval import queries
+from services.approval.api.decisions import behind
 from services.approval.api.preview import preview
 from services.approval.domain import policy
 from services.approval.domain.policy import ConfirmPolicy, PublishPolicy
 from services.approval.domain.policy_checks import checked
-from services.approval.domain.publishing import check_name
+from services.approval.domain.policy_publication import check_name
 from services.approval.shapes.policies import (
     ConfirmBody,
     PolicyAnswer,
@@ -23,6 +24,7 @@ from services.approval.shapes.policies import (
 )
 from shared.deciding.access import permits, stream_of
 from shared.deciding.decider import NotFound, Stale
+from shared.deciding.environments import unknown_environment
 from shared.deciding.submission import Permission, Submission
 from shared.http.problems import Problem
 from shared.http.routes import Call, PageQuery, Reply, Route
@@ -42,6 +44,7 @@ async def put_policy(call: Call[PolicyBody]) -> Reply:
     call.require("admin", "")
     name, is_new, cause = call.path["name"], "if-match" not in call.headers, call.cause()
     document = _document(call.body)
+    await _check_environments(call, document)
     expected = 0 if is_new else call.if_match
 
     async def build() -> Submission:
@@ -77,6 +80,7 @@ async def preview_policy(call: Call[PolicyBody]) -> dict[str, Any]:
     call.require("admin", "")
     check_name(call.path["name"])
     document = _document(call.body)
+    await _check_environments(call, document)
     checked(document)
     return await preview(call, call.path["name"], document, second_admin=bool(await other_admins(call)))
 
@@ -95,7 +99,7 @@ async def confirm_policy(call: Call[ConfirmBody]) -> Reply:
         proposer = proposal["proposed_by"] if proposal else ""
         people = await directory.people(call.app.pool, [me, proposer])
         command = ConfirmPolicy(name, call.body.revision, people[me], people[proposer])
-        reads = tuple(stream_of(subject) for subject in sorted({me, proposer} - {""}))
+        reads = tuple(stream_of(subject) for subject in behind(call, {me, proposer} - {""}))
         streams = (policy.stream_of(name),)
         return Submission(command, streams, cause, call.actor, depends_on=reads, permission=ADMIN)
 
@@ -113,6 +117,14 @@ async def other_admins(call: Call[Any, Any]) -> list[str]:
     people = await directory.people(call.app.pool, [call.actor.subject, *found])
     me = people[call.actor.subject]
     return [subject for subject in found if not me.is_same(people[subject])]
+
+
+async def _check_environments(call: Call[PolicyBody], document: policy.Policy) -> None:
+    """Raise NotFound for an environment that is not declared: a mistyped one would never be selected."""
+    declared = await queries.environments(call.app.pool) if document.applies_to.environments else []
+    for name in document.applies_to.environments if declared else ():
+        if name not in declared:
+            raise unknown_environment(name, declared)
 
 
 def _document(body: PolicyBody) -> policy.Policy:

@@ -12,8 +12,8 @@ from services.approval import queries
 from services.approval.domain.evidence import Evidence
 from services.approval.domain.gate_kinds import check
 from services.approval.domain.policy import PRODUCTION, Policy, automated, manual
+from services.approval.domain.policy_publication import Policies, weaker_for
 from services.approval.domain.promotion import quorum_of
-from services.approval.domain.publishing import Policies, weaker_for
 from services.approval.domain.review import Quorum
 from shared.http.routes import Call
 

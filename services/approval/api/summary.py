@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from services.approval.domain.evidence import Evidence
 from services.approval.domain.independence import appointers
 from services.approval.domain.noted import Evaluation, Signature, SignatureField
 from shared.deciding.access import AccessState, permits
+from shared.deciding.appointments import issued_a_key
 from shared.deciding.person import Person
 from shared.http.routes import Call
 
@@ -100,7 +102,7 @@ def changes(
 ) -> dict[str, list[Compared]]:
     """Return what differs from the champion, side by side. Without a champion, every value is new."""
     parts = {
-        "signature": _signature_lines(evidence),
+        "schema": _signature_lines(evidence),
         "config": _differing(_flat(theirs.get("config")), _flat(mine.get("config"))),
         "data": _differing(_flat(theirs.get("dataset")), _flat(mine.get("dataset"))),
         "code": _differing(_flat(theirs.get("code")), _flat(mine.get("code"))),
@@ -236,15 +238,12 @@ def _why_not(
         return "has approved already"
     if any(me.is_same(people[other]) for other in excluded):
         return "made this version or requested its promotion"
-    if not dependent and (found := appointers(state, people, excluded)):
-        return f"was appointed ({found[0][1]}) by {found[0][0]}, who made or requested this version"
+    state_of = partial(identity, call)
+    if not dependent and (found := appointers(state.subject, state_of, people, excluded)):
+        return f"{found[0][0]}, who made or requested this version, {found[0][1]}"
     if other := next((one for one in approvers if me.is_same(people[one])), ""):
         return f"has the name of {other}, who has approved already"
-    if not dependent and (other := next((one for one in approvers if _keyed(call, state, one)), "")):
-        return f"counts as one with {other}: one of the two issued the other's key"
+    for other in () if dependent else approvers:
+        if issued := issued_a_key(state.subject, other, state_of):
+            return f"counts as one with {other}: {issued}"
     return ""
-
-
-def _keyed(call: Call[Any, Any], state: AccessState, other: str) -> bool:
-    theirs = identity(call, other)
-    return "keyed" in (*state.appointed_by.get(other, ()), *theirs.appointed_by.get(state.subject, ()))

@@ -6,10 +6,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from regista.wire.policies import Subject
-from services.approval.domain import gate, policy
+from services.approval.domain import policy, version_gates
 from services.approval.domain.evidence import Evidence, digest_of, evidence_digest, sealed_evidence_digest
 from services.approval.domain.facts import Promotion
-from services.approval.domain.gate import GateState
 from services.approval.domain.gate_checks import Manual
 from services.approval.domain.gate_events import GatesEvaluated
 from services.approval.domain.gate_kinds import Gate, Result, check
@@ -22,6 +21,7 @@ from services.approval.domain.policy import (
     PolicyState,
 )
 from services.approval.domain.review_events import Seal
+from services.approval.domain.version_gates import VersionGates
 from shared.deciding.access import namespace_of
 from shared.deciding.decider import Streams
 
@@ -31,8 +31,8 @@ class Situation:
     """The states that a decision about one version reads: the version, its model and the policies."""
 
     stream: str
-    gate: GateState
-    model: GateState
+    gate: VersionGates
+    model: VersionGates
     policies: tuple[PolicyState, ...]
 
 
@@ -89,11 +89,11 @@ def situation(model_id: str, number: int, streams: Streams) -> Situation:
 
     Raises Misrouted when a policy was added after the streams were looked up.
     """
-    stream = gate.stream_of(model_id, number)
+    stream = version_gates.stream_of(model_id, number)
     return Situation(
         stream=stream,
-        gate=streams.state(gate.GATE, stream),
-        model=streams.state(gate.GATE, gate.stream_of(model_id)),
+        gate=streams.state(version_gates.VERSION_GATES, stream),
+        model=streams.state(version_gates.VERSION_GATES, version_gates.stream_of(model_id)),
         policies=policy.in_force(streams),
     )
 
@@ -107,7 +107,7 @@ def assess_promotion(s: Situation, promotion: Promotion) -> Assessment:
 
 def assess_validated(s: Situation) -> Assessment:
     """Return the assessment of the stage Validated of a version that has been noted."""
-    return _assess(s, VALIDATED, gate.DEFAULT_ENVIRONMENT)
+    return _assess(s, VALIDATED, version_gates.DEFAULT_ENVIRONMENT)
 
 
 def _assess(
@@ -118,7 +118,9 @@ def _assess(
     recalled_ancestors: tuple[str, ...] = (),
 ) -> Assessment:
     """Assess the gates of a stage. `compared_in`: the environment with whose champion they compare."""
-    e = replace(gate.evidence_of(s.gate, s.model, compared_in), recalled_ancestors=recalled_ancestors)
+    e = replace(
+        version_gates.evidence_of(s.gate, s.model, compared_in), recalled_ancestors=recalled_ancestors
+    )
     subject = Subject(namespace_of(e.model), e.kind, e.tier, e.tags, environment)
     applied = policy.select(s.policies, subject, stage)
     if applied is None or applied.policy is None:
@@ -139,7 +141,7 @@ def _assess(
 def new_verdict(s: Situation, a: Assessment, promotion: Promotion | None = None) -> list[GatesEvaluated]:
     """Return the verdict as an event, or nothing when evidence and policy are those of the last one."""
     promotion_id = promotion.id if promotion else None
-    last = s.gate.verdicts.get(gate.verdict_key(a.stage, promotion_id))
+    last = s.gate.verdicts.get(version_gates.verdict_key(a.stage, promotion_id))
     if last and (last.evidence_digest, last.policy_digest) == (a.evidence_digest, a.policy.digest):
         return []
     e = a.evidence
@@ -169,5 +171,5 @@ def is_validated(s: Situation) -> bool:
     version = s.gate.version
     if version is None or version.stage != "Staging":
         return version is not None
-    verdict = s.gate.verdicts.get(gate.verdict_key(policy.VALIDATED, None))
+    verdict = s.gate.verdicts.get(version_gates.verdict_key(policy.VALIDATED, None))
     return verdict is not None and verdict.passed and s.gate.artifact == "released"

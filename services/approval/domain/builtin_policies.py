@@ -25,8 +25,8 @@ def _production(approvers: int) -> tuple[Gate, ...]:
 BUILTIN: Mapping[str, Policy] = {
     "default": Policy(
         {VALIDATED: _VALIDATED, PRODUCTION: _production(2)},
-        description="Complete, verified, made from nothing recalled, not worse than the champion on the same "
-        "data; two people agree before Production, and accept by name what cannot be compared and what "
+        description="Complete, verified, made from nothing withdrawn, not worse than the champion on the "
+        "same data; two people agree before Production, and accept by name what cannot be compared and what "
         "breaks callers.",
         priority=-100,
     ),

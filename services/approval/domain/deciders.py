@@ -1,32 +1,42 @@
 """The kinds of stream, and who decides which command. Start here.
 
-policy       a policy's revisions, and which one applies     gate        facts and verdicts of a version
-gate_kinds   the kinds of gate                              gate_checks what each kind checks
-assessment   the gates of one stage, checked                promotion   how an open promotion goes on
-review       what people see and have written               approving   people approve or reject
-override     the break-glass override                       outcomes    events that open or end a promotion
-publishing   policies are published, weaker ones twice      independence who may decide
+A Gate is one rule of a policy, as data. The gates of a version are what all of them need to know of it.
+
+policy              a policy's revisions, and which one applies
+policy_publication  policies are published, weaker ones twice
+gate_kinds          Gate, and the kinds of gate
+gate_checks         what each kind checks
+version_gates       what is noted of a version for its gates, and their verdicts
+assessment          the gates of one stage, checked
+promotion           how an open promotion goes on
+review              what people see and have written
+approving           people approve or reject
+independence        who may decide
+override            the break-glass override
+outcomes            the events that open or end a promotion
 """
 
 from __future__ import annotations
 
 from typing import Any, get_args
 
-from services.approval.domain import approving, override, policy, promotion, publishing
-from services.approval.domain.gate import GATE, GateCommand
+from services.approval.domain import approving, override, policy, policy_publication, promotion
 from services.approval.domain.policy import POLICIES, POLICY
 from services.approval.domain.review import REVIEW, Comment, RemindAfterReview
+from services.approval.domain.version_gates import VERSION_GATES, NoteCommand
 from shared.deciding.decider import Decider, Fold, Joint
+from shared.deciding.noted_environments import ENVIRONMENTS, NoteEnvironment
 
-FOLDS: tuple[Fold[Any, Any], ...] = (POLICY, POLICIES, GATE, REVIEW)
+FOLDS: tuple[Fold[Any, Any], ...] = (POLICY, POLICIES, VERSION_GATES, REVIEW, ENVIRONMENTS)
 
 DECIDERS: dict[type, Decider[Any, Any, Any] | Joint[Any]] = {
     **policy.DECIDERS,
-    **publishing.DECIDERS,
-    **dict.fromkeys(get_args(GateCommand), GATE),
+    **policy_publication.DECIDERS,
+    **dict.fromkeys(get_args(NoteCommand), VERSION_GATES),
     **promotion.DECIDERS,
     **approving.DECIDERS,
     **override.DECIDERS,
     Comment: REVIEW,
     RemindAfterReview: REVIEW,
+    NoteEnvironment: ENVIRONMENTS,
 }

@@ -21,7 +21,7 @@ class Evidence:
     """Everything that an automated gate may look at.
 
     `makers`: the people who made the version; their evaluations and approvals of it do not count.
-    `evaluations`: oldest first, here and in the champion. `recalled_ancestors`: the recalled versions that
+    `evaluations`: oldest first, here and in the champion. `recalled_ancestors`: the withdrawn versions that
     this one was made from, at any distance, as they were when its promotion was requested.
     """
 

@@ -12,7 +12,7 @@ from services.approval.domain.noted import Champion, Evaluation, Signature
 PromotionStatus = Literal["open", "granted", "promoted", "spent", "denied", "refused"]
 """`denied` by approval, `refused` by the registry; people see both as refused. `promoted`: the registry
 carried the grant out. `spent`: it ended before the version was champion."""
-TERMINAL = frozenset({"Rejected", "Recalled", "Retired"})
+TERMINAL = frozenset({"Rejected", "Withdrawn", "Retired"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def version_facts(event: noted.VersionRegistered, leaf: str) -> VersionFacts:
 def moved(version: VersionFacts, stage: str) -> VersionFacts:
     """Return the version in its new stage. A terminal stage gives way only to another terminal one.
 
-    A recalled version that leaves its rollout is archived by registry; here it stays recalled.
+    A withdrawn version that leaves its rollout is archived by registry; here it stays withdrawn.
     """
     return version if version.stage in TERMINAL and stage not in TERMINAL else replace(version, stage=stage)
 

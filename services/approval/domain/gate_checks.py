@@ -5,7 +5,6 @@ Write rules positively (`value >= bound`), so that a missing value and NaN deny.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal
@@ -14,9 +13,7 @@ from regista.wire.signature import incompatibilities
 from services.approval.domain.comparison import comparable, is_independent, measured, primary_metric
 from services.approval.domain.evidence import Evidence
 from services.approval.domain.noted import Evaluation
-
-_DURATION = re.compile(r"([1-9][0-9]{0,6})(s|m|h|d)", re.ASCII)
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+from shared.deciding.durations import parse_duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +80,7 @@ class SchemaCompatible:
 
 @dataclass(frozen=True, slots=True)
 class LineageSound:
-    """No version that this one was made from, at any distance, is recalled. No parameters."""
+    """No version that this one was made from, at any distance, is withdrawn. No parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +112,10 @@ class Manual:
 
 
 def duration(text: str) -> timedelta:
-    """Parse `45s`, `30m`, `12h` or `7d`. Raises ValueError."""
-    if not (found := _DURATION.fullmatch(text)):
-        raise ValueError(f"{text!r} is no duration; write a number and one of s, m, h, d, as in 7d")
-    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+    """Return the time that people get. Raises ValueError where it is no duration, or none is left."""
+    if not (seconds := parse_duration(text)):
+        raise ValueError(f"{text!r} leaves no time; write a longer duration, as in 7d")
+    return timedelta(seconds=seconds)
 
 
 def metadata_complete(_p: MetadataComplete, e: Evidence) -> Finding:
@@ -132,10 +129,11 @@ def metadata_complete(_p: MetadataComplete, e: Evidence) -> Finding:
 
 def artifact_verified(_p: ArtifactVerified, e: Evidence) -> Finding:
     passed = bool(e.artifact_digest) and e.artifact == "released"
+    state = {"": "not verified", "recalled": "withdrawn"}.get(e.artifact, e.artifact)
     detail = (
         "the stored bytes match the registered digest"
         if passed
-        else f"the artifact is {e.artifact or 'not verified'}; publish the version again with its bytes"
+        else f"the artifact is {state}; publish the version again with its bytes"
     )
     return Finding(passed, detail, [e.artifact_digest, e.artifact])
 
@@ -230,7 +228,7 @@ def schema_compatible(p: SchemaCompatible, e: Evidence) -> Finding:
     tick = p.breaking == "tick"
     then = "; each approver must accept that" if tick else ""
     if champion.signature is None or e.signature is None:
-        missing = "a signature is missing; publish the version with its input and output schema"
+        missing = "a schema is missing; publish the version with that of its inputs and outputs"
         return Finding(tick, missing + then, inputs, tick)
     broken = "; ".join(map(str, incompatibilities(champion.signature, e.signature)))
     callers = f"callers of the champion {champion.semver or champion.number}"
@@ -240,12 +238,12 @@ def schema_compatible(p: SchemaCompatible, e: Evidence) -> Finding:
 
 
 def lineage_sound(_p: LineageSound, e: Evidence) -> Finding:
-    recalled = "; ".join(e.recalled_ancestors)
+    withdrawn = "; ".join(e.recalled_ancestors)
     return Finding(
         not e.recalled_ancestors,
-        f"the version {recalled}; train it again from a sound version, or have the recall reversed"
-        if recalled
-        else "no version that it was made from is recalled",
+        f"the version {withdrawn}; train it again from a sound version, or have the withdrawal reversed"
+        if withdrawn
+        else "no version that it was made from is withdrawn",
         e.recalled_ancestors,
     )
 

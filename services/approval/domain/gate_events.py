@@ -9,6 +9,7 @@ from typing import ClassVar
 from services.approval.domain.evidence import Evidence
 from services.approval.domain.gate_kinds import Result
 from services.approval.domain.policy import PolicyRef
+from services.approval.domain.rules import RULES
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +42,11 @@ class PromotionGranted:
 
     `digest`: that of the promotion request. `override`: granted by a break-glass override, not by the policy.
     `review_id`: the review with the approvals or the override; empty when the policy has no manual gate.
-    `conditions`: those of all approvals.
+    `conditions`: those of all approvals. `rules`: the number of the rules by which approvers counted, see
+    `rules.py`.
     """
 
-    SCHEMA: ClassVar[int] = 2
+    SCHEMA: ClassVar[int] = 3
 
     promotion_id: str
     model_id: str
@@ -58,6 +60,7 @@ class PromotionGranted:
     review_id: str = ""
     override: bool = False
     conditions: tuple[str, ...] = ()
+    rules: int = RULES
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,11 @@ Only a policy or an override, on the record, makes an exception.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 
 from shared.deciding.access import ACCESS, AccessState
 from shared.deciding.access import stream_of as access_stream
+from shared.deciding.appointments import MOST, StateOf, appointments, issued_a_key
 from shared.deciding.decider import Misrouted, RuleBroken, Streams
 from shared.deciding.person import Person
 
@@ -43,22 +45,26 @@ def check_no_maker(by: str, people: People, excluded: Iterable[str], did: str) -
 
 def check_not_appointed(by: str, people: People, excluded: Iterable[str], streams: Streams) -> None:
     """Raise RuleBroken when one of the excluded people created, granted or keyed the actor."""
-    if found := appointers(identity(by, streams), people, excluded):
+    if len(appointments(by, partial(identity, streams=streams))) == MOST:
+        raise RuleBroken(
+            "not_independent", f"{MOST} identities or more appointed {by}; ask an approver with fewer"
+        )
+    if found := appointers(by, partial(identity, streams=streams), people, excluded):
         subject, how = found[0]
         raise RuleBroken(
             "not_independent",
-            f"{subject} made this version or requested its promotion, and {how} {by}; ask an approver whom "
-            "they did not appoint",
+            f"{subject} made this version or requested its promotion, and {how}; ask an approver whom they "
+            "did not appoint, not through others either",
             appointed_by=subject,
         )
 
 
-def appointers(of: AccessState, people: People, excluded: Iterable[str]) -> list[tuple[str, str]]:
-    """Return which of the excluded people appointed the identity, and how: "created, keyed"."""
+def appointers(of: str, state_of: StateOf, people: People, excluded: Iterable[str]) -> list[tuple[str, str]]:
+    """Return which of the excluded people appointed the identity, at any distance, and how, in words."""
     others = [person(people, other) for other in excluded]
     return [
-        (subject, ", ".join(how))
-        for subject, how in sorted(of.appointed_by.items())
+        (subject, how)
+        for subject, how in appointments(of, state_of).items()
         if any(person(people, subject).is_same(other) for other in others)
     ]
 
@@ -83,14 +89,12 @@ def check_distinct(
 
 
 def check_keys(by: str, other: str, streams: Streams, role: str) -> None:
-    """Raise RuleBroken when one of the two has seen the other's key."""
-    for holder, issuer in ((by, other), (other, by)):
-        if "keyed" in identity(holder, streams).appointed_by.get(issuer, ()):
-            raise RuleBroken(
-                "not_independent",
-                f"{issuer} issued a key of {holder}, so both count as one; ask another {role}",
-                appointed_by=issuer,
-            )
+    """Raise RuleBroken when one of the two has seen the other's key, or that of who issued it."""
+    if issued := issued_a_key(by, other, partial(identity, streams=streams)):
+        raise RuleBroken(
+            "not_independent",
+            f"{issued}, so both count as one; ask another {role}",
+        )
 
 
 def identity(subject: str, streams: Streams) -> AccessState:

@@ -177,7 +177,7 @@ class VersionPromoted(VersionEvent):
 
 @dataclass(frozen=True, slots=True)
 class VersionReinstated:
-    """The recall of the version was undone; it is in `stage`."""
+    """The withdrawal of the version was undone; it is in `stage`."""
 
     model_id: str
     number: int
@@ -186,7 +186,7 @@ class VersionReinstated:
 
 @dataclass(frozen=True, slots=True)
 class RequestEvidence:
-    """`recalled_ancestors`: the recalled versions that the version was made from, in words."""
+    """`recalled_ancestors`: the withdrawn versions that the version was made from, in words."""
 
     recalled_ancestors: tuple[str, ...] = ()
 
@@ -242,7 +242,7 @@ STAGE_AFTER: Mapping[str, str] = {
     VERSION_PROMOTED: "Production",
     VERSION_ARCHIVED: "Archived",
     VERSION_REOPENED: "Staging",
-    VERSION_RECALLED: "Recalled",
+    VERSION_RECALLED: "Withdrawn",
     VERSION_RETIRED: "Retired",
 }
 ARTIFACT_STATE_AFTER: Mapping[str, str] = {

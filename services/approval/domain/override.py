@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from services.approval.domain import gate, outcomes, review
+from services.approval.domain import outcomes, review, version_gates
 from services.approval.domain.assessment import (
     Assessment,
     Situation,
@@ -86,7 +86,7 @@ def override(command: Override, streams: Streams) -> Mapping[str, Sequence[Any]]
     return {
         review.stream_of(promotion.id): [used],
         s.stream: decided,
-        gate.stream_of(command.model_id): [owed],
+        version_gates.stream_of(command.model_id): [owed],
     }
 
 
@@ -167,10 +167,10 @@ def review_override(command: ReviewOverride, streams: Streams) -> Mapping[str, S
     if state.status == "closed":
         return {}
     _check_reviewer(command, state, streams)
-    gate_stream = gate.stream_of(command.model_id, command.number)
+    gate_stream = version_gates.stream_of(command.model_id, command.number)
     standing: list[OverrideStands] = []
     if not command.justified:
-        overrides = sorted(streams.state(gate.GATE, gate_stream).overrides.items())
+        overrides = sorted(streams.state(version_gates.VERSION_GATES, gate_stream).overrides.items())
         standing = [o for _, o in overrides if o.promotion_id == command.promotion_id]
     reviewed = OverrideReviewed(
         about=about,
@@ -186,7 +186,7 @@ def review_override(command: ReviewOverride, streams: Streams) -> Mapping[str, S
             OverrideWithdrawn(o.promotion_id, o.model_id, o.number, o.environment, command.by)
             for o in standing
         ],
-        gate.stream_of(command.model_id): [AfterReviewDone(command.promotion_id)],
+        version_gates.stream_of(command.model_id): [AfterReviewDone(command.promotion_id)],
     }
 
 

@@ -63,7 +63,7 @@ class Policy:
     Of the active policies that select a model and have gates for a stage, one applies: the one with the
     highest priority, then the most specific one, then the last one by name. `challenger_cap` is the percent
     of the requests in a production environment that versions which it validated, and which are not promoted
-    there, may take; None: as the model's tier has it. `two_to_recall`: the recall of a version that it
+    there, may take; None: as the model's tier has it. `two_to_recall`: the withdrawal of a version that it
     validated needs a second person. `unreviewed`: no person approves Production, for `unreviewed_reason`.
     """
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
-from services.approval.domain import gate, outcomes, policy, review
+from services.approval.domain import outcomes, policy, review, version_gates
 from services.approval.domain.assessment import (
     Assessment,
     Situation,
@@ -67,7 +67,8 @@ def streams_of(
     reviews = tuple(review.stream_of(p) for p in sorted(promotion_ids))
     policies = tuple(policy.stream_of(name) for name in sorted(policy_names))
     return CommandStreams(
-        (gate.stream_of(model_id, number), *reviews), (gate.stream_of(model_id), policy.ALL, *policies)
+        (version_gates.stream_of(model_id, number), *reviews),
+        (version_gates.stream_of(model_id), policy.ALL, *policies),
     )
 
 
@@ -75,7 +76,7 @@ def assess_gates(command: AssessGates, streams: Streams) -> Mapping[str, Sequenc
     """Return what follows from the facts noted so far; no events when nothing changed since the last time."""
     s = situation(command.model_id, command.number, streams)
     decided: Decided = {s.stream: []}
-    if gate.may_validate(s.gate):
+    if version_gates.may_validate(s.gate):
         decided[s.stream] += new_verdict(s, assess_validated(s))
     for promotion in s.gate.open_promotions:
         for stream, events in settle(s, promotion, review_of(promotion.id, streams), command.now).items():

@@ -30,6 +30,7 @@ from services.approval.projections import reviews
 from services.approval.stored_events import ApprovalEvent
 from shared.deciding.changes import Change, Drop, Patch, Put
 from shared.deciding.events import Noted, Recorded
+from shared.deciding.noted_environments import ENVIRONMENT_CREATED
 from shared.log.due_work import DUE
 
 POLICY_CHANGE = "policy-change"
@@ -42,6 +43,8 @@ def project(r: Recorded) -> Iterable[Change]:
     """Return the row changes of one event."""
     event: ApprovalEvent = r.event
     match event:
+        case Noted(source=source, data=data) if source.type == ENVIRONMENT_CREATED:
+            return [Put(t.ENVIRONMENTS, {"namespace": data["namespace"], "name": data["name"]})]
         case Noted():
             return _noted(r, event)
         case GatesEvaluated():
@@ -99,15 +102,16 @@ def _noted(r: Recorded, note: Noted) -> Iterator[Change]:
         case noted.VersionPromoted() | noted.PromotionSpent():
             yield from _carried_out(event)
         case noted.VersionEvent(model_id=model_id, number=number):
-            withdrawn = {noted.VERSION_RECALLED: "recalled", noted.VERSION_RETIRED: "retired"}.get(type_)
+            withdrawn = {noted.VERSION_RECALLED: "withdrawn", noted.VERSION_RETIRED: "retired"}.get(type_)
             change = {withdrawn: True} if withdrawn else {"stage": noted.STAGE_AFTER[type_]}
             yield Patch(t.VERSIONS, {"model_id": model_id, "number": number}, change)
         case noted.VersionReinstated(model_id=model_id, number=number, stage=stage):
             yield Patch(
-                t.VERSIONS, {"model_id": model_id, "number": number}, {"stage": stage, "recalled": False}
+                t.VERSIONS, {"model_id": model_id, "number": number}, {"stage": stage, "withdrawn": False}
             )
         case noted.ArtifactEvent(digest=digest, model_id=model_id, number=number):
             state = noted.ARTIFACT_STATE_AFTER[type_]
+            state = {"released": "available", "recalled": "withdrawn"}.get(state, state)
             yield Put(t.ARTIFACTS, {"model_id": model_id, "number": number, "digest": digest, "state": state})
         case noted.PromotionRequested():
             yield _requested(r, event)
@@ -129,7 +133,7 @@ def _registered(note: Noted, event: noted.VersionRegistered) -> Change:
         "training": _shown_training(note.data),
         "signature": note.data.get("signature"),
         "stage": "Staging",
-        "recalled": False,
+        "withdrawn": False,
         "retired": False,
     }
     return Put(t.VERSIONS, {**row, "artifact_digest": event.artifact.digest if event.artifact else ""})

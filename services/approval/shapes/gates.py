@@ -43,7 +43,7 @@ class GatesAnswer(BaseModel):
     number: int
     semver: str
     stage: str
-    recalled: bool
+    withdrawn: bool
     retired: bool
     artifact_digest: str
     artifact: str

@@ -69,8 +69,8 @@ class PolicyBody(Body):
     `Validated`: gates of that stage; `Production` and `NonProduction`: gates of a promotion to an environment
     that is production or not. `challenger_cap`: the percent of the requests in a production environment that
     versions which the policy validated may take without a promotion; without it the model's tier decides.
-    `two_to_recall`: the recall of such a version needs a second person. Gates for Production need a manual
-    one, or `unreviewed: true` with the `unreviewed_reason`.
+    `two_to_recall`: the withdrawal of such a version needs a second person. Gates for Production need a
+    manual one, or `unreviewed: true` with the `unreviewed_reason`.
     """
 
     stages: dict[Stage, tuple[GateBody, ...]]

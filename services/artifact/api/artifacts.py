@@ -54,7 +54,7 @@ def _version(v: Referring) -> VersionAnswer:
         model=v.model,
         number=v.number,
         status=v.status,
-        recalled=v.recalled,
+        withdrawn=v.withdrawn,
         rejected=v.rejected,
         detail=v.detail,
         since=v.changed_at,
@@ -62,7 +62,7 @@ def _version(v: Referring) -> VersionAnswer:
 
 
 async def download_file(call: Call[None, None]) -> Response:
-    """Send a verified file, or one range of it, to a caller who may read a version it is released to."""
+    """Send a verified file, or one range of it, to a caller who may read a version it is available to."""
     artifact, versions = await _readable(call)
     if refused := refusal(artifact.state, versions):
         raise Problem(409, refused.code, refused.detail, state=artifact.state)

@@ -38,7 +38,7 @@ class Referring(Protocol):
     @property
     def status(self) -> str: ...
     @property
-    def recalled(self) -> bool: ...
+    def withdrawn(self) -> bool: ...
     @property
     def rejected(self) -> bool: ...
     @property
@@ -54,15 +54,15 @@ class Refusal:
 
 
 def refusal(state: str, versions: Sequence[Referring]) -> Refusal | None:
-    """Return None when the bytes are verified and released to one of the `versions` given."""
+    """Return None when the bytes are verified and available to one of the `versions` given."""
     if state != "Verified":
         return Refusal(*WHY[state])
-    if any(v.status == "released" and not v.recalled and not v.rejected for v in versions):
+    if any(v.status == "available" and not v.withdrawn and not v.rejected for v in versions):
         return None
-    if recalled := [f"{v.model} {v.number}: {v.detail}" for v in versions if v.recalled]:
+    if withdrawn := [f"{v.model} {v.number}: {v.detail}" for v in versions if v.withdrawn]:
         return Refusal(
-            "artifact_recalled",
-            f"Every version that you may read was recalled: {'; '.join(recalled[:5])}. Load another version.",
+            "artifact_withdrawn",
+            f"Every version that you may read was withdrawn: {'; '.join(withdrawn[:5])}. Load another one.",
         )
     if rejected := [f"{v.model} {v.number}" for v in versions if v.rejected]:
         return Refusal(
@@ -70,8 +70,8 @@ def refusal(state: str, versions: Sequence[Referring]) -> Refusal | None:
             f"Rejected: {', '.join(rejected[:5])}. The bytes are kept but not served: load another version.",
         )
     return Refusal(
-        "artifact_not_released",
-        "The bytes are not released to any version that you may read: `versions` has the reasons.",
+        "artifact_not_available",
+        "The bytes are not available to any version that you may read: `versions` has the reasons.",
     )
 
 

@@ -1,7 +1,14 @@
-"""Answer HTTP requests: questions about the past, proofs of the answers, and the exported log."""
+"""Answer HTTP requests: questions about the past, proofs of the answers, the exported log, public events."""
 
 from __future__ import annotations
 
-from services.audit.api import exported_log, invariants, proofs, questions, reports
+from services.audit.api import exported_log, invariants, proofs, public_events, questions, reports
 
-ROUTES = (*questions.ROUTES, *reports.ROUTES, *proofs.ROUTES, *invariants.ROUTES, *exported_log.ROUTES)
+ROUTES = (
+    *questions.ROUTES,
+    *reports.ROUTES,
+    *proofs.ROUTES,
+    *invariants.ROUTES,
+    *exported_log.ROUTES,
+    *public_events.ROUTES,
+)

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from services.audit import shapes
+from services.audit.log_verification.people import exceptions
+from services.audit.log_verification.runs import Run
 from services.audit.parts import Parts
-from services.audit.verification.people import exceptions
-from services.audit.verification.runs import Run
 from shared.http.routes import Call, Reply, Route
 
 AUDITOR = "auditor"

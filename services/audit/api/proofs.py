@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 
 from regista.wire.merkle import Range, consistency_ranges, inclusion_ranges
-from services.audit import shapes, tiles
+from services.audit import proof_queries, shapes, tiles
 from services.audit.parts import Parts
 from services.audit.sealing import verifier
 from shared.deciding.decider import NotFound, Unprocessable
@@ -17,45 +17,32 @@ from shared.http.routes import Call, PageQuery, Route
 
 AUDITOR = "auditor"
 
-TREE = "SELECT origin, size FROM audit.tree"
 
-CHECKPOINTS = (
-    "SELECT size, root, note, signed_at FROM audit.checkpoints WHERE size < $1 ORDER BY size DESC LIMIT $2"
-)
-
-# A leaf with the bytes it stands for, as the log has them now.
-LEAF = """
-SELECT s.leaf, e.bytes FROM audit.sealed s
-LEFT JOIN log.events e ON e.service = s.service AND e.stream = s.stream AND e.revision = s.revision
-WHERE s.leaf_index = $1
-"""
-
-
-async def get_checkpoints(call: Call[None, PageQuery]) -> dict[str, Any]:
+async def get_log_checkpoints(call: Call[None, PageQuery]) -> dict[str, Any]:
     """Return signed tree heads, newest first.
 
     Keep copies elsewhere: only a copy outside shows that the owner of the key and the database rewrote the
     log.
     """
     call.require(AUDITOR, "")
-    tree = await call.app.pool.fetchrow(TREE)
+    origin, tree_size = await proof_queries.tree(call.app.pool)
     (below,) = call.query.after(int) or (2**63 - 1,)
-    rows = await call.app.pool.fetch(CHECKPOINTS, below, call.query.page_size)
+    rows = await proof_queries.checkpoints(call.app.pool, below, call.query.page_size)
     items = [
         {"size": r["size"], "root": r["root"].hex(), "note": r["note"], "signed_at": r["signed_at"]}
         for r in rows
     ]
     return {
-        "origin": tree["origin"],
-        "tree_size": tree["size"],
-        "verifier_key": verifier(tree["origin"], call.app.parts_as(Parts).key),
+        "origin": origin,
+        "tree_size": tree_size,
+        "verifier_key": verifier(origin, call.app.parts_as(Parts).key),
         "items": items,
         "next_page_token": call.query.next_token(rows, "size"),
     }
 
 
 async def get_inclusion(call: Call[None, shapes.InclusionQuery]) -> dict[str, Any]:
-    """Return the proof that a leaf is in the tree of a checkpoint (RFC 9162 §2.1.3)."""
+    """Return the proof that a leaf is in the tree of a log checkpoint (RFC 9162 §2.1.3)."""
     index, size = call.query.leaf_index, await _size(call, call.query.size)
     if index >= size:
         raise NotFound(
@@ -63,7 +50,7 @@ async def get_inclusion(call: Call[None, shapes.InclusionQuery]) -> dict[str, An
             f"The tree of size {size} has the leaves 0 to {size - 1}: name one of them, or a larger `size`.",
         )
     proof = await _proof(call.app.pool, inclusion_ranges(index, size))
-    row = await call.app.pool.fetchrow(LEAF, index)
+    row = await proof_queries.leaf(call.app.pool, index)
     if row is None:
         raise NotFound(
             "unknown_leaf",
@@ -79,12 +66,12 @@ async def get_inclusion(call: Call[None, shapes.InclusionQuery]) -> dict[str, An
 
 
 async def get_consistency(call: Call[None, shapes.ConsistencyQuery]) -> dict[str, Any]:
-    """Return the proof that the tree of one checkpoint is a prefix of another's (RFC 9162 §2.1.4)."""
+    """Return the proof that the tree of one log checkpoint is a prefix of another's (RFC 9162 §2.1.4)."""
     first, size = call.query.first, await _size(call, call.query.size)
     if first > size:
         raise Unprocessable(
             "not_a_prefix",
-            f"{first} is larger than {size}: `first` is the size of the older checkpoint.",
+            f"{first} is larger than {size}: `first` is the size of the older log checkpoint.",
         )
     proof = await _proof(call.app.pool, consistency_ranges(first, size))
     return {"first": first, "size": size, "proof": proof}
@@ -93,11 +80,11 @@ async def get_consistency(call: Call[None, shapes.ConsistencyQuery]) -> dict[str
 async def _size(call: Call[Any, Any], size: int | None) -> int:
     """Return the size of the tree that a proof is about: all sealed leaves where none is named."""
     call.require(AUDITOR, "")
-    sealed: int = (await call.app.pool.fetchrow(TREE))["size"]
+    _, sealed = await proof_queries.tree(call.app.pool)
     if size is not None and size > sealed:
         raise NotFound(
             "unknown_tree",
-            f"{sealed} events are sealed so far: GET /v1/checkpoints shows the sizes that are signed.",
+            f"{sealed} events are sealed so far: GET /v1/log-checkpoints shows the sizes that are signed.",
         )
     return sealed if size is None else size
 
@@ -117,11 +104,12 @@ async def _proof(pool: asyncpg.Pool, ranges: list[Range]) -> list[str]:
 ROUTES = (
     Route(
         "GET",
-        "/v1/checkpoints",
-        get_checkpoints,
+        "/v1/log-checkpoints",
+        get_log_checkpoints,
         "Signed tree heads, newest first",
         query=PageQuery,
-        response=shapes.Checkpoints,
+        response=shapes.LogCheckpoints,
+        former=["/v1/checkpoints"],
         tags=["audit"],
     ),
     Route(
@@ -137,7 +125,7 @@ ROUTES = (
         "GET",
         "/v1/proofs/consistency",
         get_consistency,
-        "The proof that the sealed log only grew between two checkpoints",
+        "The proof that the sealed log only grew between two log checkpoints",
         query=shapes.ConsistencyQuery,
         response=shapes.Consistency,
         tags=["audit"],

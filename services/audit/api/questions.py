@@ -6,24 +6,29 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from services.audit import queries, shapes
+from services.audit import queries, report_queries, shapes
 from services.audit.domain import as_of, reading
 from services.audit.domain.causal_tree import cause_in_log, forest
+from services.audit.log_verification import runs
+from services.audit.log_verification.pages import SEALED
 from services.audit.moments import beginning, end
 from services.audit.queries import Event
-from services.audit.verification import runs
-from services.audit.verification.pages import SEALED
-from shared.deciding.access import namespace_of, permits
-from shared.deciding.decider import NotFound, Unprocessable
+from shared.deciding.access import covers, namespace_of, permits
+from shared.deciding.decider import Forbidden, NotFound, Unprocessable
+from shared.deciding.environments import is_for, unknown_environment
 from shared.http.problems import Problem
 from shared.http.routes import Call, Route
 
-AUDITOR = "auditor"
+AUDITOR, ENGINEER = "auditor", "engineer"
+ON_CALL = (AUDITOR, ENGINEER)
+"""Who may read the timeline of a model, and what served when. Engineers answer for what they run."""
 CLOCKS_DIFFER = timedelta(minutes=1)
 
 
-async def named_model(call: Call[Any, Any], name_or_id: str) -> tuple[str, str]:
-    """Return (id, name) of a model.
+async def named_model(
+    call: Call[Any, Any], name_or_id: str, roles: Sequence[str] = (AUDITOR,)
+) -> tuple[str, str]:
+    """Return (id, name) of a model about which the caller may ask: with one of `roles` in its namespace.
 
     Raises NotFound for one in a namespace where the caller has no role, as if it did not exist.
     """
@@ -34,16 +39,22 @@ async def named_model(call: Call[Any, Any], name_or_id: str) -> tuple[str, str]:
             f"No event that you may read concerns a model {name_or_id!r}: check the name,"
             " or wait a moment if it was just registered.",
         )
-    call.require(AUDITOR, namespace_of(found[1]))
+    if not _any_role(call, roles, namespace_of(found[1])):
+        call.require(roles[0], namespace_of(found[1]))
     return found
+
+
+def _any_role(call: Call[Any, Any], roles: Sequence[str], namespace: str) -> bool:
+    return any(permits(call.access_state, role, namespace) for role in roles)
 
 
 async def get_timeline(call: Call[None, shapes.TimelineQuery]) -> dict[str, Any]:
     """Return who did what to a model, when, why, and what caused it.
 
-    Events about other models that the caller may not read are shown with their place only.
+    Engineers may ask about what they run, publishers about versions that they published. Events about other
+    models that the caller may not read are shown with their place only.
     """
-    model_id, name = await named_model(call, call.path["model"])
+    model_id, name, own = await _timeline_of(call)
     rows = await queries.timeline(
         call.app.pool, model_id, call.query.number, _span(call.query), call.query.page_size
     )
@@ -51,7 +62,7 @@ async def get_timeline(call: Call[None, shapes.TimelineQuery]) -> dict[str, Any]
     shown = {event["event_id"] for event in found}
     causing = await queries.causes(call.app.pool, {cause_in_log(e) for e in found} - shown)
     await report_faults(call, [*found, *causing])
-    may_read = await readable(call, [*found, *causing])
+    may_read = await readable(call, [*found, *causing], ON_CALL) if not own else only(model_id)
     events = [as_of.as_shown(event, hidden=not may_read(owners(event) or {model_id})) for event in found]
     causes = [
         as_of.as_shown(cause, hidden=not may_read(owners(cause)))
@@ -71,6 +82,32 @@ async def get_timeline(call: Call[None, shapes.TimelineQuery]) -> dict[str, Any]
         "items": forest(causes + events) if call.query.tree else events,
         "next_page_token": call.query.next_token(rows, "tx", "seq"),
     }
+
+
+def only(model_id: str) -> Callable[[Collection[str]], bool]:
+    """Return whether an event is about this model and no other."""
+    return lambda models: set(models) == {model_id}
+
+
+async def _timeline_of(call: Call[None, shapes.TimelineQuery]) -> tuple[str, str, bool]:
+    """Return (id, name) of the model, and whether the caller may read about an own version of it only.
+
+    Raises Forbidden for a publisher who names no version that they published.
+    """
+    found = await queries.model(call.app.pool, call.path["model"])
+    namespace = namespace_of(found[1]) if found else ""
+    if found is None or _any_role(call, ON_CALL, namespace) or not _any_role(call, ("publisher",), namespace):
+        return (*await named_model(call, call.path["model"], ON_CALL), False)
+    stream, number = f"model-{found[0]}", call.query.number
+    upto = datetime.now(UTC) + CLOCKS_DIFFER
+    registered = await queries.registered(call.app.pool, stream, number, upto) if number else None
+    if registered is None or call.actor.subject not in (registered["data"].get("contributors") or ()):
+        raise Forbidden(
+            "own_versions_only",
+            "A publisher reads the timeline of versions that they published: name one by its number, or ask "
+            "for the role auditor.",
+        )
+    return (*found, True)
 
 
 def _span(query: shapes.TimelineQuery) -> queries.Span:
@@ -98,12 +135,21 @@ async def report_faults(call: Call[Any, Any], events: Iterable[Event]) -> None:
             await runs.report_shown(call.app.pool, SEALED, named)
 
 
-async def readable(call: Call[Any, Any], events: Sequence[Event]) -> Callable[[Collection[str]], bool]:
-    """Return whether the caller may read events of models; those of no model need the role everywhere."""
+async def readable(
+    call: Call[Any, Any], events: Sequence[Event], roles: Sequence[str] = (AUDITOR,)
+) -> Callable[[Collection[str]], bool]:
+    """Return whether the caller may read events of models, with one of `roles` in the namespace of each.
+
+    Those of no model need the role `auditor` everywhere.
+    """
     names = await queries.names(call.app.pool, {model_id for event in events for model_id in owners(event)})
-    return lambda models: all(
-        permits(call.access_state, AUDITOR, namespace_of(names.get(m, ""))) for m in models or {""}
-    )
+
+    def may_read(models: Collection[str]) -> bool:
+        if not models:
+            return permits(call.access_state, AUDITOR, namespace_of(""))
+        return all(_any_role(call, roles, namespace_of(names.get(m, ""))) for m in models)
+
+    return may_read
 
 
 async def indexed_moment(call: Call[Any, Any], given: datetime | date | None) -> tuple[datetime, datetime]:
@@ -128,9 +174,31 @@ async def indexed_moment(call: Call[Any, Any], given: datetime | date | None) ->
     return at, indexed
 
 
+async def check_environment(call: Call[Any, Any], name: str, namespace: str | None = None) -> None:
+    """Raise NotFound for an environment in which no model of the namespace may ever have served.
+
+    `namespace` is None for any model that the caller may read. Otherwise an empty answer would hide a typo.
+    A log of before environments were declared names none; then any counts.
+    """
+    every = await report_queries.environments(call.app.pool)
+    readable = call.readable()
+    declared = {
+        one
+        for of, one in every
+        if (is_for(of, namespace) if namespace is not None else _touches(of, readable))
+    }
+    if every and name not in declared:
+        raise unknown_environment(name, sorted(declared))
+
+
+def _touches(namespace: str, readable: Sequence[str] | None) -> bool:
+    """Return whether what is declared in a namespace holds for one that is readable, or is in one."""
+    return readable is None or any(is_for(namespace, one) or covers(one, namespace) for one in readable)
+
+
 async def get_as_of(call: Call[None, shapes.AsOfQuery]) -> dict[str, Any]:
     """Return what served in an environment at a moment, who approved it, and on what evidence."""
-    model_id, name = await named_model(call, call.query.model)
+    model_id, name = await named_model(call, call.query.model, ON_CALL)
     at, indexed = await indexed_moment(call, call.query.at)
     environment = call.query.environment
     head = {
@@ -143,6 +211,7 @@ async def get_as_of(call: Call[None, shapes.AsOfQuery]) -> dict[str, Any]:
     stream = f"model-{model_id}"
     serving = await queries.serving(call.app.pool, stream, environment, at)
     if not serving:
+        await check_environment(call, environment, namespace_of(name))
         return head | {"since": None, "changed_by": None, "entries": []}
     evidence = {
         entry["number"]: await _evidence(call, stream, entry["number"], environment, at)

@@ -6,7 +6,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from services.audit import queries, report_queries, report_shapes
-from services.audit.api.questions import AUDITOR, indexed_moment, named_model, owners, readable, report_faults
+from services.audit.api.questions import (
+    AUDITOR,
+    check_environment,
+    indexed_moment,
+    named_model,
+    owners,
+    readable,
+    report_faults,
+)
 from services.audit.denied_attempts import NEWEST, denied_attempts
 from services.audit.domain import as_of, decisions
 from services.audit.domain.reading import model_of_stream
@@ -107,6 +115,8 @@ async def get_serving(call: Call[None, report_shapes.ServingQuery]) -> dict[str,
         for event in events
         if may_read(owners(event)) and query.environment in {"", event["environment"]}
     ]
+    if query.environment and not wanted:
+        await check_environment(call, query.environment)
     versions = [
         (event["stream"], entry["number"], event["environment"])
         for event in wanted

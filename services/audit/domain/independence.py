@@ -16,6 +16,10 @@ Identities = Mapping[str, Sequence[Event]]
 
 APPOINTMENTS = {"IdentityCreated": "created", "KeyIssued": "keyed", "RoleGranted": "granted"}
 
+DIRECT, THROUGH_OTHERS = 1, 2
+"""The rules that grants state (`rules`; 1 in grants without it): appointments count when they are direct, or
+also when they were made through others. Each grant is judged by the rules of its time."""
+
 
 def independence_faults(
     grant: Event,
@@ -47,14 +51,30 @@ def independence_faults(
     ]
     if manual.get("dependent_because"):
         return found
+    rules = grant["data"].get("rules") or DIRECT
+    if rules not in {DIRECT, THROUGH_OTHERS}:
+        found.append(f"it was decided by rules {rules}, which this version cannot check: use a newer one")
+    return [*found, *_appointed(named, approvals, grant, makers, identities, through=rules != DIRECT)]
+
+
+def _appointed(
+    named: Sequence[str],
+    approvals: Mapping[str, Event],
+    grant: Event,
+    makers: set[str],
+    identities: Identities,
+    *,
+    through: bool,
+) -> Iterator[str]:
+    """Yield the approvers whom a maker or the requester appointed, and those who count as one."""
     for who in named:
         at = approvals.get(who, grant)["recorded_at"]
-        for by, how in _appointments(identities.get(who, ()), who, at):
+        for by, how in _chain(who, identities, at, set(APPOINTMENTS.values()), through=through):
             if folded_name(by) in makers:
-                found.append(f"{by}, who made or requested it, {how} the approver {who}")
-            elif by in named and how == "keyed":
-                found.append(f"the approvers {by} and {who} count as one: {by} issued a key of {who}")
-    return found
+                yield f"{by}, who made or requested it, {how} the approver {who}"
+        for by, how in _chain(who, identities, at, {"keyed"}, through=through):
+            if by in named and folded_name(by) not in makers:
+                yield f"the approvers {by} and {who} count as one: {by} {how} {who}"
 
 
 def _makers(promotion: Iterable[Event]) -> Iterator[str]:
@@ -117,11 +137,32 @@ def _same_people(named: Sequence[str], approvals: Mapping[str, Event]) -> Iterat
                 yield f"{other} and {who} approved under one name"
 
 
-def _appointments(events: Sequence[Event], subject: str, until: str) -> list[tuple[str, str]]:
-    """Return who created the identity, issued it a key or granted it a role until a moment, and which."""
+def appointers(events: Iterable[Event], until: str | None = None) -> list[tuple[str, str]]:
+    """Return who created an identity, issued it a key or granted it a role until a moment, and which."""
     found = [
         (str(e["actor"]["subject"]), APPOINTMENTS[e["type"]])
         for e in events
-        if e["type"] in APPOINTMENTS and e["recorded_at"] <= until
+        if e["type"] in APPOINTMENTS and (until is None or e["recorded_at"] <= until)
     ]
-    return [(by, how) for by, how in dict.fromkeys(found) if by != subject]
+    return list(dict.fromkeys(found))
+
+
+def _chain(
+    subject: str, identities: Identities, until: str, acts: set[str], *, through: bool
+) -> list[tuple[str, str]]:
+    """Return who appointed the identity by these acts, in words; with `through` also at any distance.
+
+    The words end before the subject: "keyed", "keyed bot, who created".
+    """
+    found: list[tuple[str, str]] = []
+    reached, level = {subject}, [(subject, "")]
+    while level:
+        above: dict[str, str] = {}
+        for of, words in level:
+            for by, act in appointers(identities.get(of, ()), until):
+                if act in acts and by not in reached:
+                    found.append((by, f"{act} {of}, who {words}" if words else act))
+                    above.setdefault(by, found[-1][1])
+        reached |= above.keys()
+        level = list(above.items()) if through else []
+    return found

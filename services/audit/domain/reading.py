@@ -277,6 +277,12 @@ def owners(stream: str, data: Any) -> frozenset[str]:
     return about or frozenset(_models(heads, None))
 
 
+def named_models(stream: str, data: Any) -> frozenset[str]:
+    """Return the ids of the models that the event names, with that of its stream."""
+    heads = _heads(msgspec.Raw(msgspec.json.encode(data)))
+    return frozenset(_models(heads, model_of_stream(stream)))
+
+
 Known = dict[str, dict[str, frozenset[int]]]
 """By stream: the models that its events named so far, each with its versions."""
 

@@ -55,6 +55,12 @@ SELECT (SELECT max(size) FROM audit.checkpoints) AS signed, (SELECT size FROM au
 # Whether another process holds the exclusive lock. This shared lock ends with the statement.
 WRITTEN_NOW = "SELECT NOT pg_try_advisory_xact_lock_shared($1)"
 
+# A manifest names the size of its file.
+EXPORTED_BYTES = """
+SELECT coalesce(sum((convert_from(manifest, 'UTF8')::jsonb ->> 'size')::bigint), 0)::bigint
+FROM audit.chunks WHERE manifest IS NOT NULL
+"""
+
 LISTED = """
 SELECT first, last, planned_at, manifest, exported_at FROM audit.chunks
 WHERE first > $1 ORDER BY first LIMIT $2

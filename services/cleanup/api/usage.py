@@ -9,8 +9,10 @@ from services.cleanup import queries
 from services.cleanup.api.calls import model_of
 from services.cleanup.domain.retention import stream_of
 from services.cleanup.inbound import ModelUsed
+from services.cleanup.queries import Model
 from services.cleanup.shapes import Usage, UsageTaken
 from shared.deciding.access import namespace_of, permits
+from shared.deciding.environments import unknown_environment
 from shared.deciding.submission import Permission, Submission
 from shared.http.routes import Call, PageQuery, Reply, Route
 
@@ -38,6 +40,7 @@ async def report_use(call: Call[ModelUsed, None]) -> Reply:
     namespace, stream = namespace_of(model.name), stream_of(model.model_id)
     roles = ("publisher", "engineer")
     role = next((role for role in roles if permits(call.access_state, role, namespace)), "publisher")
+    await _check_environment(call, model, call.body.environment)
     command = call.body.to_domain(model.model_id)
     outcome = await call.app.transactor.submit(
         Submission(command, (stream,), call.cause(), call.actor, permission=Permission(role, namespace))
@@ -50,6 +53,11 @@ async def report_use(call: Call[ModelUsed, None]) -> Reply:
         last_used_at=recorded.last_used_at,
     )
     return Reply(taken, status=202)
+
+
+async def _check_environment(call: Call[ModelUsed, None], model: Model, name: str) -> None:
+    if not await queries.is_environment(call.app.pool, model, name):
+        raise unknown_environment(name, await queries.environments_for(call.app.pool, model))
 
 
 ROUTES = (

@@ -39,11 +39,13 @@ class VersionAdded(_Data, frozen=True):
 class VersionChanged(_Data, frozen=True):
     """A version moved to a stage, is held or released, or its promotion or retirement was decided.
 
-    A promotion to an environment that is no `production` leaves the stage as it is.
+    A promotion to an environment that is no `production` leaves the stage as it is. `stage` is the stage that
+    the registry names; of a retirement in older messages, which lack it, see STAGES.
     """
 
     number: int
     environment: str = ""
+    stage: str = ""
     production: bool = True
     promotion_id: str = ""
     reason: str = ""
@@ -122,9 +124,15 @@ STAGES = {
     "VersionPromoted": "Production",
     "VersionArchived": "Archived",
     "VersionReopened": "Staging",
-    "VersionRetired": "Retired",
+    "VersionRetired": "Archived",
 }
-"""The stage of a version after an event."""
+"""The stage of a version after an event that names none."""
+
+
+def stage_after(name: str, data: VersionChanged) -> str:
+    """Return the stage of the version after an event, or "" when the event leaves the stage as it is."""
+    return (data.stage or STAGES.get(name, "")) if data.production else ""
+
 
 PUBLIC_TYPES = {f"regista.registry.{name}.v1": name for name in READERS}
 
@@ -195,19 +203,18 @@ def _without(map_: Map[Any, Any], key: Any) -> Map[Any, Any]:
 
 
 def _changed(state: State, name: str, data: VersionChanged) -> State:
-    if name in STAGES and data.production:
-        state = _with_stage(state, data.number, STAGES[name], data.recordedtime)
+    if stage := stage_after(name, data):
+        state = _with_stage(state, data.number, stage, data.recordedtime)
     match name:
         case "VersionPromoted" | "PromotionRefused":
             return replace(state, promotions=_without(state.promotions, data.promotion_id))
-        case "VersionRetired" | "RetireRefused":
+        case "VersionRetired":
+            state = replace(state, marks=_without(state.marks, data.number))
+            return _with(state, data.number, retired=True)
+        case "RetireRefused":
             return replace(state, marks=_without(state.marks, data.number))
         case "VersionRecalled" | "VersionReinstated":
-            version = state.versions.get(data.number)
-            if version is None:
-                return state
-            recalled = replace(version, recalled=name == "VersionRecalled")
-            return replace(state, versions=state.versions.set(data.number, recalled))
+            return _with(state, data.number, recalled=name == "VersionRecalled")
         case "LegalHoldPlaced":
             return replace(state, holds=state.holds.set(data.number, data.reason))
         case "LegalHoldReleased":
@@ -215,6 +222,13 @@ def _changed(state: State, name: str, data: VersionChanged) -> State:
         case "PromotionRequested":
             return replace(state, promotions=state.promotions.set(data.promotion_id, data.number))
     return state
+
+
+def _with(state: State, number: int, **changes: bool) -> State:
+    version = state.versions.get(number)
+    if version is None:
+        return state
+    return replace(state, versions=state.versions.set(number, replace(version, **changes)))
 
 
 def _with_stage(state: State, number: int, stage: str, at: datetime) -> State:

@@ -8,7 +8,6 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from services.cleanup.domain.policy import RetentionPolicy
-from services.cleanup.domain.protection import RETIRED
 from services.cleanup.domain.retention import judged
 from services.cleanup.domain.retention_events import VersionMarked, VersionSpared
 from services.cleanup.domain.retention_state import State
@@ -42,7 +41,7 @@ def plan(state: State, now: datetime, policy: RetentionPolicy | None = None) -> 
     marked: list[int] = []
     spared: list[int] = []
     for number, version in sorted(state.versions.items(), key=_number):
-        if version.stage != RETIRED:
+        if not version.retired:
             (spared if judge.stays(number, version) else marked).append(number)
     return Plan(judge, now, marked, spared)
 

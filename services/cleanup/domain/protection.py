@@ -13,8 +13,6 @@ from services.cleanup.domain.retention_state import Rollout, State
 CANNOT_BE_USED = {"Draft": "draft", "Rejected": "rejected"}
 """Stages in which a version cannot be used, so that it may be retired by age alone."""
 
-RETIRED = "Retired"
-
 
 @dataclass(frozen=True, slots=True)
 class Protection:
@@ -70,7 +68,7 @@ def _can_return(state: State, environment: str, number: int) -> bool:
     version = state.versions.get(number)
     return (
         version is not None
-        and version.stage != RETIRED
+        and not version.retired
         and not version.recalled
         and f"{environment}/{number}" not in state.rolled_back
     )
@@ -82,12 +80,7 @@ def newest(state: State, count: int) -> list[int]:
     number = state.highest
     while number and len(found) < count:
         version = state.versions.get(number)
-        if (
-            version
-            and version.stage not in CANNOT_BE_USED
-            and version.stage != RETIRED
-            and not version.recalled
-        ):
+        if version and version.stage not in CANNOT_BE_USED and not version.retired and not version.recalled:
             found.append(number)
         number -= 1
     return found

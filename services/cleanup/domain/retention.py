@@ -15,7 +15,6 @@ from msgspec.structs import replace
 from services.cleanup.domain import defaults
 from services.cleanup.domain.noted import fold_noted
 from services.cleanup.domain.policy import Reason
-from services.cleanup.domain.protection import RETIRED
 from services.cleanup.domain.retention_commands import (
     ChangeRetention,
     NoteRegistryEvent,
@@ -105,7 +104,7 @@ def _sweep(command: SweepVersions, state: State) -> list[RetentionEvent]:
     judge = Judge.at(command.now, state)
     for number in range(command.first, min(command.last, state.highest) + 1):
         version = state.versions.get(number)
-        if version is None or version.stage == RETIRED:
+        if version is None or version.retired:
             continue
         verdict = judge.verdict(number)
         if not verdict.reasons and (mark := state.marks.get(number)):

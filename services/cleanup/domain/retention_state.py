@@ -13,8 +13,8 @@ from services.cleanup.domain.policy import OFF, RetentionPolicy
 class Version(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One version of perhaps 100,000. A Struct loads several times faster from a snapshot than a dataclass.
 
-    `stage` is the registry's, as far as noted. `left_production_at` is set when the version last left
-    Production.
+    `stage` is the registry's, as far as noted; a retired version keeps the stage that it ended in.
+    `left_production_at` is set when the version last left Production.
     """
 
     semver: str
@@ -22,6 +22,7 @@ class Version(msgspec.Struct, frozen=True, array_like=True, gc=False):
     registered_at: datetime
     left_production_at: datetime | None = None
     recalled: bool = False
+    retired: bool = False
 
 
 class Use(msgspec.Struct, frozen=True, array_like=True, gc=False):

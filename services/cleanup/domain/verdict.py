@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from services.cleanup.domain.policy import Reason, RetentionPolicy
-from services.cleanup.domain.protection import CANNOT_BE_USED, RETIRED, Protection
+from services.cleanup.domain.protection import CANNOT_BE_USED, Protection
 from services.cleanup.domain.retention_state import Mark, State, Use, Version
 
 
@@ -104,7 +104,7 @@ class Judge:
         version = self.state.versions.get(number)
         if version is None:
             return Verdict((Reason("not_known", "the registry has not announced it"),))
-        if version.stage == RETIRED:
+        if version.retired:
             return Verdict((Reason("already_retired", "it is retired already"),))
         use = self.state.uses.get(number)
         reasons = [Reason("in_production", "it is in Production")] if version.stage == "Production" else []
@@ -114,14 +114,15 @@ class Judge:
 
 
 def still_marked(mark: Mark) -> Reason:
-    """Return why a later sweep neither marks a marked version again nor ends its mark."""
+    """Return why a later run neither marks a marked version again nor ends its mark."""
     if mark.proposed:
         return Reason(
             "already_proposed",
-            f"sweep {mark.sweep_id} proposed its retirement, and the registry has not answered",
+            f"cleanup run {mark.sweep_id} proposed its retirement, and the registry has not answered",
         )
     return Reason(
-        "already_marked", f"sweep {mark.sweep_id} marked it; it stays until {_moment(mark.delete_after)}"
+        "already_marked",
+        f"cleanup run {mark.sweep_id} marked it; it stays until {_moment(mark.delete_after)}",
     )
 
 

@@ -81,11 +81,11 @@ async def history(scene: Scene) -> None:
 
     await until(look, "the export of history")
     await scene.auditor.download_history(folder)
-    key = (await scene.auditor.checkpoints(1))["verifier_key"]
+    key = (await scene.auditor.log_checkpoints(1))["verifier_key"]
     found = await asyncio.to_thread(verify, folder, [key])
     if not found.holds:
         raise DemoError(f"the files in {folder} are not what was signed: {found}")
-    size = found.checkpoint["size"]
+    size = found.log_checkpoint["size"]
     scene.narrator.line(
         f"exported log: {found.events} events as Parquet files, verified offline with a signed "
         f"log checkpoint of size {size}",

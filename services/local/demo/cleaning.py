@@ -21,7 +21,7 @@ POLICY = {
 async def held(scene: Scene, generation: str) -> None:
     """Protect a version from cleanup by a legal hold."""
     timed = Timed()
-    await scene.ada.hold(scene.reference(generation), reason="a clinic's lawyers need it")
+    await scene.ada.place_legal_hold(scene.reference(generation), reason="a clinic's lawyers need it")
     scene.narrator.line(f"legal hold on {scene.name(generation)}", timed.seconds)
 
 
@@ -45,7 +45,7 @@ async def cleaned(scene: Scene, goes: str) -> None:
             f"  {'goes ' if item['verdict'] == 'marked' else 'stays'} {scene.name_of(item['number'])}: {why}"
         )
     timed = Timed()
-    await scene.ada.sweep(scene.model, dry_run=False)
+    await scene.ada.clean_up(scene.model, dry_run=False)
     await _gone(scene, goes, timed)
 
 
@@ -53,7 +53,7 @@ async def _plan(scene: Scene, goes: str) -> Json:
     """Return the first plan that marks the version: its last use must be long enough ago."""
 
     async def look() -> Json | None:
-        plan = await scene.ada.sweep(scene.model, dry_run=True)
+        plan = await scene.ada.clean_up(scene.model, dry_run=True)
         marked = {item["number"] for item in plan["items"] if item["verdict"] == "marked"}
         if scene.versions[goes].number in marked:
             return plan

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TextIO, TypeVar
 
+from regista.cli.terminal.output import colors
 from services.local.folders import LocalError
 
 T = TypeVar("T")
@@ -42,7 +43,8 @@ class Narrator:
         return time.monotonic() - self.began
 
     def _coloured(self, code: str, text: str) -> str:
-        return f"\x1b[{code}m{text}\x1b[0m" if self.out.isatty() else text
+        wanted = self.out.isatty() if (chosen := colors()) is None else chosen
+        return f"\x1b[{code}m{text}\x1b[0m" if wanted else text
 
     def _print(self, text: str) -> None:
         print(text, file=self.out, flush=True)

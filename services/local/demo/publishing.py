@@ -33,12 +33,12 @@ async def publish_good(scene: Scene, generation: str) -> None:
         trained.run,
         tier="medium",
         on_behalf_of=scene.subjects["ada"],
-        base=base_of(scene, generation),
+        compare_with=compared_with(scene, generation),
     )
     await _registered(scene, generation, publication, timed)
 
 
-def base_of(scene: Scene, generation: str) -> int | None:
+def compared_with(scene: Scene, generation: str) -> int | None:
     """Return the version to compare with.
 
     None for the newest validated one, unless the pipeline names another.
@@ -66,7 +66,7 @@ async def publish_incomplete(scene: Scene) -> None:
     facts: dict[str, Any] = {
         "tier": "medium",
         "on_behalf_of": scene.subjects["ada"],
-        "base": base_of(scene, "incomplete"),
+        "base": compared_with(scene, "incomplete"),
     }
     dataset, trained.run.dataset = trained.run.dataset, None
     try:
@@ -115,7 +115,7 @@ def _document(scene: Scene, generation: str) -> dict[str, Any]:
         tier="medium",
         creator=creator,
         on_behalf_of=scene.subjects["ada"],
-        base=base_of(scene, generation),
+        compare_with=compared_with(scene, generation),
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from regista.publishing.tracking import Run, track
+from regista.publishing.tracking import Run, capture
 
 SEED = 3
 TEN, THIRTY = 10, 30
@@ -40,7 +40,7 @@ GENERATIONS = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A trained model: the facts that `regista.track` captured, and the ONNX file.
+    """A trained model: the facts that `regista.capture` captured, and the ONNX file.
 
     `accuracy` is on the held-out rows.
     """
@@ -75,7 +75,7 @@ def train(generation: Generation, folder: Path, name: str) -> Trained:
         stratify=data.target,
     )
     rows, labels = known[: generation.rows], answers[: generation.rows]
-    with track(config=recipe.CONFIG, code=Path(str(recipe.__file__)), seed=SEED) as run:
+    with capture(config=recipe.CONFIG, code=Path(str(recipe.__file__)), seed=SEED) as run:
         model = recipe.build(SEED).fit(rows, labels)
         run.train_data("biopsies", rows, labels, features=names)
         accuracy = float(accuracy_score(right, model.predict(held_out)))

@@ -5,11 +5,13 @@ from __future__ import annotations
 from services.registry.access import api as access
 from services.registry.api import (
     aliases,
+    comparison,
     decisions,
     environments,
     lineage,
     models,
     publications,
+    remarks,
     rollouts,
     versions,
     withdrawals,
@@ -18,6 +20,8 @@ from services.registry.api import (
 ROUTES = (
     *models.ROUTES,
     *versions.ROUTES,
+    *remarks.ROUTES,
+    *comparison.ROUTES,
     *lineage.ROUTES,
     *decisions.ROUTES,
     *withdrawals.ROUTES,

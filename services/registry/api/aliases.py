@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from services.registry import queries
-from services.registry.api.calls import is_admin, look_ups, model_of, nearest, parts, submit
+from services.registry.api.calls import look_ups, model_of, nearest, own_role, parts, submit
 from services.registry.api.rollouts import stopped
 from services.registry.domain.serving.alias import RemoveAlias, SetAlias
 from services.registry.domain.serving.environment import ENVIRONMENTS
@@ -46,24 +46,33 @@ async def read_alias(call: Call) -> Reply:
 
 async def set_alias(call: Call[NewAlias]) -> Reply:
     model, body = await model_of(call), call.body
-    admin = is_admin(call, model)
+    role, own_only = own_role(call, model, "admin", "engineer")
     command = SetAlias(
         model.model_id,
         call.path["alias"],
         body.number,
         body.protected,
-        as_admin=admin,
+        as_admin=role == "admin",
         expected=call.if_match,
+        by=call.actor.subject,
+        own_only=own_only,
     )
-    await submit(call, model, command, role="admin" if admin else "engineer", depends_on=(ENVIRONMENTS,))
+    await submit(call, model, command, role=role, depends_on=(ENVIRONMENTS,))
     return await _answer(call, model)
 
 
 async def remove_alias(call: Call) -> None:
     model = await model_of(call)
-    admin = is_admin(call, model)
-    command = RemoveAlias(model.model_id, call.path["alias"], as_admin=admin, expected=call.if_match)
-    await submit(call, model, command, role="admin" if admin else "engineer")
+    role, own_only = own_role(call, model, "admin", "engineer")
+    command = RemoveAlias(
+        model.model_id,
+        call.path["alias"],
+        as_admin=role == "admin",
+        expected=call.if_match,
+        by=call.actor.subject,
+        own_only=own_only,
+    )
+    await submit(call, model, command, role=role)
 
 
 async def _answer(call: Call, model: ModelRef) -> Reply:
@@ -81,7 +90,7 @@ ROUTES = (
         "GET",
         "/v1/resolve/{model}@{alias}",
         resolve_alias,
-        "Which version an alias or environment means now",
+        "Which version an alias, an environment or `latest` means now",
         response=Resolved,
         tags=["aliases"],
     ),

@@ -6,13 +6,14 @@ import re
 from difflib import get_close_matches
 from typing import Any
 
-from services.registry.domain.model.state import stream_of
+from services.registry.domain.model.state import LATEST, stream_of
 from services.registry.look_ups import LookUps, ModelRef, unknown_model
 from services.registry.parts import Parts
 from services.registry.serving import queries
 from services.registry.shapes.common import LARGEST
 from services.registry.trained_message import VersionMessage
 from shared.deciding.access import permits
+from shared.deciding.appointments import issued_a_key
 from shared.deciding.decider import NotFound
 from shared.deciding.submission import Outcome, Permission, Submission
 from shared.http.routes import Call
@@ -52,45 +53,63 @@ async def check_parents(call: Call, message: VersionMessage) -> None:
 async def number_of(call: Call, model: ModelRef, reference: str | None = None) -> int:
     """Return the number of the version that `reference` (or the path) names.
 
-    A reference is a number, a semantic version, or `@` with an alias or an environment. Raise NotFound for
-    others.
+    A reference is a number, a semantic version, or `@` with `latest`, an alias or an environment. Raise
+    NotFound for others.
     """
     if reference is None:
         reference = call.path["version"]
     number: int | None = None
     if reference.isascii() and reference.isdecimal():
-        number = int(reference) if int(reference) <= LARGEST else None
+        number = small_number(reference)
     elif _SEMVER.fullmatch(reference) or reference.startswith("@"):
         number = await parts(call).numbers.get((model.model_id, reference))
     if number is None:
         near = await nearest(call, model, reference[1:]) if reference.startswith("@") else ""
         raise NotFound(
             "unknown_version",
-            f"{reference!r:.80} names no version: use a number, a semantic version, or @ with an alias or an "
-            f"environment where a version serves.{near}",
+            f"{reference!r:.80} names no version: use a number, a semantic version, or @ with an alias, an "
+            f"environment where a version serves, or `latest` (the newest that may be used).{near}",
         )
     return number
+
+
+def small_number(text: str) -> int | None:
+    """Return the number that the text is, None for a text that is no number of a version or note."""
+    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(LARGEST))):
+        return None
+    return int(text) if int(text) <= LARGEST else None
 
 
 async def nearest(call: Call, model: ModelRef, name: str) -> str:
     """Return a hint at the alias or environment of the model that is nearest to a mistyped name, or ""."""
     rows = await call.app.pool.fetch(queries.NAMES_OF_MODEL, model.namespace, model.model_id)
-    names = sorted({row["name"] for row in rows} - {name})
+    names = sorted({row["name"] for row in rows} | {LATEST}) if name != LATEST else []
     near = get_close_matches(name.lower(), names, n=1)
     return f" Did you mean @{near[0]}?" if near else ""
 
 
-def is_admin(call: Call, model: ModelRef) -> bool:
-    """Return whether the caller has the role admin there. The command's permission checks it again."""
-    return permits(call.access_state, "admin", model.namespace)
+def own_role(call: Call[Any], model: ModelRef, *roles: str) -> tuple[str, bool]:
+    """Return the first of the roles that the caller has there, and False.
+
+    A caller without any of them needs the role publisher, and True is returned: own versions only.
+    """
+    role = next((role for role in roles if permits(call.access_state, role, model.namespace)), "")
+    return (role, False) if role else ("publisher", True)
 
 
 async def other_identities(call: Call[Any]) -> frozenset[str]:
-    """Return the subjects of other identities that count as the caller's: they have a name in common."""
-    me = call.actor.subject
-    subjects = {state.subject for state in call.app.access.identities.all() if state.kind == "person"}
+    """Return the subjects of other identities that count as the caller's.
+
+    They have a name in common, or one of the two issued a key of the other, directly or through others.
+    """
+    me, identities = call.actor.subject, call.app.access.identities
+    subjects = {state.subject for state in identities.all() if state.kind == "person"}
     people = await directory.people(call.app.pool, subjects | {me})
-    return frozenset(s for s in subjects - {me} if people[me].is_same(people[s]))
+    return frozenset(
+        s
+        for s in subjects - {me}
+        if people[me].is_same(people[s]) or issued_a_key(me, s, identities.state_of)
+    )
 
 
 async def submit(

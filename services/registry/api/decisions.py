@@ -1,11 +1,11 @@
-"""What a person decides about a version: rejection, recall and its reversal, reopening, legal hold."""
+"""What a person decides about a version: rejection, withdrawal and its reversal, reopening, legal hold."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
 
-from services.registry.api.calls import model_of, number_of, other_identities, submit
+from services.registry.api.calls import model_of, number_of, other_identities, own_role, submit
 from services.registry.api.lineage import refuse_promotions_below
 from services.registry.api.versions import answer_version
 from services.registry.domain.withdrawal.legal_hold import PlaceLegalHold, ReleaseLegalHold
@@ -18,16 +18,20 @@ from shared.http.routes import Call, Reply, Route
 
 
 async def reject_version(call: Call[RequiredReason]) -> Reply:
+    """Reject a version. A publisher rejects own versions only."""
+    role, own_only = own_role(call, await model_of(call), "engineer")
+
     def command(model_id: str, number: int, expected: int | None) -> RejectVersion:
-        return RejectVersion(model_id, number, call.body.reason, expected)
+        subject = call.actor.subject
+        return RejectVersion(model_id, number, call.body.reason, expected, subject, own_only=own_only)
 
-    return await _decide(call, command, "engineer")
+    return await _decide(call, command, role)
 
 
-async def recall_version(call: Call[RequiredReason]) -> Reply:
-    """Recall the version; propose that where its policy wants a second person.
+async def withdraw_version(call: Call[RequiredReason]) -> Reply:
+    """Withdraw the version; propose that where its policy wants a second person.
 
-    The open promotions of what was made from a recalled version are refused.
+    The open promotions of what was made from a withdrawn version are refused.
     """
     person = call.access_state.kind == "person"
     others = await other_identities(call)
@@ -39,7 +43,7 @@ async def recall_version(call: Call[RequiredReason]) -> Reply:
 
 
 async def reinstate_version(call: Call[RequiredReason]) -> Reply:
-    """Undo a recall. Only a person who did not recall the version may."""
+    """Undo a withdrawal. Only a person who did not withdraw the version may."""
     others = await other_identities(call)
 
     def command(model_id: str, number: int, expected: int | None) -> ReinstateVersion:
@@ -54,11 +58,11 @@ async def reopen_version(call: Call[RequiredReason]) -> Reply:
     return await _decide(call, ReopenVersion, "engineer")
 
 
-async def place_hold(call: Call[RequiredReason]) -> Reply:
+async def place_legal_hold(call: Call[RequiredReason]) -> Reply:
     return await _decide(call, PlaceLegalHold, "engineer")
 
 
-async def release_hold(call: Call[RequiredReason]) -> Reply:
+async def release_legal_hold(call: Call[RequiredReason]) -> Reply:
     return await _decide(call, ReleaseLegalHold, "admin")
 
 
@@ -85,9 +89,10 @@ ROUTES = (
     ),
     Route(
         "POST",
-        _ONE + ":recall",
-        recall_version,
-        "Recall a version: it must not be used any more",
+        _ONE + ":withdraw",
+        withdraw_version,
+        "Withdraw a version: it must not be used any more",
+        former=[_ONE + ":recall"],
         body=RequiredReason,
         response=VersionAnswer,
         tags=["versions"],
@@ -96,7 +101,7 @@ ROUTES = (
         "POST",
         _ONE + ":reinstate",
         reinstate_version,
-        "Undo the recall of a version",
+        "Undo the withdrawal of a version",
         body=RequiredReason,
         response=VersionAnswer,
         tags=["versions"],
@@ -112,18 +117,20 @@ ROUTES = (
     ),
     Route(
         "POST",
-        _ONE + ":hold",
-        place_hold,
+        _ONE + ":place-legal-hold",
+        place_legal_hold,
         "Place a legal hold",
+        former=[_ONE + ":hold"],
         body=RequiredReason,
         response=VersionAnswer,
         tags=["versions"],
     ),
     Route(
         "POST",
-        _ONE + ":release-hold",
-        release_hold,
+        _ONE + ":release-legal-hold",
+        release_legal_hold,
         "Release the legal hold",
+        former=[_ONE + ":release-hold"],
         body=RequiredReason,
         response=VersionAnswer,
         tags=["versions"],

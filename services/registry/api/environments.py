@@ -11,8 +11,8 @@ from services.registry.domain.serving.environment import (
     EditEnvironment,
     RetireEnvironment,
     full_name,
-    unknown_environment,
 )
+from services.registry.look_ups import retirement
 from services.registry.serving import queries
 from services.registry.shapes.environments import (
     EnvironmentAnswer,
@@ -26,6 +26,7 @@ from services.registry.shapes.environments import (
 )
 from shared.deciding.access import covers, namespace_of
 from shared.deciding.decider import NotFound
+from shared.deciding.environments import unknown_environment
 from shared.deciding.submission import Permission, Submission
 from shared.http.routes import Call, Reply, Route
 
@@ -67,9 +68,11 @@ async def change_environment(call: Call[EnvironmentChanges]) -> Reply:
 async def retire_environment(call: Call[RetireReason]) -> Reply:
     namespace, name = _split(call.path["environment"])
     call.require("admin", namespace)
-    used_by = tuple(row["name"] for row in await call.app.pool.fetch(queries.USED_BY, namespace, name))
-    command = RetireEnvironment(namespace, name, used_by, call.if_match)
-    await _submit(call, namespace, command, reason=call.body.reason)
+    permission = Permission("admin", namespace)
+    command = RetireEnvironment(namespace, name, expected=call.if_match)
+    await call.app.transactor.submit(
+        retirement(command, call.cause(), call.actor, permission, call.body.reason)
+    )
     return await _answer(call, namespace, name)
 
 

@@ -88,16 +88,16 @@ def _is_cut(rows: Sequence[asyncpg.Record]) -> bool:
 
 
 async def refuse_promotions_below(call: Call[Any], model_id: str, number: int) -> None:
-    """Refuse the open promotions of what was made from a recalled version, so that their reviews end.
+    """Refuse the open promotions of what was made from a withdrawn version, so that their reviews end.
 
-    Those without a recalled ancestor stay: the recall was only proposed. A promotion that is requested or
-    granted at the same time is refused by its own check.
+    Those without a withdrawn ancestor stay: the withdrawal was only proposed. A promotion that is requested
+    or granted at the same time is refused by its own check.
     """
     for child_model_id, child, promotion_id in await queries.open_below(call.app.pool, model_id, number):
-        recalled = await queries.recalled_ancestors(call.app.pool, child_model_id, child)
-        if not recalled:
+        withdrawn = await queries.recalled_ancestors(call.app.pool, child_model_id, child)
+        if not withdrawn:
             continue
-        reasons = tuple(f"the version {why}" for why in recalled)
+        reasons = tuple(f"the version {why}" for why in withdrawn)
         command = RefusePromotion(child_model_id, promotion_id, reasons)
         cause = replace(call.cause(), id=f"{call.cause().id}/refuse/{promotion_id}")
         streams = (stream_of(child_model_id),)

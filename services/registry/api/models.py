@@ -13,9 +13,11 @@ from services.registry.domain.naming.name import stream_of as name_stream
 from services.registry.domain.naming.selection import DEFAULT_KIND, DEFAULT_TIER, may_choose, role_to_create
 from services.registry.domain.naming.selection import STREAM as POLICIES
 from services.registry.look_ups import ModelRef
-from services.registry.shapes.models import ModelAnswer, ModelChanges, ModelQuery, Models, NewModel
+from services.registry.shapes.models import ModelAnswer, ModelChanges, Models, NewModel
+from services.registry.shapes.search import ModelQuery
 from shared.deciding.access import namespace_of
 from shared.deciding.decider import NotFound
+from shared.deciding.events import encode
 from shared.deciding.submission import Permission, Submission, new_id
 from shared.http.routes import Call, Reply, Route
 from shared.identity import directory
@@ -23,16 +25,19 @@ from shared.identity import directory
 
 async def list_models(call: Call[None, ModelQuery]) -> dict[str, Any]:
     q = call.query
-    after = q.after(str)
+    after, tags = q.after(str), q.wanted_tags()
+    statement, values = queries.list_models_sql(
+        {
+            "kind": q.kind,
+            "owner": q.owner,
+            "tier": q.tier,
+            "search": q.search,
+            "tags": encode(tags["tags"]).decode() if tags["tags"] else None,
+            "tag_names": tags["tag_names"],
+        }
+    )
     rows = await call.app.list_rows(
-        queries.LIST_MODELS,
-        after[0] if after else "",
-        call.readable(),
-        q.kind,
-        q.owner,
-        q.tier,
-        q.search,
-        q.page_size,
+        statement, after[0] if after else "", call.readable(), q.page_size, *values
     )
     return {"items": [_shown(row) for row in rows], "next_page_token": q.next_token(rows, "name")}
 

@@ -31,18 +31,18 @@ from shared.http.routes import Call, Reply, Route
 
 
 class ServingEntry(msgspec.Struct, frozen=True):
-    """An entry of a rollout. `recalled` states why its version must not be loaded, None for a good one.
+    """An entry of a rollout. `withdrawn` states why its version must not be loaded, None for a good one.
 
-    `conditions`: those under which it was approved. `withdrawn`: its override was not justified.
+    `conditions`: those under which it was approved. `grant_withdrawn`: its override was not justified.
     """
 
     number: int
     semver: str
     percent: int
     role: str
-    recalled: str | None = None
+    withdrawn: str | None = None
     conditions: tuple[str, ...] = ()
-    withdrawn: bool = False
+    grant_withdrawn: bool = False
 
 
 async def list_rollouts(call: Call) -> dict[str, Any]:
@@ -77,7 +77,7 @@ async def roll_back(call: Call[Rollback]) -> Reply:
         dry_run=body.dry_run,
     )
     try:
-        await submit(call, model, command, role="engineer", reason=body.reason)
+        await submit(call, model, command, role="engineer", reason=body.reason, depends_on=(ENVIRONMENTS,))
     except DryRun as planned:
         return await _planned(call, model, planned)
     return await _answer(call, model)
@@ -101,11 +101,11 @@ async def route_request(call: Call[None, RouteQuery]) -> dict[str, Any]:
     if not entries:
         raise stopped(row["model"], q.environment)
     entry = pick(entries, q.key or secrets.token_hex(8))
-    if entry.recalled:
+    if entry.withdrawn:
         raise RuleBroken(
-            "version_recalled",
-            f"Version {entry.number} of {row['model']} serves in {q.environment} and is recalled "
-            f"({entry.recalled}): roll back, or stop the rollout.",
+            "version_withdrawn",
+            f"Version {entry.number} of {row['model']} serves in {q.environment} and is withdrawn "
+            f"({entry.withdrawn}): roll back, or stop the rollout.",
             number=entry.number,
         )
     return {

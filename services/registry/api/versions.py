@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
-from services.registry import queries
+from services.registry import queries, schema_words
 from services.registry.api.calls import check_parents, look_ups, model_of, number_of, parts, readable, submit
 from services.registry.api.refusals import raise_refusal
 from services.registry.domain.model.events import Evaluation, PromotionRequested
-from services.registry.domain.model.metadata import Metadata
+from services.registry.domain.model.metadata import Metadata, corrected
 from services.registry.domain.model.state import stream_of
 from services.registry.domain.naming.name import is_model_id
 from services.registry.domain.promotion.promotion import RequestPromotion
@@ -21,7 +22,9 @@ from services.registry.domain.versioning.diff import differences
 from services.registry.inbound import VersionFacts
 from services.registry.lineage import queries as lineage
 from services.registry.look_ups import ModelRef
+from services.registry.search import queries as search
 from services.registry.shapes.common import LARGEST
+from services.registry.shapes.search import Aware, VersionQuery
 from services.registry.shapes.versions import (
     DiffAnswer,
     DiffQuery,
@@ -30,7 +33,6 @@ from services.registry.shapes.versions import (
     PromotionRequest,
     Registration,
     VersionAnswer,
-    VersionQuery,
     Versions,
 )
 from services.registry.trained_message import RegistrationMessage, VersionMessage
@@ -82,15 +84,21 @@ async def register_version(call: Call[RegistrationMessage]) -> Reply:
 async def list_versions(call: Call[None, VersionQuery]) -> dict[str, Any]:
     model, q = await model_of(call), call.query
     after = q.after(int)
-    filters = {
-        "stage": q.stage,
-        "artifact_digest": q.artifact_digest,
-        "correlation_id": q.correlation_id,
-    }
     before = after[0] if after else LARGEST
-    statement, values = queries.list_versions_sql(filters)
-    rows = await call.app.list_rows(statement, model.model_id, before, q.page_size, *values)
+    statement, values = search.of_model(q.wanted(), model.model_id, before, q.page_size)
+    rows = await call.app.list_rows(statement, *values)
     token = q.next_token(rows, "number")
+    return {"items": [dict(row) for row in rows], "next_page_token": token}
+
+
+async def search_versions(call: Call[None, VersionQuery]) -> dict[str, Any]:
+    """List versions of all models that the caller may read, the newest first."""
+    call.require_any_role()
+    q = call.query
+    after = q.after(Aware, str, int) or (datetime.max.replace(tzinfo=UTC), "", LARGEST)
+    statement, values = search.of_all(q.wanted(), after, q.page_size, call.readable())
+    rows = await call.app.list_rows(statement, *values)
+    token = q.next_token(rows, "registered_at", "model_id", "number")
     return {"items": [dict(row) for row in rows], "next_page_token": token}
 
 
@@ -127,7 +135,8 @@ async def diff_versions(call: Call[None, DiffQuery]) -> dict[str, Any]:
         await _document(call, model, reference) for reference in (call.query.from_, call.query.to)
     ]
     changes = differences(before, after, parts(call).bump_policy.noise)
-    return {"model_id": model.model_id, "old": old, "new": new, "changes": changes}
+    shown = [schema_words.change(one) for one in changes]
+    return {"model_id": model.model_id, "old": old, "new": new, "changes": shown}
 
 
 async def _document(call: Call, model: ModelRef, reference: str) -> tuple[dict[str, Any], Metadata]:
@@ -135,7 +144,8 @@ async def _document(call: Call, model: ModelRef, reference: str) -> tuple[dict[s
     row = await call.app.pool.fetchrow(queries.DOCUMENT, model.model_id, number)
     if row is None:
         raise _unknown(number)
-    return {"number": number, "semver": row["semver"]}, queries.document(row["stored"])
+    document = corrected(queries.document(row["stored"]), queries.corrections_of(row))
+    return {"number": number, "semver": row["semver"]}, document
 
 
 async def record_evaluation(call: Call[NewEvaluation]) -> Reply:
@@ -199,13 +209,13 @@ async def answer_version(
 ) -> Reply:
     """Return the version with everything around it. Its ETag is the revision of the last event about it.
 
-    `notes`: the notes to return instead of those of the registration.
+    `notes`: the registration notes to return instead of the stored ones.
     """
     row = await parts(call).versions.get((model.model_id, number))
     if row is None:
         raise _unknown(number)
     shown = _shown(row, queries.document_event(row["stored"]))
-    return Reply(shown if notes is None else shown | {"notes": notes}, 200, etag=row["revision"])
+    return Reply(shown if notes is None else shown | {"registration_notes": notes}, 200, etag=row["revision"])
 
 
 def _registered(recorded: Recorded) -> Reply:
@@ -214,15 +224,17 @@ def _registered(recorded: Recorded) -> Reply:
 
 
 def _shown(row: Mapping[str, Any], event: queries.DocumentEvent) -> dict[str, Any]:
-    document = event.metadata
+    document = corrected(event.metadata, queries.corrections_of(row))
     return {
         **{name: value for name, value in row.items() if name not in queries.NOT_SHOWN},
         "semver": row["semver"] or "",
-        "notes": row["notes"] or [],
-        "bump": event.bump if row["semver"] else None,
+        "description": row["description"] or "",
+        "tags": row["tags"] or {},
+        "registration_notes": row["registration_notes"] or [],
+        "bump": schema_words.bump(event.bump) if row["semver"] and event.bump else None,
         "artifact": document.artifact,
         "training": document.training,
-        "signature": document.signature,
+        "schema": document.signature,
         "parents": document.parents,
     }
 
@@ -245,6 +257,15 @@ ROUTES = (
         "/v1/models/{model}/versions",
         list_versions,
         "The versions of a model, newest first",
+        query=VersionQuery,
+        response=Versions,
+        tags=["versions"],
+    ),
+    Route(
+        "GET",
+        "/v1/versions:search",
+        search_versions,
+        "Versions of all models, newest first",
         query=VersionQuery,
         response=Versions,
         tags=["versions"],

@@ -1,4 +1,4 @@
-"""Recall every version that was trained on a data set in one reviewed step; and undo such a step."""
+"""Withdraw every version that was trained on a data set in one reviewed step; and undo such a step."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from services.registry.api.lineage import refuse_promotions_below
 from services.registry.domain.model.state import stream_of
 from services.registry.domain.withdrawal.rejection import RecallVersion
 from services.registry.domain.withdrawal.reversal import ReinstateVersion
-from services.registry.shapes.withdrawals import RecallTrained, ReinstateWithdrawal, WithdrawalAnswer
+from services.registry.shapes.withdrawals import ReinstateWithdrawal, WithdrawalAnswer, WithdrawTrained
 from shared.deciding.access import permits
 from shared.deciding.decider import Forbidden, NotFound, RuleBroken, Stale, Unprocessable
 from shared.deciding.submission import Outcome, Permission, Submission, new_id
@@ -27,11 +27,11 @@ MOST = 1000
 Row = Mapping[str, Any]
 
 
-async def recall_trained(call: Call[RecallTrained]) -> Reply:
-    """Recall what was trained on the data set. Without the plan that was read, nothing is changed."""
+async def withdraw_trained(call: Call[WithdrawTrained]) -> Reply:
+    """Withdraw what was trained on the data set. Without the plan that was read, nothing is changed."""
     call.require_any_role()
     body, withdrawal_id = call.body, str(new_id(call.cause(), "withdrawal"))
-    rows = await _found(call, queries.TO_RECALL, body.trained_on)
+    rows = await _found(call, queries.TO_WITHDRAW, body.trained_on)
     if not rows:
         raise NotFound(
             "nothing_trained_on",
@@ -52,15 +52,15 @@ async def recall_trained(call: Call[RecallTrained]) -> Reply:
         )
 
     def intended(row: Row) -> str:
-        if row["recalled"] or row["retired"] or row["proposed_by"] in {by, *others}:
+        if row["withdrawn"] or row["retired"] or row["proposed_by"] in {by, *others}:
             return "unchanged"
-        return "proposed" if row["two_to_recall"] and not row["proposed_by"] else "recalled"
+        return "proposed" if row["two_to_recall"] and not row["proposed_by"] else "withdrawn"
 
     return await _carry_out(call, withdrawal_id, rows, command, intended)
 
 
 async def reinstate_withdrawal(call: Call[ReinstateWithdrawal]) -> Reply:
-    """Undo the recalls of one step that was a mistake."""
+    """Undo the withdrawals of one step that was a mistake."""
     call.require_any_role()
     if call.access_state.kind != "person":
         raise Forbidden("person_needed", "Only a person reinstates a version: sign in as one.")
@@ -69,7 +69,7 @@ async def reinstate_withdrawal(call: Call[ReinstateWithdrawal]) -> Reply:
     if not rows:
         raise NotFound(
             "unknown_withdrawal",
-            f"No version that you may read is recalled by the step {withdrawal_id!r:.100}: check its id.",
+            f"No version that you may read is withdrawn by the step {withdrawal_id!r:.100}: check its id.",
         )
 
     others = await other_identities(call)
@@ -117,10 +117,10 @@ async def _carry_out(
     )
 
 
-_DONE = {"recalled", "proposed", "reinstated"}
+_DONE = {"withdrawn", "proposed", "reinstated"}
 _OUTCOMES = {
     "RecallProposed": "proposed",
-    "VersionRecalled": "recalled",
+    "VersionRecalled": "withdrawn",
     "VersionReinstated": "reinstated",
 }
 
@@ -175,10 +175,11 @@ def _outcome(answer: Outcome | RuleBroken) -> dict[str, Any]:
 ROUTES = (
     Route(
         "POST",
-        "/v1/versions:recall",
-        recall_trained,
-        "Recall every version that was trained on a data set",
-        body=RecallTrained,
+        "/v1/versions:withdraw",
+        withdraw_trained,
+        "Withdraw every version that was trained on a data set",
+        former=["/v1/versions:recall"],
+        body=WithdrawTrained,
         response=WithdrawalAnswer,
         tags=["versions"],
     ),
@@ -186,7 +187,7 @@ ROUTES = (
         "POST",
         "/v1/versions:reinstate",
         reinstate_withdrawal,
-        "Undo the recall of several versions in one step",
+        "Undo the withdrawal of several versions in one step",
         body=ReinstateWithdrawal,
         response=WithdrawalAnswer,
         tags=["versions"],

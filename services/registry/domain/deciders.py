@@ -4,6 +4,7 @@ model         what a model is: events, state, fold, the document of a version, p
 naming        names of models; owner, tags, risk tier, description; the policies that these select
 registration  a trained model becomes a version, or a draft, or a refusal
 versioning    the semantic version: what differs, which level that proves
+remarks       description, tags and notes of a version; corrections of what no decision is bound to
 validation    gate verdicts and artifact reports; evaluations
 promotion     the request for Production, the grant, the refusal, the evidence
 serving       who serves where: environments, rollouts, rollback, stop, aliases, after-reviews
@@ -21,6 +22,7 @@ from services.registry.domain.naming.name import NAME
 from services.registry.domain.naming.selection import SELECTION
 from services.registry.domain.promotion import promotion, refusal
 from services.registry.domain.registration import registration
+from services.registry.domain.remarks import correction, notes
 from services.registry.domain.serving import after_review, alias, environment, rollback, rollout, stop
 from services.registry.domain.serving.environment import ENVIRONMENT
 from services.registry.domain.validation import evaluations, gate_verdicts
@@ -35,6 +37,8 @@ DECIDERS: dict[type, Decider[Any, Any, Any] | Joint[Any]] = {
     **selection.DECIDERS,
     **gate_verdicts.DECIDERS,
     **evaluations.DECIDERS,
+    **notes.DECIDERS,
+    **correction.DECIDERS,
     **promotion.DECIDERS,
     **refusal.DECIDERS,
     **rollout.DECIDERS,

@@ -27,10 +27,10 @@ ARTIFACT_DELETED = "regista.artifact.ArtifactDeleted.v1"
 RETIREMENT_PROPOSED = "regista.cleanup.RetirementProposed.v1"
 
 ARTIFACT_STATES = {
-    ARTIFACT_RELEASED: "released",
+    ARTIFACT_RELEASED: "available",
     ARTIFACT_MISMATCHED: "mismatched",
     ARTIFACT_QUARANTINED: "quarantined",
-    ARTIFACT_RECALLED: "recalled",
+    ARTIFACT_RECALLED: "withdrawn",
     ARTIFACT_EXPIRED: "expired",
     ARTIFACT_DELETED: "deleted",
 }

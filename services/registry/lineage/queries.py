@@ -20,9 +20,9 @@ MOST_SHOWN = 5_000
 _SHOWN = """CASE WHEN log.covers(ARRAY[{own}.namespace], a.name) THEN a.name || ' ' || r.number
         ELSE 'a version of another namespace' END"""
 
-# The recalled versions that the version `v` of the model `m` was made from, at any distance, in words. Most
+# The withdrawn versions that the version `v` of the model `m` was made from, at any distance, in words. Most
 # versions have no parent, and cost one look into an index.
-RECALLED_ANCESTORS = f"""
+WITHDRAWN_ANCESTORS = f"""
 CASE WHEN EXISTS (SELECT FROM children c WHERE c.child_model_id = v.model_id AND c.child_number = v.number)
 THEN (
     WITH RECURSIVE up(model_id, number) AS (
@@ -32,20 +32,20 @@ THEN (
         SELECT c.model_id, c.number FROM up
         JOIN children c ON c.child_model_id = up.model_id AND c.child_number = up.number
     )
-    SELECT coalesce(jsonb_agg('was made from ' || {_SHOWN.format(own="m")} || ', which is recalled'
+    SELECT coalesce(jsonb_agg('was made from ' || {_SHOWN.format(own="m")} || ', which is withdrawn'
         ORDER BY a.name, r.number), '[]')
-    FROM up JOIN versions r ON r.model_id = up.model_id AND r.number = up.number AND r.recalled IS NOT NULL
+    FROM up JOIN versions r ON r.model_id = up.model_id AND r.number = up.number AND r.withdrawn IS NOT NULL
     JOIN models a ON a.model_id = r.model_id
-) ELSE '[]' END AS recalled_ancestors"""
+) ELSE '[]' END AS withdrawn_ancestors"""
 
-RECALLED_ANCESTORS_OF = f"""
-SELECT ARRAY(SELECT jsonb_array_elements_text(found.recalled_ancestors)) FROM (
-    SELECT {RECALLED_ANCESTORS} FROM versions v JOIN models m USING (model_id)
+WITHDRAWN_ANCESTORS_OF = f"""
+SELECT ARRAY(SELECT jsonb_array_elements_text(found.withdrawn_ancestors)) FROM (
+    SELECT {WITHDRAWN_ANCESTORS} FROM versions v JOIN models m USING (model_id)
     WHERE v.model_id = $1 AND v.number = $2
 ) AS found
 """
 
-# The promoted versions of a model that share a data set with a recalled version, or were made from one; and
+# The promoted versions of a model that share a data set with a withdrawn version, or were made from one; and
 # why.
 DOUBTS = f"""
 WITH RECURSIVE ancestors(number, model_id, ancestor) AS (
@@ -58,16 +58,16 @@ WITH RECURSIVE ancestors(number, model_id, ancestor) AS (
 )
 SELECT DISTINCT ON (number) number, why FROM (
     SELECT v.number,
-        'was trained on the same data as ' || {_SHOWN.format(own="own")} || ', which is recalled' AS why
+        'was trained on the same data as ' || {_SHOWN.format(own="own")} || ', which is withdrawn' AS why
     FROM models own JOIN versions v USING (model_id)
-    JOIN versions r ON r.dataset_digest = v.dataset_digest AND r.recalled IS NOT NULL
+    JOIN versions r ON r.dataset_digest = v.dataset_digest AND r.withdrawn IS NOT NULL
     JOIN models a ON a.model_id = r.model_id
     WHERE own.model_id = $1 AND v.promoted IS NOT NULL AND v.dataset_digest <> ''
       AND (r.model_id, r.number) <> (v.model_id, v.number)
   UNION ALL
-    SELECT x.number, 'was made from ' || {_SHOWN.format(own="own")} || ', which is recalled'
+    SELECT x.number, 'was made from ' || {_SHOWN.format(own="own")} || ', which is withdrawn'
     FROM models own, ancestors x
-    JOIN versions r ON r.model_id = x.model_id AND r.number = x.ancestor AND r.recalled IS NOT NULL
+    JOIN versions r ON r.model_id = x.model_id AND r.number = x.ancestor AND r.withdrawn IS NOT NULL
     JOIN models a ON a.model_id = r.model_id
     WHERE own.model_id = $1
 ) AS doubt ORDER BY number, why
@@ -88,7 +88,7 @@ WHERE p.state = 'open' ORDER BY p.model_id, p.number, p.promotion_id
 # A version in a lineage, with where it serves and served. A parent elsewhere has no row of its own.
 _NODE = """
 SELECT t.model_id, coalesce(m.name, t.model_id) AS model, t.number, v.semver, v.stage, t.relation, t.digest,
-    t.generation, v.dataset_name, v.dataset_digest, v.registered_at, v.recalled,
+    t.generation, v.dataset_name, v.dataset_digest, v.registered_at, v.withdrawn,
     v.retired IS NOT NULL AS retired, m.model_id IS NULL OR log.covers($3::text[], m.name) AS visible,
     coalesce((SELECT jsonb_agg(jsonb_build_object('environment', s.environment, 'since', s.since,
         'until', s.until) ORDER BY s.since) FROM served s
@@ -164,14 +164,14 @@ Pair = tuple[str, int]
 
 
 async def doubts(pool: asyncpg.Pool, model_id: str) -> dict[int, str]:
-    """Return why promoted versions are doubtful: they share data or parents with a recalled one."""
+    """Return why promoted versions are doubtful: they share data or parents with a withdrawn one."""
     rows = await pool.fetch(DOUBTS, model_id)
     return {row["number"]: row["why"] for row in rows}
 
 
 async def recalled_ancestors(pool: asyncpg.Pool, model_id: str, number: int) -> tuple[str, ...]:
-    """Return which recalled versions a version was made from, at any distance, in words."""
-    return tuple(await pool.fetchval(RECALLED_ANCESTORS_OF, model_id, number) or ())
+    """Return which withdrawn versions a version was made from, at any distance, in words."""
+    return tuple(await pool.fetchval(WITHDRAWN_ANCESTORS_OF, model_id, number) or ())
 
 
 async def open_below(pool: asyncpg.Pool, model_id: str, number: int) -> list[tuple[str, int, str]]:

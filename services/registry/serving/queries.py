@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-# Who serves. `recalled` of each entry states why its version must not be loaded; `conditions` are those of
-# its approvals, and `withdrawn` ones serve by an override that was not justified.
+# Who serves. `withdrawn` of each entry states why its version must not be loaded; `conditions` are those of
+# its approvals, and `grant_withdrawn` ones serve by an override that was not justified.
 _ROLLOUT = """
 SELECT r.model_id, m.name AS model, r.environment, r.production, r.champion, r.previous, r.rolled_back_from,
     r.skipped,
     r.warning, r.changed_at, r.changed_by, r.reason, r.revision, false AS dry_run,
-    coalesce((SELECT jsonb_agg(x.entry || jsonb_build_object('recalled', v.recalled,
+    coalesce((SELECT jsonb_agg(x.entry || jsonb_build_object('withdrawn', v.withdrawn,
             'conditions', coalesce((SELECT p.conditions FROM promotions p WHERE p.model_id = r.model_id
                 AND p.number = (x.entry->>'number')::int AND p.environment = r.environment
                 AND p.state = 'promoted' ORDER BY p.closed_at DESC LIMIT 1), '[]'),
-            'withdrawn', coalesce((SELECT bool_or(p.state = 'withdrawn') AND NOT bool_or(p.state = 'promoted')
+            'grant_withdrawn', coalesce((SELECT
+                bool_or(p.state = 'withdrawn') AND NOT bool_or(p.state = 'promoted')
                 FROM promotions p WHERE p.model_id = r.model_id AND p.environment = r.environment
                 AND p.number = (x.entry->>'number')::int), false)) ORDER BY x.place)
         FROM jsonb_array_elements(r.entries) WITH ORDINALITY AS x(entry, place) LEFT JOIN versions v

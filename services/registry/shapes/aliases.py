@@ -30,10 +30,10 @@ class Aliases(Body):
 
 
 class Resolved(Body):
-    """The version behind an alias, or the champion of an environment.
+    """The version behind an alias, the champion of an environment, or the latest version.
 
-    `recalled`: why it must not be loaded, whatever the state of its bytes. `recalled_ancestors`: the recalled
-    versions that it was made from, in words.
+    `withdrawn`: why it must not be loaded, whatever the state of its bytes. `withdrawn_ancestors`: the
+    withdrawn versions that it was made from, in words.
     """
 
     model_id: str
@@ -44,6 +44,6 @@ class Resolved(Body):
     stage: str
     artifact_digest: str
     artifact_state: str | None
-    recalled: str | None
-    recalled_ancestors: list[str]
+    withdrawn: str | None
+    withdrawn_ancestors: list[str]
     retired: bool

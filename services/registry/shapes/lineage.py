@@ -51,7 +51,7 @@ class RelatedVersion(Shape):
     dataset_name: str | None
     dataset_digest: str | None
     registered_at: str | None
-    recalled: str | None
+    withdrawn: str | None
     retired: bool
     rollouts: list[VersionRolloutAnswer]
     served: list[ServedAnswer]

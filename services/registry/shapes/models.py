@@ -2,20 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-
 from services.registry.domain.model.metadata import Kind, Tier
 from services.registry.inbound import Label, ModelFacts, Name, Tags, Text
-from shared.http.routes import Body, PageQuery
-
-
-class ModelQuery(PageQuery):
-    """`search`: part of the name."""
-
-    kind: str | None = Field(default=None, max_length=20)
-    owner: str | None = Field(default=None, max_length=500)
-    tier: str | None = Field(default=None, max_length=10)
-    search: str | None = Field(default=None, max_length=200)
+from shared.http.routes import Body
 
 
 class NewModel(ModelFacts):

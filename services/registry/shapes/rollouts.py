@@ -34,7 +34,7 @@ class NewRollout(OptionalReason):
 class Rollback(RequiredReason):
     """Without `to_number` a rollback ends a split, or goes to what served before.
 
-    `even_if_incompatible` accepts a target whose signature breaks today's callers. `from_number`: the
+    `even_if_incompatible` accepts a target whose schema breaks today's callers. `from_number`: the
     champion that you saw. `dry_run`: return the rollout as it would be, and change nothing.
     """
 
@@ -65,10 +65,11 @@ class SkippedAnswer(Body):
 class RolloutAnswer(Body):
     """Which versions serve; `champion` 0 and no `entries` when the rollout is stopped.
 
-    An entry is {number, semver, percent, role, recalled, conditions, withdrawn}: `conditions` are those of
-    the approvals, and `withdrawn` is true when the override that let the version serve was not justified.
-    `skipped`: what the rollback that led here skipped; `warning`: what is doubtful about its target.
-    `revision` is the ETag. With `dry_run` nothing was changed: `revision` is that of the present rollout.
+    An entry is {number, semver, percent, role, withdrawn, conditions, grant_withdrawn}: `conditions` are
+    those of the approvals, and `grant_withdrawn` is true when the override that let the version serve was not
+    justified. `skipped`: what the rollback that led here skipped; `warning`: what is doubtful about its
+    target. `revision` is the ETag. With `dry_run` nothing was changed: `revision` is that of the present
+    rollout.
     """
 
     model_id: str

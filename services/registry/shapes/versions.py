@@ -9,10 +9,11 @@ from pydantic import Field, StringConstraints
 from services.registry.domain.model.events import Role
 from services.registry.domain.model.metadata import Kind, Relation
 from services.registry.domain.model.state import Stage
-from services.registry.domain.versioning.change import Level, Part
+from services.registry.domain.versioning.change import Level
 from services.registry.inbound import Artifact, Label, ModelTrained, Name, Shape, Signature, Text, Training
 from services.registry.shapes.common import OptionalReason
-from shared.http.routes import Body, PageQuery
+from services.registry.shapes.remarks import CorrectionAnswer, NoteAnswer
+from shared.http.routes import Body
 
 
 class Registration(ModelTrained):
@@ -21,14 +22,8 @@ class Registration(ModelTrained):
     model: Name = ""
 
 
-class VersionQuery(PageQuery):
-    stage: str | None = Field(default=None, max_length=20)
-    artifact_digest: str | None = Field(default=None, max_length=100)
-    correlation_id: str | None = Field(default=None, max_length=200)
-
-
 VersionReference = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
-"""A number, a semantic version or @ with an alias or environment."""
+"""A number, a semantic version or @ with `latest`, an alias or an environment."""
 
 
 class DiffQuery(Body):
@@ -85,6 +80,22 @@ class ParentAnswer(Shape):
     digest: str
 
 
+Part = Literal[
+    "schema",
+    "code",
+    "config",
+    "features",
+    "framework",
+    "parents",
+    "metrics",
+    "data",
+    "seed",
+    "environment",
+    "artifact",
+]
+"""As in events, which call the schema `signature`."""
+
+
 class ChangeAnswer(Shape):
     """One difference. `level`: the bump it proves; `breaking`: callers notice."""
 
@@ -99,16 +110,17 @@ class ChangeAnswer(Shape):
 
 
 class BumpAnswer(Shape):
-    """Why the version has its number: `rule` applies to the differences from `base`; `note` explains a claim.
+    """Why the version has its number.
 
+    `rule` applies to the differences from the version `compared_with` (0: none). `note` explains a claim.
     `changes` are the most important differences; `ignored` are the paths of configuration values that changed
     and are noise; `omitted` counts the others. The diff of both versions shows all.
     """
 
     level: Level | None
     rule: str
-    base: int
-    base_semver: str
+    compared_with: int
+    compared_with_semver: str
     claimed: str
     note: str
     proven: Level | None
@@ -162,8 +174,8 @@ class VersionPromotionAnswer(Shape):
     closed_at: str | None
 
 
-class RecallProposal(Shape):
-    """A recall that waits for a second person."""
+class ProposedWithdrawal(Shape):
+    """A withdrawal that waits for a second person."""
 
     by: str
     reason: str
@@ -173,9 +185,11 @@ class RecallProposal(Shape):
 class VersionAnswer(Shape):
     """One version.
 
-    `semver` is empty for a draft, which lacks `missing`; `reasons`: why it was rejected. `notes`: what its
-    sender should know, such as a part of the model's description that was not taken. `recalled_ancestors`:
-    the recalled versions that it was made from, at any distance, in words. `revision` is its ETag.
+    `semver` is empty for a draft, which lacks `missing`; `reasons`: why it was rejected. `notes`: what people
+    and pipelines noted about it. `registration_notes`: what its sender should know, such as a part of the
+    model's description that was not taken. `training` has the corrected values; `corrections` has the newest
+    changes of description, tags and metadata, with what stood before. `withdrawn_ancestors`: the withdrawn
+    versions that it was made from, at any distance, in words. `revision` is its ETag.
     """
 
     model_id: str
@@ -186,11 +200,15 @@ class VersionAnswer(Shape):
     stage: Stage
     artifact: Artifact | None
     training: Training
-    signature: Signature | None
+    schema_: Signature | None = Field(alias="schema")
     parents: list[ParentAnswer]
     bump: BumpAnswer | None
     missing: list[str] | None
-    notes: list[str]
+    description: str
+    tags: dict[str, str]
+    notes: list[NoteAnswer]
+    corrections: list[CorrectionAnswer]
+    registration_notes: list[str]
     creator: str | None
     registered_at: str
     registered_by: str
@@ -202,10 +220,10 @@ class VersionAnswer(Shape):
     gates: GatesAnswer | None
     reasons: list[str] | None
     promoted: dict[str, Any] | None
-    held: str | None
-    recalled: str | None
-    recalled_ancestors: list[str]
-    recall_proposed: RecallProposal | None
+    legal_hold: str | None
+    withdrawn: str | None
+    withdrawn_ancestors: list[str]
+    withdrawal_proposed: ProposedWithdrawal | None
     withdrawal_id: str | None
     retired: dict[str, Any] | None
     evaluations: list[EvaluationAnswer]
@@ -215,8 +233,23 @@ class VersionAnswer(Shape):
     revision: int
 
 
+class PrimaryMetric(Shape):
+    """The newest independent value of a version's primary metric, else the newest claim."""
+
+    name: str
+    value: float
+    dataset_name: str
+    dataset_digest: str
+    higher_is_better: bool
+    independent: bool
+
+
 class VersionLine(Shape):
-    """A version in a list, without its documents."""
+    """A version in a list, without its documents.
+
+    `dataset_name` and `dataset_digest` are those of its training data. `primary_metric`: null where no metric
+    is marked primary and there are several.
+    """
 
     model_id: str
     model: str
@@ -225,6 +258,8 @@ class VersionLine(Shape):
     stage: Stage
     artifact_digest: str | None
     artifact_state: str | None
+    description: str | None
+    tags: dict[str, str] | None
     creator: str | None
     registered_at: str
     registered_by: str
@@ -234,10 +269,13 @@ class VersionLine(Shape):
     reasons: list[str] | None
     bump_level: Level | None
     bump_rule: str | None
-    held: str | None
-    recalled: str | None
-    recall_proposed: RecallProposal | None
+    legal_hold: str | None
+    withdrawn: str | None
+    withdrawal_proposed: ProposedWithdrawal | None
     retired: dict[str, Any] | None
+    dataset_name: str | None
+    dataset_digest: str | None
+    primary_metric: PrimaryMetric | None
     revision: int
 
 

@@ -1,4 +1,4 @@
-"""Shapes of the recall, and the reinstatement, of several versions in one step."""
+"""Shapes of the withdrawal, and the reinstatement, of several versions in one step."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class _Planned(RequiredReason):
     dry_run: bool = False
 
 
-class RecallTrained(_Planned):
-    """Recall every version that was trained on a data set. `trained_on`: its name or digest."""
+class WithdrawTrained(_Planned):
+    """Withdraw every version that was trained on a data set. `trained_on`: its name or digest."""
 
     trained_on: str = Field(min_length=1, max_length=500)
 
 
 class ReinstateWithdrawal(_Planned):
-    """Undo a mistaken step. Only a person who neither recalled nor proposed it may."""
+    """Undo a mistaken step. Only a person who neither withdrew nor proposed it may."""
 
     withdrawal_id: str = Field(min_length=1, max_length=100)
 
@@ -44,7 +44,7 @@ class WithdrawnVersion(Body):
     semver: str | None
     stage: Stage
     rollouts: list[VersionRolloutAnswer]
-    outcome: Literal["recalled", "proposed", "reinstated", "unchanged", "refused"]
+    outcome: Literal["withdrawn", "proposed", "reinstated", "unchanged", "refused"]
     detail: str
 
 

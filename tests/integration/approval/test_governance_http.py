@@ -181,7 +181,7 @@ async def test_a_review_shows_who_requires_why_what_changed_and_who_may_decide(
     assert {"name": "depth", "champion": 2, "candidate": 3, "note": ""} in shown["changes"]["config"]
     assert [line["name"] for line in shown["changes"]["data"]] == ["name", "digest"]
     assert "not comparable" in shown["changes"]["metrics"][0]["note"]
-    assert {line["name"] for line in shown["changes"]["signature"]} == {"input z", "input x", "output y"}
+    assert {line["name"] for line in shown["changes"]["schema"]} == {"input z", "input x", "output y"}
     assert shown["callers"]["bump"] == "major"
     assert shown["callers"]["breaks"]
     assert (shown["policy"]["name"], shown["policy"]["approvers"]) == ("default", 2)
@@ -233,3 +233,17 @@ async def test_conditions_of_all_approvals_go_with_the_promotion(desk, people, r
     await approve(desk, "bob", 2, conditions=["watch drift", "shadow for a week"])
     promotion = (await call(desk, "eve", "GET", "/promotions/p1")).json()
     assert promotion["conditions"] == ["shadow for a week", "watch drift"]
+
+
+async def test_a_policy_for_an_environment_that_is_not_declared_is_refused_with_those_that_are(desk, people):
+    for name in ("production", "live-eu"):
+        data = {"namespace": "", "name": name, "production": True, "order": 1, "description": ""}
+        message = desk.message("registry", "EnvironmentCreated", "environments-all", data)
+        await desk.receive(message)
+    selecting = manual(1) | {"applies_to": {"namespaces": ["team"], "environments": ["live-ue"]}}
+    for method, path in (("PUT", "/policies/eu"), ("POST", "/policies/eu:preview")):
+        refused = await call(desk, "root", method, path, selecting)
+        assert (refused.status_code, refused.json()["code"]) == (404, "unknown_environment")
+        assert refused.json()["environments"] == ["live-eu", "production"]
+    selecting["applies_to"]["environments"] = ["live-eu"]
+    assert (await put(desk, "root", "eu", selecting)).status_code in {200, 202}

@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from shared.http.dispatch import Table
-from shared.log.denials import Denials
+from shared.log.denied_attempts import DeniedAttempts
 
 POLICY = {
     "stages": {
@@ -85,14 +85,14 @@ WHERE type = 'AttemptsDenied' ORDER BY who, code
 async def test_attempts_to_approve_against_the_rules_are_recorded_with_their_model(
     desk, people, request_promotion
 ):
-    denials = desk.app.denials = Denials(desk.app.transactor.submit, "approval")
+    denied_attempts = desk.app.denied_attempts = DeniedAttempts(desk.app.transactor.submit, "approval")
     await request_promotion()
     assert (await approve(desk, "carl", 1)).json()["code"] == "own_work"
     assert (await approve(desk, "carl", 1)).json()["code"] == "own_work"
     assert (await approve(desk, "eve", 1)).json()["code"] == "role_missing"
     assert (await approve(desk, "zoe", 1)).status_code == 404
     assert (await approve(desk, "ann", 9)).status_code == 412
-    await denials.record(ending=True)
+    await denied_attempts.record(ending=True)
     rows = [tuple(row) for row in await desk.app.pool.fetch(RECORDED)]
     assert [(who, model, count) for who, code, model, count in rows] == [
         ("ann", "m", "1"),
@@ -347,17 +347,17 @@ async def test_gates_are_assessed_again_on_request_and_store_no_equal_verdict(de
     assert await desk.app.pool.fetchval("SELECT count(*) FROM log.events_approval") == before
 
 
-@pytest.mark.parametrize(("recalled", "stage"), [(False, "Production"), (True, "Archived")])
-async def test_an_archived_version_that_a_rollback_brought_back_is_in_production_unless_it_was_recalled(
-    desk, people, request_promotion, version, recalled, stage
+@pytest.mark.parametrize(("withdrawn", "stage"), [(False, "Production"), (True, "Archived")])
+async def test_an_archived_version_that_a_rollback_brought_back_is_in_production_unless_it_was_withdrawn(
+    desk, people, request_promotion, version, withdrawn, stage
 ):
     await request_promotion()
     facts = {"model_id": "m", "model": "team.churn", "number": 1}
-    for event in ("VersionPromoted", *(["VersionRecalled"] if recalled else []), "VersionArchived"):
+    for event in ("VersionPromoted", *(["VersionRecalled"] if withdrawn else []), "VersionArchived"):
         await desk.registry(event, facts)
     path = "/models/team.churn/versions/1/gates"
     found = (await call(desk, "eve", "GET", path)).json()
-    assert (found["stage"], found["recalled"], found["retired"]) == ("Archived", recalled, False)
+    assert (found["stage"], found["withdrawn"], found["retired"]) == ("Archived", withdrawn, False)
     back = {"number": 1, "semver": "1.1.0", "evaluations": version()["training"]["metrics"]}
     await desk.registry(
         "RolledBack",

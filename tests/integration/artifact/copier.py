@@ -9,7 +9,7 @@ import msgspec
 
 from regista.wire.digests import FileEntry
 from services.artifact.settings import ArtifactSettings
-from services.artifact.verification import verify
+from services.artifact.stored_bytes import verify
 
 
 class Job(msgspec.Struct):

@@ -78,7 +78,9 @@ async def test_files_go_in_by_http_and_come_out_verified(
         ("model.onnx", 800_000),
         ("über/labels.json", 2),
     ]
-    assert [(v["model"], v["number"], v["status"]) for v in shown["versions"]] == [("team.m1", 1, "released")]
+    assert [(v["model"], v["number"], v["status"]) for v in shown["versions"]] == [
+        ("team.m1", 1, "available")
+    ]
     async with service.client(reader) as client:
         for file in shown["files"]:
             answer = await client.get(file["href"])
@@ -197,7 +199,7 @@ async def test_bytes_that_are_not_served_are_answered_with_the_reason(start, peo
     await publish_as_registry("VersionRegistered", number=2, artifact=artifact(files, right))
     await service.is_in("Verified", digest, reader)
     await publish_as_registry("VersionRecalled", number=2, reason="poisoned", artifact_digest=digest)
-    await ask_for("artifact_recalled")
+    await ask_for("artifact_withdrawn")
     await publish_as_registry("VersionRejected", number=1, reasons=["wrong bytes"])
     await publish_as_registry("VersionRetired", number=2, artifact_digest=digest, rule="unused")
     await ask_for("artifact_deleted")

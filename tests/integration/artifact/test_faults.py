@@ -15,12 +15,14 @@ import pytest
 
 from regista.wire.digests import FileEntry, manifest_digest
 from services.artifact.projections import DELETE, VERIFY
+from services.artifact.service import SERVICE
+from services.artifact.stored_bytes import CopyDiffers, verify
 from services.artifact.stores import ObjectChanged, StoreUnavailable
 from services.artifact.stores.azure import AzureStore
 from services.artifact.stores.disk import DiskStore
 from services.artifact.stores.s3 import S3Store
-from services.artifact.verification import verify
 from services.local.azurite import CONTAINER
+from shared.log import projector
 from tests.integration.artifact.conftest import digest_of, manifest, pieces, sum_of, without_etag
 from tests.integration.artifact.copier import Job
 
@@ -117,6 +119,65 @@ async def test_an_upload_exchanged_between_hashing_and_copying_is_not_copied(sto
     assert await store.keys(target) == []
 
 
+class Full:
+    """A store whose disk is full: it acknowledges copies, and keeps nothing or half of them."""
+
+    def __init__(self, inner: Any, *, half: bool) -> None:
+        self._inner, self._half, self.full = inner, half, True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    async def copy(self, source: str, target: str, etag: str, tags: Any) -> None:
+        if not self.full:
+            await self._inner.copy(source, target, etag, tags)
+        elif self._half:
+            await self._inner.put(target, pieces(b"half"), tags)
+
+
+@pytest.mark.parametrize("half", [False, True])
+async def test_bytes_that_a_full_store_did_not_keep_are_never_released(open_replica, store, half):
+    """Once a released artifact was reported whose bytes were gone after the store's disk was full."""
+    full = Full(store, half=half)
+    replica = await open_replica(full)
+    content = {"model.onnx": uuid.uuid4().bytes * 1000}
+    digest, upload = digest_of(content), await replica.upload(content)
+    await replica.register(content, upload)
+    for _ in range(2):
+        with pytest.raises(CopyDiffers):
+            await replica.work(VERIFY)
+        assert "ArtifactReleased" not in await replica.events(digest)
+    full.full = False
+    assert "ArtifactReleased" in await replica.work(VERIFY)
+    found = await store.read_and_hash(f"verified/{digest[7:]}/g1/model.onnx")
+    assert without_etag(found) == sum_of(content["model.onnx"])
+
+
+async def test_a_rebuild_in_the_middle_of_a_verification_leaves_the_right_bytes(open_replica, store):
+    """Once a released artifact was reported whose bytes did not hash, while rebuilds were killed."""
+    one, other = await open_replica(store), await open_replica(store)
+    contents = [{"model.onnx": uuid.uuid4().bytes * 50_000} for _ in range(4)]
+    for number, content in enumerate(contents, 1):
+        await one.register(content, await one.upload(content), number)
+
+    async def killed_rebuild(seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await projector.rebuild(SERVICE, one.app.pool)
+
+    await asyncio.gather(
+        one.work(VERIFY), other.work(VERIFY), *(killed_rebuild(0.02 * n) for n in range(1, 5))
+    )
+    await projector.rebuild(SERVICE, one.app.pool)
+    await one.work(VERIFY)
+    for content in contents:
+        digest = digest_of(content)
+        assert "ArtifactReleased" in await one.events(digest)
+        generation = await one.app.pool.fetchval("SELECT verified FROM artifacts WHERE hex = $1", digest[7:])
+        found = await store.read_and_hash(f"verified/{digest[7:]}/g{generation}/model.onnx")
+        assert without_etag(found) == sum_of(content["model.onnx"])
+
+
 async def test_two_workers_that_handle_the_same_row_verify_it_once(open_replica, store):
     one, other = await open_replica(store), await open_replica(store)
     content = {"model.onnx": uuid.uuid4().bytes * 100_000, "labels": b"x"}
@@ -141,7 +202,7 @@ async def test_two_processes_share_the_work_and_lose_none(open_replica, store):
 
         async def all_released() -> bool:
             return await replicas[0].app.pool.fetchval(
-                "SELECT count(*) FROM artifact_references WHERE status = 'released'"
+                "SELECT count(*) FROM artifact_references WHERE status = 'available'"
             ) == len(contents)
 
         await until(all_released)
@@ -237,7 +298,7 @@ async def test_while_the_store_is_unreachable_work_waits_and_then_resumes_by_its
         async with forwarder(port, stack.s3.endpoint):
 
             async def released() -> bool:
-                return (await replica.status(digest_of(content)))["m1", 1] == "released"
+                return (await replica.status(digest_of(content)))["m1", 1] == "available"
 
             await until(released, 40)
             for task in tasks:

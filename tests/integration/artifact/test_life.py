@@ -8,11 +8,13 @@ import uuid
 import pytest
 
 from services.artifact import queries
+from services.artifact.measurements import artifacts_by_state, bytes_by_state
 from services.artifact.projections import CHECK, DELETE, DISCARD, UPLOAD, VERIFY
 from services.artifact.service import SERVICE
+from services.artifact.stored_bytes import verify
 from services.artifact.stores import NoSuchObject
-from services.artifact.verification import verify
 from shared.log import projector
+from shared.measurements import sizes
 from tests.integration.artifact.conftest import digest_of, manifest, pieces, sum_of, whole, without_etag
 
 pytestmark = pytest.mark.servers
@@ -34,6 +36,28 @@ async def test_bytes_that_are_what_was_claimed_are_copied_hashed_again_and_relea
         assert await replica.store.tags(key) == {"regista-state": "verified"}
     assert await replica.state(digest) == "Verified"
     assert await replica.due(VERIFY) == []
+
+
+async def test_artifacts_and_their_bytes_are_counted_by_state(replica):
+    content = files()
+    upload = await replica.upload(content)
+    await replica.register(content, upload)
+    assert await artifacts_by_state(replica.app) == {"Received": 1}
+    await replica.work(VERIFY)
+    assert await artifacts_by_state(replica.app) == {"Verified": 1}
+    assert await bytes_by_state(replica.app) == {"Verified": sum(map(len, content.values()))}
+    await retire(replica, digest_of(content))
+    assert await artifacts_by_state(replica.app) == {"Expired": 1}
+    while await replica.work(DELETE):
+        pass
+    assert await artifacts_by_state(replica.app) == {"Deleted": 1}
+    assert await bytes_by_state(replica.app) == {}
+
+
+async def test_a_service_measures_the_database_the_log_and_its_own_tables(replica):
+    found = await sizes("artifact").measure(replica.app)
+    assert set(found) == {"database", "log", "artifact"}
+    assert found["database"] > found["log"] + found["artifact"] > found["log"] > 0
 
 
 @pytest.mark.parametrize(
@@ -72,14 +96,14 @@ async def test_a_forged_claim_never_poisons_the_digest_for_a_correct_one(replica
     content, digest = await forged_and_correct(replica)
     for row in await replica.due(VERIFY):
         await replica.work(VERIFY, row)
-    assert await replica.status(digest) == {("thief", 1): "mismatched", ("owner", 1): "released"}
+    assert await replica.status(digest) == {("thief", 1): "mismatched", ("owner", 1): "available"}
     assert await whole(replica.store.read(f"verified/{digest[7:]}/g2/model.onnx")) == content["model.onnx"]
 
 
 async def test_a_forged_claim_verified_at_the_same_time_never_changes_the_bytes(replica):
     content, digest = await forged_and_correct(replica)
     await asyncio.gather(*(replica.work(VERIFY, row) for row in await replica.due(VERIFY)))
-    assert (await replica.status(digest))["owner", 1] == "released"
+    assert (await replica.status(digest))["owner", 1] == "available"
     assert await whole(replica.store.read(f"verified/{digest[7:]}/g2/model.onnx")) == content["model.onnx"]
 
 
@@ -138,7 +162,7 @@ async def test_a_rejected_version_keeps_its_verified_bytes_and_is_not_served(rep
         content["model.onnx"]
     )
     (shown,) = await queries.references(replica.app.pool, digest[7:])
-    assert (shown.status, shown.rejected) == ("released", True)
+    assert (shown.status, shown.rejected) == ("available", True)
     assert await retire(replica, digest) == ["Noted", "ArtifactExpired"]
 
 

@@ -117,7 +117,7 @@ async def test_a_folder_of_the_bucket_belongs_to_the_subject_it_is_named_after(r
     assert await replica.register(content, location, model="thief", by="bert") == REFUSED
     assert await replica.register(content, location, model="m2", by="carl") == ["Noted", "ArtifactReceived"]
     assert await replica.work(VERIFY) == ["CopyLeft", "ArtifactReleased"]
-    assert (await replica.status(digest_of(content)))["m2", 1] == "released"
+    assert (await replica.status(digest_of(content)))["m2", 1] == "available"
 
 
 async def test_a_recall_names_the_other_versions_of_the_same_bytes(replica, content):

@@ -33,7 +33,7 @@ async def test_a_process_killed_during_its_work_does_all_of_it_once(
     again, beside = start(), start()
     for files in contents:
         shown = await again.is_in("Verified", digest_of(files), publisher)
-        assert [v["status"] for v in shown["versions"]] == ["released"]
+        assert [v["status"] for v in shown["versions"]] == ["available"]
     connection = await asyncpg.connect(database.url("artifact"))
     try:
         counts = await connection.fetch(

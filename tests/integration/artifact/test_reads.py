@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from services.artifact.projections import VERIFY
+from services.artifact.stored_bytes import CopyDiffers, Wrong, verify
 from services.artifact.stores import ObjectStore, StoredObject
-from services.artifact.verification import CopyDiffers, Wrong, verify
 from tests.integration.artifact.conftest import digest_of, manifest, pieces, sum_of, without_etag
 
 CONTENT = {"model.onnx": bytes(range(256)) * 4000, "config/labels.json": b"{}"}

@@ -15,7 +15,10 @@ from typing import Any
 import asyncpg
 import msgspec
 import pytest
+from click.testing import CliRunner
 
+from regista.cli import root
+from regista.client.transport import Transport
 from regista.wire.keys import SigningKey, generate_signing_key
 from services.audit import index_writer
 from services.audit.sealing import Sealer
@@ -305,3 +308,26 @@ async def indexed(service, auditor, log: Log) -> None:
         await service.until(answers)
     finally:
         await connection.close()
+
+
+@pytest.fixture
+def regista(tmp_path: Path, service: Running, auditor: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return a call of the command line against the service."""
+
+    async def url_of(_self: Any, _service: str) -> str:
+        return service.url
+
+    monkeypatch.setattr(Transport, "url_of", url_of)
+    settings = {
+        "REGISTA_URL": service.url,
+        "REGISTA_API_KEY": auditor,
+        "REGISTA_CONFIG": str(tmp_path / "none"),
+        "REGISTA_USAGE_WINDOW": "0",
+    }
+
+    async def call(*words: str, code: int = 0) -> Any:
+        result = await asyncio.to_thread(CliRunner().invoke, root, list(words), env=settings)
+        assert result.exit_code == code, result.output + result.stderr
+        return result
+
+    return call

@@ -17,10 +17,10 @@ from regista.wire.keys import SigningKey
 from regista.wire.merkle import consistency_ranges, inclusion_ranges, root_of, verify_consistency
 from regista.wire.tiles import last_tiles
 from services.audit import queries, report_queries, tiles
+from services.audit.log_verification import people, runs
+from services.audit.log_verification.pages import RULES, SEALED, log_state
+from services.audit.log_verification.verifier import PAGE, Verifier
 from services.audit.sealing import Sealer
-from services.audit.verification import people, runs
-from services.audit.verification.pages import RULES, SEALED, log_state
-from services.audit.verification.verifier import PAGE, Verifier
 from shared.deciding.events import Actor, Envelope, encode
 from shared.foundation.postgres import connect_pool
 from shared.log import eventlog

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from services.audit import queries
-from services.audit.verification import runs
-from services.audit.verification.verifier import InvariantBroken, Verifier, check_invariants
+from services.audit.log_verification import runs
+from services.audit.log_verification.verifier import InvariantBroken, Verifier, check_invariants
 from shared.foundation.postgres import connect_pool
 from tests.integration.audit.conftest import MODEL, STREAM, Audit, Log, indexed, promoted, registered
-from tests.integration.audit.test_published import as_owner
+from tests.integration.audit.test_published_checkpoints import as_owner
 from tests.integration.audit.test_sealing import findings
 from tests.processes import Running
 

@@ -96,6 +96,8 @@ async def test_whole_chunks_are_exported_and_the_rest_when_asked_for(
     assert await planned(audit, 10) == await exported(audit, store) == 1
     names = [f"{first:016d}-{last:016d}.parquet" for first, last in ((0, 9), (10, 19), (20, 24), (25, 34))]
     assert parquets(store) == names
+    stored = sum(file.stat().st_size for file in copied(store, tmp_path / "sizes").glob("*.parquet"))
+    assert await audit.connection.fetchval(chunks.EXPORTED_BYTES) == stored
     found = verify(copied(store, tmp_path / "copy"), [key])
     assert (found.holds, found.faults, found.events, found.leaves) == (True, [], 35, (0, 34))
 
@@ -130,7 +132,7 @@ async def test_an_export_under_several_checkpoints_is_proven_by_the_first_that_c
     await exported(audit, store)
     found = verify(copied(store, tmp_path / "copy"), [key])
     assert (found.holds, found.faults, found.events) == (True, [], 22)
-    assert found.checkpoint["size"] == 22
+    assert found.log_checkpoint["size"] == 22
 
 
 async def test_the_files_have_the_same_events_as_the_log(

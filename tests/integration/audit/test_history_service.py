@@ -4,7 +4,6 @@ and as files that others query.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import uuid
@@ -16,10 +15,7 @@ from typing import Any
 import duckdb
 import httpx
 import pytest
-from click.testing import CliRunner
 
-from regista.cli import root
-from regista.client.transport import Transport
 from regista.exported_history import verify
 from regista.wire.history import FOLDER
 from tests.integration.audit.conftest import Audit, Log
@@ -125,7 +121,7 @@ async def test_whole_files_are_exported_by_themselves_and_the_last_on_request(
     answer = await service.call("POST", "/v1/history:export", auditor, json={"all": True})
     assert (answer.status_code, answer.json()["planned"]) == (202, others + 11)
     found = await exported(service, auditor, others + 11)
-    key = (await service.get("/v1/checkpoints", auditor))["verifier_key"]
+    key = (await service.get("/v1/log-checkpoints", auditor))["verifier_key"]
     assert verify(kept, [key]).events == others + 11
 
 
@@ -207,7 +203,7 @@ async def test_an_unreachable_store_is_reported_and_waited_for(
         return (await service.get("/v1/history", auditor))["failure"]
 
     assert "cannot be used" in await service.until(failing)
-    assert (await service.call("GET", "/v1/checkpoints", auditor)).status_code == 200
+    assert (await service.call("GET", "/v1/log-checkpoints", auditor)).status_code == 200
     got = await service.call("GET", f"/v1/history/{0:016d}-{3:016d}.json", auditor)
     assert (got.status_code, got.json()["code"]) == (503, "history_store_away")
     block(exports, blocked=False)
@@ -247,33 +243,10 @@ async def test_a_replica_killed_while_it_exports_is_followed_by_another(
     await second.ready()
     found = await exported(second, auditor, 88)
     assert found["place"] == store.uri
-    key = (await second.get("/v1/checkpoints", auditor))["verifier_key"]
+    key = (await second.get("/v1/log-checkpoints", auditor))["verifier_key"]
     verified = verify(copied(store, tmp_path / "copy"), [key])
     assert (verified.faults, verified.gaps) == ([], [])
     assert verified.events >= 88
-
-
-@pytest.fixture
-def regista(service: Running, auditor: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Return a call of the command line against the service."""
-
-    async def url_of(_self: Any, _service: str) -> str:
-        return service.url
-
-    monkeypatch.setattr(Transport, "url_of", url_of)
-    settings = {
-        "REGISTA_URL": service.url,
-        "REGISTA_API_KEY": auditor,
-        "REGISTA_CONFIG": str(tmp_path / "none"),
-        "REGISTA_USAGE_WINDOW": "0",
-    }
-
-    async def call(*words: str, code: int = 0) -> Any:
-        result = await asyncio.to_thread(CliRunner().invoke, root, list(words), env=settings)
-        assert result.exit_code == code, result.output + result.stderr
-        return result
-
-    return call
 
 
 async def test_the_command_line_exports_copies_lists_and_verifies(
@@ -290,7 +263,7 @@ async def test_the_command_line_exports_copies_lists_and_verifies(
     files = json.loads((await regista("history", "list", "--json")).stdout)
     assert sorted(f["file"] for f in files) == sorted(p.name for p in copy.glob("*.parquet"))
     assert "exported" in (await regista("history", "list")).stdout
-    key = (await service.get("/v1/checkpoints", auditor))["verifier_key"]
+    key = (await service.get("/v1/log-checkpoints", auditor))["verifier_key"]
     proven = json.loads((await regista("history", "verify", str(copy), "--key", key, "--json")).stdout)
     assert (proven["holds"], proven["events"]) == (True, others + 11)
     (copy / files[1]["file"]).write_bytes(b"forged")

@@ -20,7 +20,7 @@ async def test_checkpoints_open_under_the_published_key_and_hold_the_root_of_the
 ):
     await registered(log, 1, "1.0.0")
     await indexed(service, auditor, log)
-    listed = await service.get("/v1/checkpoints", auditor)
+    listed = await service.get("/v1/log-checkpoints", auditor)
     newest = opened(listed["items"][0]["note"], listed["origin"], audit_key.public)
     connection = await asyncpg.connect(log.database.url("audit"))
     rows = await connection.fetch("SELECT e.bytes FROM log.events e ORDER BY e.tx, e.seq")
@@ -32,10 +32,10 @@ async def test_checkpoints_alone_prove_an_event_and_the_growth_of_the_log(servic
     for number in (1, 2, 3):
         await registered(log, number, f"1.0.{number}")
     await indexed(service, auditor, log)
-    older = (await service.get("/v1/checkpoints", auditor))["items"][0]
+    older = (await service.get("/v1/log-checkpoints", auditor))["items"][0]
     await promoted(log, 1, "1.0.1")
     await indexed(service, auditor, log)
-    newer = (await service.get("/v1/checkpoints", auditor))["items"][0]
+    newer = (await service.get("/v1/log-checkpoints", auditor))["items"][0]
     item = (await service.get("/v1/timeline/fraud.churn", auditor))["items"][2]
     answer = await service.get(
         "/v1/proofs/inclusion", auditor, leaf_index=item["leaf_index"], size=newer["size"]

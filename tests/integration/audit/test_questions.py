@@ -299,15 +299,69 @@ async def test_events_about_other_namespaces_are_shown_only_by_their_position(
     assert (await service.get("/v1/timeline/fraud.churn", auditor))["items"][0]["data"] == secret
 
 
+async def test_engineers_read_the_timeline_and_as_of_of_what_they_run_and_nothing_else(
+    service, people, auditor, log: Log
+):
+    engineer = await people.person("eve", ("engineer", "fraud"))
+    elsewhere = await people.person("emil", ("engineer", "other"))
+    await registered(log, 1, "1.0.0")
+    await indexed(service, auditor, log)
+    timeline, as_of = "/v1/timeline/fraud.churn", {"model": "fraud.churn"}
+    assert await service.get(timeline, engineer) == await service.get(timeline, auditor)
+    assert (await service.get("/v1/as-of", engineer, **as_of))["model"] == "fraud.churn"
+    assert (await service.call("GET", timeline, elsewhere)).status_code == 404
+    assert (await service.call("GET", "/v1/as-of", elsewhere, params=as_of)).status_code == 404
+    for path in (f"/v1/events?stream={STREAM}", "/v1/reports/promotions", "/v1/checkpoints"):
+        assert (await service.call("GET", path, engineer)).status_code == 403
+
+
 async def test_only_auditors_may_ask_and_others_learn_nothing(service, people, auditor, log: Log):
-    engineer = await people.person("eve", ("engineer", "*"))
+    publisher = await people.person("eve", ("publisher", "*"))
     of_fraud = await people.person("fred", ("auditor", "fraud"))
     of_other = await people.person("olga", ("auditor", "other"))
     await registered(log, 1, "1.0.0")
     await indexed(service, auditor, log)
-    assert (await service.call("GET", "/v1/timeline/fraud.churn", engineer)).status_code == 403
+    assert (await service.call("GET", "/v1/timeline/fraud.churn", publisher)).status_code == 403
     assert (await service.call("GET", "/v1/timeline/fraud.churn", of_fraud)).status_code == 200
     assert (await service.call("GET", f"/v1/timeline/{MODEL}", of_other)).status_code == 404
     assert (await service.call("GET", "/v1/timeline/other.unknown", of_other)).status_code == 404
-    assert (await service.call("GET", "/v1/checkpoints", of_fraud)).status_code == 403
+    assert (await service.call("GET", "/v1/log-checkpoints", of_fraud)).status_code == 403
     assert (await service.call("GET", "/v1/timeline/fraud.churn", "rg_no_key")).status_code == 401
+
+
+async def declare(log: Log, *environments: str) -> None:
+    for full in environments:
+        namespace, _, name = full.rpartition(".")
+        data = {"namespace": namespace, "name": name, "production": True, "order": 1, "description": ""}
+        await log.append("registry", "environments-all", "EnvironmentCreated", data)
+
+
+async def test_an_environment_that_was_never_declared_is_refused_with_those_that_were(
+    service, auditor, log: Log
+):
+    await registered(log, 1, "1.0.0")
+    await declare(log, "production", "fraud.eu", "crm.us")
+    await indexed(service, auditor, log)
+    for path, asked in (("as-of", {"model": "fraud.churn"}), ("reports/serving", {})):
+        answer = await service.call(
+            "GET", f"/v1/{path}", auditor, params={**asked, "environment": "prodction"}
+        )
+        assert (answer.status_code, answer.json()["code"]) == (404, "unknown_environment"), path
+        assert answer.json()["nearest"] == "production"
+    of_model = await service.call(
+        "GET", "/v1/as-of", auditor, params={"model": "fraud.churn", "environment": "us"}
+    )
+    assert of_model.status_code == 404, "no model of fraud serves in an environment of crm"
+    assert of_model.json()["environments"] == ["eu", "production"]
+    for name in ("production", "eu"):
+        empty = await service.get("/v1/as-of", auditor, model="fraud.churn", environment=name)
+        assert empty["entries"] == [], "declared, and nothing serves there"
+
+
+async def test_a_retired_environment_can_be_asked_about(service, auditor, log: Log):
+    await registered(log, 1, "1.0.0")
+    await declare(log, "production", "old")
+    await log.append("registry", "environments-all", "EnvironmentRetired", {"namespace": "", "name": "old"})
+    await indexed(service, auditor, log)
+    answer = await service.get("/v1/as-of", auditor, model="fraud.churn", environment="old")
+    assert answer["entries"] == []

@@ -19,8 +19,8 @@ from regista.wire.keys import generate_signing_key
 from regista.wire.merkle import root_of
 from services.audit import queries
 from services.audit.leader import follow_log
+from services.audit.log_verification.verifier import Verifier
 from services.audit.sealing import Sealer, SealingLags, check_lag
-from services.audit.verification.verifier import Verifier
 from shared.foundation.postgres import connect_pool
 from shared.foundation.settings import Settings
 from shared.http.app import App

@@ -53,22 +53,31 @@ class World:
 
     async def registry(self, model_id: str, name: str, **data: Any) -> None:
         """The next event of a model."""
-        self.revisions[model_id] = revision = self.revisions.get(model_id, 0) + 1
-        now, stream = rfc3339(datetime.now(UTC)), f"model-{model_id}"
+        body = {"model_id": model_id, "model": "fraud.churn", **data}
+        await self._of_registry(f"model-{model_id}", name, body)
+
+    async def environment(self, full_name: str) -> None:
+        """The declaration of an environment."""
+        namespace, _, name = full_name.rpartition(".")
+        data = {"namespace": namespace, "name": name, "production": True, "order": 1, "description": ""}
+        await self._of_registry("environments-all", "EnvironmentCreated", data)
+
+    async def _of_registry(self, stream: str, name: str, data: dict[str, Any]) -> None:
+        self.revisions[stream] = revision = self.revisions.get(stream, 0) + 1
+        now = rfc3339(datetime.now(UTC))
         extensions = {
             "partitionkey": stream,
             "recordedtime": now,
             "revision": str(revision),
             "leaf": "00" * 32,
         }
-        body = msgspec.json.encode({"model_id": model_id, "model": "fraud.churn", **data})
         event = CloudEvent(
             str(uuid.uuid4()),
             "/regista/registry",
             f"regista.registry.{name}.v1",
             stream,
             now,
-            body,
+            msgspec.json.encode(data),
             extensions=extensions,
         )
         await self.send(topic_of("registry"), "registry", "service:registry", event)

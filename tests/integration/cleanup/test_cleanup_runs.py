@@ -59,12 +59,12 @@ async def drafts_may_go(world: World, cleanup: Running) -> None:
 
 async def swept(cleanup: Running, key: str, **body) -> dict:
     """A sweep on demand, once it is finished."""
-    answer = await cleanup.call("POST", "/v1/sweeps", key, json=body)
+    answer = await cleanup.call("POST", "/v1/cleanup-runs", key, json=body)
     assert answer.status_code == 202, answer.text
-    sweep_id = answer.json()["sweep_id"]
+    cleanup_run_id = answer.json()["cleanup_run_id"]
 
     async def finished():
-        found = await cleanup.get(f"/v1/sweeps/{sweep_id}", key)
+        found = await cleanup.get(f"/v1/cleanup-runs/{cleanup_run_id}", key)
         return found if found["phase"] == "finished" else None
 
     return await cleanup.until(finished)
@@ -101,7 +101,7 @@ async def test_a_sweep_names_why_each_version_stays_and_proposes_the_rest_after_
     assert [(u["number"], u["total"]) for u in await cleanup.until(counted)] == [(2, 3)]
 
     async def held():
-        plan = (await cleanup.call("POST", "/v1/sweeps", engineer, json={"dry_run": True})).json()
+        plan = (await cleanup.call("POST", "/v1/cleanup-runs", engineer, json={"dry_run": True})).json()
         return "legal_hold" in str([item for item in plan["items"] if item["number"] == 3])
 
     await cleanup.until(held)
@@ -121,12 +121,15 @@ async def test_a_sweep_names_why_each_version_stays_and_proposes_the_rest_after_
         model_id,
         1,
         "unknown_usage",
-        sweep["sweep_id"],
+        sweep["cleanup_run_id"],
     )
-    await world.registry(model_id, "VersionRetired", number=1, sweep_id=sweep["sweep_id"])
+    await world.registry(model_id, "VersionRetired", number=1, sweep_id=sweep["cleanup_run_id"])
 
     async def retired():
-        return verdicts(await cleanup.get(f"/v1/sweeps/{sweep['sweep_id']}", engineer))[1][0] == "retired"
+        return (
+            verdicts(await cleanup.get(f"/v1/cleanup-runs/{sweep['cleanup_run_id']}", engineer))[1][0]
+            == "retired"
+        )
 
     await cleanup.until(retired)
 
@@ -154,7 +157,7 @@ async def test_a_version_used_during_its_grace_period_is_spared_and_never_propos
     assert answer.status_code == 202, answer.text
 
     async def proposed():
-        return verdicts(await cleanup.get(f"/v1/sweeps/{sweep['sweep_id']}", engineer))
+        return verdicts(await cleanup.get(f"/v1/cleanup-runs/{sweep['cleanup_run_id']}", engineer))
 
     async def first_proposed():
         return (await proposed())[1][0] == "proposed"
@@ -221,10 +224,10 @@ async def test_a_simulation_gives_the_plan_and_leaves_no_event(
     await known(cleanup, engineer, model_id, 3)
     connection = await asyncpg.connect(database.url("cleanup"))
     before = await connection.fetchval("SELECT count(*) FROM log.events_cleanup")
-    as_is = (await cleanup.call("POST", "/v1/sweeps", engineer, json={"dry_run": True})).json()
+    as_is = (await cleanup.call("POST", "/v1/cleanup-runs", engineer, json={"dry_run": True})).json()
     assert as_is["verdicts"] == {"marked": 0, "spared": 3}
     body = {"dry_run": True, "model": model_id, "policy": {"unknown": "0s", "keep_newest": 1}}
-    other = (await cleanup.call("POST", "/v1/sweeps", engineer, json=body)).json()
+    other = (await cleanup.call("POST", "/v1/cleanup-runs", engineer, json=body)).json()
     assert verdicts(other) == {
         1: ("marked", {"unknown_usage"}),
         2: ("marked", {"unknown_usage"}),
@@ -291,8 +294,8 @@ async def test_each_role_may_do_its_part_and_bad_requests_are_refused(
         ("GET", "/v1/retention/{}", None),
         ("PUT", "/v1/retention/{}", QUICK),
         ("GET", "/v1/usage/{}", None),
-        ("POST", "/v1/sweeps", {"model": "{}"}),
-        ("POST", "/v1/sweeps", {"model": "{}", "dry_run": True}),
+        ("POST", "/v1/cleanup-runs", {"model": "{}"}),
+        ("POST", "/v1/cleanup-runs", {"model": "{}", "dry_run": True}),
     ):
         answers = []
         for model in ("fraud.churn", model_id, "fraud.none"):
@@ -301,9 +304,9 @@ async def test_each_role_may_do_its_part_and_bad_requests_are_refused(
             answers.append((answer.status_code, answer.json()["detail"].replace(model, "")))
         assert len(set(answers)) == 1, path
         assert answers[0][0] == 404
-    assert (await refused("POST", "/v1/sweeps", stranger, json={}))[0] == 403
+    assert (await refused("POST", "/v1/cleanup-runs", stranger, json={}))[0] == 403
     assert await refused("GET", "/v1/retention/nothing", engineer) == (404, "unknown_model")
-    assert await refused("GET", "/v1/sweeps/nothing", engineer) == (404, "unknown_sweep")
+    assert await refused("GET", "/v1/cleanup-runs/nothing", engineer) == (404, "unknown_cleanup_run")
     assert (
         await refused(
             "PUT", "/v1/retention/fraud.churn", engineer, json=QUICK | {"grace": "-1s"}, headers=WHATEVER
@@ -415,7 +418,7 @@ async def test_when_the_month_begins_its_sweep_judges_every_version(
     )
 
     async def finished():
-        answer = await cleanup.call("GET", f"/v1/sweeps/{period}", engineer)
+        answer = await cleanup.call("GET", f"/v1/cleanup-runs/{period}", engineer)
         return answer.json() if answer.status_code == 200 and answer.json()["phase"] == "finished" else None
 
     found = await cleanup.until(finished)
@@ -437,15 +440,15 @@ async def test_a_sweep_of_all_models_needs_a_role_and_one_of_a_model_the_right_t
     model_id = await world.model(1)
     await known(cleanup, engineer, model_id, 1)
     of_all, of_one = (
-        (await swept(cleanup, engineer))["sweep_id"],
-        (await swept(cleanup, engineer, model=model_id))["sweep_id"],
+        (await swept(cleanup, engineer))["cleanup_run_id"],
+        (await swept(cleanup, engineer, model=model_id))["cleanup_run_id"],
     )
     reader = await world.people.person("rita", ("auditor", "fraud"))
     stranger = await world.people.person("sven", ("engineer", "other"))
     no_role = await world.people.person("nora")
 
     async def listed(key):
-        return {item["sweep_id"] for item in (await cleanup.get("/v1/sweeps", key))["items"]} & {
+        return {item["cleanup_run_id"] for item in (await cleanup.get("/v1/cleanup-runs", key))["items"]} & {
             of_all,
             of_one,
         }
@@ -463,16 +466,16 @@ async def test_a_sweep_of_all_models_needs_a_role_and_one_of_a_model_the_right_t
         (stranger, f"/{of_all}", 200),
         (reader, f"/{of_one}", 200),
     ):
-        assert (await cleanup.call("GET", f"/v1/sweeps{path}", key)).status_code == status, path
-    assert (await cleanup.call("GET", "/v1/sweeps", no_role)).status_code == 403
-    page = await cleanup.get(f"/v1/sweeps/{of_all}?page_size=1", stranger)
+        assert (await cleanup.call("GET", f"/v1/cleanup-runs{path}", key)).status_code == status, path
+    assert (await cleanup.call("GET", "/v1/cleanup-runs", no_role)).status_code == 403
+    page = await cleanup.get(f"/v1/cleanup-runs/{of_all}?page_size=1", stranger)
     assert (page["items"], page["next_page_token"]) == ([], ""), (
         "the token would hold the id of a foreign model"
     )
-    hidden = await cleanup.call("GET", f"/v1/sweeps/{of_one}", stranger)
+    hidden = await cleanup.call("GET", f"/v1/cleanup-runs/{of_one}", stranger)
     assert (
         hidden.json()["detail"]
-        == (await cleanup.call("GET", "/v1/sweeps/nothing", stranger)).json()["detail"]
+        == (await cleanup.call("GET", "/v1/cleanup-runs/nothing", stranger)).json()["detail"]
     )
 
 
@@ -487,14 +490,14 @@ async def test_a_sweep_over_many_models_goes_on_after_a_kill_and_judges_each_ver
         world.model(1200, "fraud.large"), *[world.model(3, f"fraud.small{n}") for n in range(40)]
     )
     await all_known(cleanup, database, 1200 + 120)
-    answer = await cleanup.call("POST", "/v1/sweeps", engineer, json={})
-    sweep_id = answer.json()["sweep_id"]
+    answer = await cleanup.call("POST", "/v1/cleanup-runs", engineer, json={})
+    cleanup_run_id = answer.json()["cleanup_run_id"]
     cleanup.kill()
     second = start("cleanup", world.people.keys["service:cleanup"])
     await second.ready()
 
     async def finished():
-        found = await second.get(f"/v1/sweeps/{sweep_id}", engineer)
+        found = await second.get(f"/v1/cleanup-runs/{cleanup_run_id}", engineer)
         return found if found["phase"] == "finished" else None
 
     found = await second.until(finished, 60)
@@ -535,7 +538,7 @@ async def test_read_models_rebuilt_beside_the_running_service_are_the_ones_that_
     sweep = await swept(cleanup, engineer)
 
     async def all_proposed():
-        found = verdicts(await cleanup.get(f"/v1/sweeps/{sweep['sweep_id']}", engineer))
+        found = verdicts(await cleanup.get(f"/v1/cleanup-runs/{sweep['cleanup_run_id']}", engineer))
         return {v[0] for n, v in found.items() if n > 2} == {"proposed"}
 
     await cleanup.until(all_proposed)

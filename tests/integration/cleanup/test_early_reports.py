@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import asyncpg
+import msgspec
 import pytest
 
 from services.cleanup.domain.retention import stream_of
@@ -134,6 +135,57 @@ async def test_a_name_that_stays_unknown_goes_to_the_dead_letters_and_counts_whe
     await waiting(cleanup, connection, 0)
 
 
+async def test_a_report_waits_for_an_environment_that_is_declared_later(
+    world: World, cleanup: Running, engineer: str, connection: asyncpg.Connection
+) -> None:
+    await world.environment("production")
+    await world.model(1)
+    await total(cleanup, engineer, "fraud.churn", 0)
+    await world.used(world.usage("fraud.churn", 1, 3, environment="eu"))
+    await waiting(cleanup, connection, 1)
+    await world.environment("crm.eu")
+    await world.used(world.usage("fraud.churn", 1, 1))
+    await total(cleanup, engineer, "fraud.churn", 1)
+    await waiting(cleanup, connection, 1)
+    await world.environment("fraud.eu")
+    await total(cleanup, engineer, "fraud.churn", 4)
+    await waiting(cleanup, connection, 0)
+
+
+async def test_an_environment_that_stays_unknown_makes_a_dead_letter_that_names_the_known_ones(
+    world: World, cleanup: Running, engineer: str, admin: str, connection: asyncpg.Connection
+) -> None:
+    await world.environment("production")
+    await world.model(1)
+    await total(cleanup, engineer, "fraud.churn", 0)
+    await world.used(world.usage("fraud.churn", 1, 3, environment="prodction"))
+    await waiting(cleanup, connection, 1)
+    await connection.execute("UPDATE cleanup.due SET due_at = now() WHERE kind = 'waited'")
+    await waiting(cleanup, connection, 0)
+    (letter,) = (await cleanup.get("/v1/dlq", admin))["items"]
+    assert "'prodction' here (did you mean production?): there are production" in letter["reason"]
+
+
+async def test_a_report_over_http_in_an_unknown_environment_is_refused_with_the_known_ones(
+    world: World, cleanup: Running, engineer: str
+) -> None:
+    await world.environment("production")
+    model_id = await world.model(1)
+    await total(cleanup, engineer, "fraud.churn", 0)
+    body = msgspec.json.decode(world.usage("fraud.churn", 1, 3, environment="prodction").data)
+    refused = await cleanup.call("POST", "/v1/usage", engineer, json=body)
+    assert (refused.status_code, refused.json()["code"]) == (404, "unknown_environment")
+    assert refused.json()["environments"] == ["production"]
+    entry = {"number": 1, "role": "champion", "percent": 100}
+    await world.registry(model_id, "RolloutChanged", environment="older", entries=[entry], previous=[])
+
+    async def taken() -> bool:
+        older = body | {"environment": "older"}
+        return (await cleanup.call("POST", "/v1/usage", engineer, json=older)).status_code == 202
+
+    await cleanup.until(taken)
+
+
 @pytest.fixture
 async def app(database: Any) -> AsyncIterator[App]:
     """Run cleanup's log and read models without its consumers: the test decides what happens when."""
@@ -195,7 +247,7 @@ async def test_a_report_delivered_again_after_its_process_died_in_the_wait_count
     after = Reports(app)
     await app.transactor.submit_all(await after.record(report))
     assert await after.look_up_again(report) == ()
-    await app.transactor.submit_all(await after.place_waiting("fraud.churn", "m"))
+    await app.transactor.submit_all(await after.place_waiting("fraud.churn"))
     assert (await uses(app), await app.pool.fetchval("SELECT count(*) FROM early")) == ([3], 0)
 
 

@@ -14,7 +14,7 @@ from tests.integration.edges.conftest import People, Send, Toy, dead_letters, ev
 from tests.integration.edges.toy import TOPIC
 
 pytestmark = pytest.mark.servers
-GROUP = f"registry-toy.{TOPIC}"
+GROUP = f"registry.regista.toy.{TOPIC}"
 
 
 async def set_back(kafka: Any) -> None:

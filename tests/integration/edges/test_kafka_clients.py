@@ -49,7 +49,7 @@ class Hanging:
 async def test_a_consumer_of_a_broker_that_hangs_is_gone_after_its_stop(settings: Settings) -> None:
     before = aiokafka_tasks()
     consumer = AIOKafkaConsumer(
-        TOPIC, **connection(settings), group_id="registry-hangs", session_timeout_ms=15_000
+        TOPIC, **connection(settings), group_id="registry.regista.hangs", session_timeout_ms=15_000
     )
     await consumer.start()
     hanging = Hanging(consumer)
@@ -74,7 +74,7 @@ async def test_a_producer_of_a_broker_that_hangs_is_gone_after_its_stop(settings
 
 async def test_a_consumer_of_a_broker_that_is_gone_is_gone_after_its_stop(settings: Settings) -> None:
     before = aiokafka_tasks()
-    consumer = AIOKafkaConsumer(TOPIC, **connection(settings), group_id="registry-gone")
+    consumer = AIOKafkaConsumer(TOPIC, **connection(settings), group_id="registry.regista.gone")
     await consumer.start()
     for one in list(consumer._client._conns.values()):
         one._writer.transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)

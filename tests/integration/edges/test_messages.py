@@ -21,6 +21,7 @@ from tests.integration.edges.conftest import People, Send, Toy, counted, dead_le
 from tests.integration.edges.toy import TOPIC
 
 pytestmark = pytest.mark.servers
+GROUP = f"registry.regista.toy.{TOPIC}"
 
 
 async def test_one_malformed_message_among_ten_does_not_lose_the_other_nine(
@@ -38,7 +39,7 @@ async def test_one_malformed_message_among_ten_does_not_lose_the_other_nine(
         TOPIC,
         0,
         4,
-        f"registry-toy.{TOPIC}",
+        GROUP,
     )
     assert "CloudEvent" in dead_letter["reason"]
 
@@ -168,8 +169,7 @@ async def test_two_replicas_share_the_work_and_one_killed_in_the_middle_loses_an
     async def took_over(client: Any) -> bool:
         lags = (await client.get("/metrics")).text
         return all(
-            f'regista_consumer_lag{{group="registry-toy.{TOPIC}",partition="{n}",topic="{TOPIC}"}} 0.0'
-            in lags
+            f'regista_consumer_lag{{group="{GROUP}",partition="{n}",topic="{TOPIC}"}} 0.0' in lags
             for n in range(4)
         )
 

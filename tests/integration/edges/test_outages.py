@@ -164,12 +164,7 @@ async def test_a_process_waits_for_a_killed_broker_and_then_drains_the_backlog(
     start_toy: Callable[..., Toy], own_kafka: Kafka, people: People, publisher: SigningKey, database: Any
 ) -> None:
     key = await people.person("anna", ("engineer", "toys"))
-    settings = {
-        "REGISTA_KAFKA_BOOTSTRAP": own_kafka.bootstrap,
-        "REGISTA_KAFKA_PASSWORD": own_kafka.password("registry"),
-    }
-    toy = start_toy(await people.signer("service:registry", "service"), **settings)
-    await toy.ready()
+    toy = await on_broker(start_toy, own_kafka, people)
     await publish(own_kafka, publisher, 10)
     await counted(toy, database, 10)
     assert own_kafka.child
@@ -197,12 +192,7 @@ async def test_a_broker_that_hangs_is_not_ready_and_named_and_its_backlog_drains
     start_toy: Callable[..., Toy], own_kafka: Kafka, people: People, publisher: SigningKey, database: Any
 ) -> None:
     operator = await people.person("otto", ("engineer", "*"))
-    settings = {
-        "REGISTA_KAFKA_BOOTSTRAP": own_kafka.bootstrap,
-        "REGISTA_KAFKA_PASSWORD": own_kafka.password("registry"),
-    }
-    toy = start_toy(await people.signer("service:registry", "service"), **settings)
-    await toy.ready()
+    toy = await on_broker(start_toy, own_kafka, people)
     await publish(own_kafka, publisher, 5)
     await counted(toy, database, 5)
     assert own_kafka.child
@@ -230,6 +220,17 @@ async def test_a_broker_that_hangs_is_not_ready_and_named_and_its_backlog_drains
     lines = toy.log.read_text().splitlines()
     assert sum("Kafka is unavailable" in line for line in lines) <= 3
     assert await asyncio.to_thread(toy.end) == 0
+
+
+async def on_broker(start_toy: Callable[..., Toy], kafka: Kafka, people: People) -> Toy:
+    """Return the toy service, ready, on a broker of the test's own."""
+    toy = start_toy(
+        await people.signer("service:registry", "service"),
+        REGISTA_KAFKA_BOOTSTRAP=kafka.bootstrap,
+        REGISTA_KAFKA_PASSWORD=kafka.password("registry"),
+    )
+    await toy.ready()
+    return toy
 
 
 async def publish(kafka: Kafka, key: SigningKey, number: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -66,11 +66,6 @@ async def copies(stack: Any, database: Any) -> AsyncIterator[Copies]:
     await owner.close()
 
 
-@pytest.fixture
-async def engineer(people: People) -> str:
-    return await people.person("person:erin", ("engineer", "*"))
-
-
 async def count(toy: Running, key: str, times: int = 1) -> None:
     for _ in range(times):
         answer = await toy.call("POST", PATH, key, json={"by": 1})
@@ -109,31 +104,49 @@ async def written(database: Any) -> int:
         await connection.close()
 
 
+@dataclass
+class Counting:
+    """The toy service on the test's database, started again and again with one key."""
+
+    start_toy: Callable[..., Running]
+    database: Any
+    engineer: str
+    key: SigningKey
+
+    def start(self) -> Running:
+        return self.start_toy(self.key, TOY_KAFKA="0")
+
+    async def ready(self) -> Running:
+        toy = self.start()
+        await toy.ready()
+        return toy
+
+    async def run(self, times: int) -> None:
+        """Count so many times, publish all of it, and end."""
+        toy = await self.ready()
+        await count(toy, self.engineer, times)
+        await all_published(toy, self.database)
+        toy.end()
+
+
 @pytest.fixture
-def key() -> SigningKey:
-    return generate_signing_key("service:registry")
+async def counting(start_toy: Callable[..., Running], database: Any, people: People) -> Counting:
+    engineer = await people.person("person:erin", ("engineer", "*"))
+    return Counting(start_toy, database, engineer, generate_signing_key("service:registry"))
 
 
 @pytest.mark.usefixtures("empty_kafka")
 async def test_a_service_that_starts_on_an_older_copy_writes_nothing_until_the_newest_is_back(
-    start_toy: Callable[..., Running], database: Any, copies: Copies, engineer: str, key: SigningKey
+    counting: Counting, database: Any, copies: Copies
 ) -> None:
-    toy = start_toy(key, TOY_KAFKA="0")
-    await toy.ready()
-    await count(toy, engineer, 2)
-    await all_published(toy, database)
-    toy.end()
+    await counting.run(2)
     older = await copies.take()
-    toy = start_toy(key, TOY_KAFKA="0")
-    await toy.ready()
-    await count(toy, engineer, 3)
-    await all_published(toy, database)
-    toy.end()
+    await counting.run(3)
     newest = await copies.take()
 
     await copies.restore(older)
-    toy = start_toy(key, TOY_KAFKA="0")
-    detail = await is_stopped(toy, engineer)
+    toy = counting.start()
+    detail = await is_stopped(toy, counting.engineer)
     assert "the log lacks an event that registry published: regista.registry.Counted.v1" in detail
     assert "revision 5 of counter-a" in detail
     assert await written(database) == 2
@@ -147,28 +160,22 @@ async def test_a_service_that_starts_on_an_older_copy_writes_nothing_until_the_n
     toy.end()
 
     await copies.restore(newest)
-    toy = start_toy(key, TOY_KAFKA="0")
-    await toy.ready()
-    await count(toy, engineer)
+    toy = await counting.ready()
+    await count(toy, counting.engineer)
     assert await written(database) == 6
 
 
 @pytest.mark.usefixtures("empty_kafka")
 async def test_a_service_whose_database_is_replaced_while_it_runs_stops_and_goes_on_when_it_is_back(
-    start_toy: Callable[..., Running], database: Any, copies: Copies, engineer: str, key: SigningKey
+    counting: Counting, database: Any, copies: Copies
 ) -> None:
-    toy = start_toy(key, TOY_KAFKA="0")
-    await toy.ready()
-    await count(toy, engineer)
-    await all_published(toy, database)
-    toy.end()
+    await counting.run(1)
     older = await copies.take()
-    toy = start_toy(key, TOY_KAFKA="0")
-    await toy.ready()
-    await count(toy, engineer, 4)
+    toy = await counting.ready()
+    await count(toy, counting.engineer, 4)
     await all_published(toy, database)
     await copies.restore(older)
-    await is_stopped(toy, engineer)
+    await is_stopped(toy, counting.engineer)
     connection = await asyncpg.connect(database.url("registry"))
     revisions = (
         "SELECT array_agg(revision ORDER BY revision) FROM log.events_registry WHERE stream = 'counter-a'"
@@ -180,62 +187,39 @@ async def test_a_service_whose_database_is_replaced_while_it_runs_stops_and_goes
 
 @pytest.mark.usefixtures("empty_kafka")
 async def test_a_service_that_starts_on_an_empty_log_beside_a_full_topic_writes_nothing(
-    start_toy: Callable[..., Running],
-    database: Any,
-    copies: Copies,
-    people: People,
-    engineer: str,
-    key: SigningKey,
+    counting: Counting, copies: Copies
 ) -> None:
     empty = await copies.take()
-    toy = start_toy(key, TOY_KAFKA="0")
-    await toy.ready()
-    await count(toy, engineer)
-    await all_published(toy, database)
-    toy.end()
+    await counting.run(1)
     await copies.restore(empty)
-    await is_stopped(start_toy(key, TOY_KAFKA="0"), engineer)
+    await is_stopped(counting.start(), counting.engineer)
 
 
 @pytest.mark.usefixtures("empty_kafka")
 async def test_another_log_with_a_key_of_its_own_on_the_same_broker_disturbs_no_one(
-    start_toy: Callable[..., Running], database: Any, copies: Copies, engineer: str, key: SigningKey
+    counting: Counting, copies: Copies
 ) -> None:
     empty = await copies.take()
-    toy = start_toy(key, TOY_KAFKA="0")
-    await toy.ready()
-    await count(toy, engineer, 2)
-    await all_published(toy, database)
-    toy.end()
+    await counting.run(2)
     await copies.restore(empty)
-    toy = start_toy(TOY_KAFKA="0")
+    toy = counting.start_toy(TOY_KAFKA="0")  # with a key of its own
     await toy.ready()
-    await count(toy, engineer)
+    await count(toy, counting.engineer)
 
 
 @pytest.mark.usefixtures("empty_kafka")
 async def test_a_log_whose_loss_was_accepted_goes_on(
-    start_toy: Callable[..., Running],
-    stack: Any,
-    database: Any,
-    copies: Copies,
-    engineer: str,
-    key: SigningKey,
+    counting: Counting, database: Any, copies: Copies
 ) -> None:
     empty = await copies.take()
-    toy = start_toy(key, TOY_KAFKA="0")
-    await toy.ready()
-    await count(toy, engineer, 2)
-    await all_published(toy, database)
-    toy.end()
+    await counting.run(2)
     await copies.restore(empty)
     owner = await asyncpg.connect(database.owner_url)
     accepted = '{"regista.registry.events.v1": {"0": 100, "1": 100, "2": 100, "3": 100}}'
     await owner.execute("CALL log.begin_epoch('no newer copy exists', $1)", accepted)
     await owner.close()
-    toy = start_toy(key, TOY_KAFKA="0")
-    await toy.ready()
-    await count(toy, engineer)
+    toy = await counting.ready()
+    await count(toy, counting.engineer)
 
 
 async def examined(stack: Any, database: Any, tmp_path: Path) -> doctor.Findings:
@@ -251,27 +235,13 @@ async def examined(stack: Any, database: Any, tmp_path: Path) -> doctor.Findings
 
 @pytest.mark.usefixtures("empty_kafka")
 async def test_the_doctor_names_what_is_lost_and_accepting_it_lets_the_log_go_on(
-    start_toy: Callable[..., Running],
-    stack: Any,
-    database: Any,
-    copies: Copies,
-    engineer: str,
-    key: SigningKey,
-    tmp_path: Path,
+    counting: Counting, stack: Any, database: Any, copies: Copies, tmp_path: Path
 ) -> None:
-    toy = start_toy(key, TOY_KAFKA="0")
-    await toy.ready()
-    await count(toy, engineer, 2)
-    await all_published(toy, database)
-    toy.end()
+    await counting.run(2)
     older = await copies.take()
     whole = await examined(stack, database, tmp_path)
     assert (whole.lost, [topic.lost for topic in whole.topics]) == (False, [0, 0, 0, 0])
-    toy = start_toy(key, TOY_KAFKA="0")
-    await toy.ready()
-    await count(toy, engineer, 3)
-    await all_published(toy, database)
-    toy.end()
+    await counting.run(3)
     await copies.restore(older)
 
     found = await examined(stack, database, tmp_path)
@@ -284,16 +254,15 @@ async def test_the_doctor_names_what_is_lost_and_accepting_it_lets_the_log_go_on
         ("counter-a", 3),
     ]
 
-    toy = start_toy(key, TOY_KAFKA="0")
-    await is_stopped(toy, engineer)
+    toy = counting.start()
+    await is_stopped(toy, counting.engineer)
     with pytest.raises(LocalError, match="regista_registry"):
         await restore.accept(database.owner_url, "no newer copy", asdict(found), lost=True)
     toy.end()
     done = await restore.accept(database.owner_url, "no newer copy", asdict(found), lost=True)
     assert done.epoch == 1
-    toy = start_toy(key, TOY_KAFKA="0")
-    await toy.ready()
-    await count(toy, engineer)
+    toy = await counting.ready()
+    await count(toy, counting.engineer)
     assert await written(database) == 3
     await all_published(toy, database)
     assert not (await examined(stack, database, tmp_path)).lost

@@ -12,13 +12,13 @@ from confluent_kafka import KafkaException, Producer
 from regista.wire.cloudevents import to_kafka
 from regista.wire.dsse import sign
 from regista.wire.keys import SigningKey
+from services.kafka.needs import transactional_ids_of
 from services.local.lag import lag_of
-from services.local.topics import transactional_ids_of
 from tests.integration.edges.conftest import Send, Toy, counted, event
 from tests.integration.edges.toy import TOPIC
 
 pytestmark = pytest.mark.servers
-GROUP = f"registry-toy.{TOPIC}"
+GROUP = f"registry.regista.toy.{TOPIC}"
 
 
 class Transactions:

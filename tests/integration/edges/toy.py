@@ -293,14 +293,14 @@ def process(app: App) -> Process:
     subscriptions = [
         Subscription(
             TOPIC,
-            "registry-toy",
+            "registry.regista.toy",
             {"toy.Counted.v1": Handler(partial(counted, app), doubled)},
             by_publishers,
             strict=True,
         ),
         Subscription(
             "regista.artifact.events.v1",
-            "registry-toy",
+            "registry.regista.toy",
             {
                 "regista.artifact.Seen.v1": Handler(noted),
                 "regista.artifact.SeenUrgently.v1": Handler(noted, urgent=True),

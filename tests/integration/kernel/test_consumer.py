@@ -47,6 +47,6 @@ async def test_the_commands_of_a_large_batch_wait_in_memory_only_in_part(
     messages = [
         Received(event, "service:cleanup", "service", "topic", 0, n) for n, event in enumerate(events)
     ]
-    assert await consumer._step(messages, {}, follow_up=False) == messages
+    assert await consumer._submit_messages(messages, {}, follow_up=False) == messages
     assert bank.transactor.states.get("account-a").revision == many.made == MESSAGES * OF_ONE
     assert max(many.waiting) <= ENOUGH + TASKS * OF_ONE

@@ -12,8 +12,8 @@ from typing import Any
 import asyncpg
 import pytest
 
+from services.kafka.topics import SERVICES
 from services.local import postgres
-from services.local.topics import SERVICES
 from shared.deciding.events import START, Cursor
 from shared.log import eventlog
 from shared.messaging.own_topic import ACCEPTED

@@ -11,11 +11,16 @@ from typing import Any
 import asyncpg
 import pytest
 
-from services.local.topics import SERVICES
+from services.kafka.topics import SERVICES
 from shared.deciding.events import START
+from shared.foundation.postgres import Unavailable
 from shared.log import eventlog
 
 WRITERS, EACH = 16, 25
+END_WRITERS = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = current_user
+AND datname = current_database() AND backend_xid IS NOT NULL AND pid <> pg_backend_pid()
+"""
 
 
 async def _slow_writer(url: str, number: int, pause: random.Random) -> None:
@@ -90,6 +95,37 @@ async def test_the_transact_path_of_three_processes_keeps_every_stream_in_cursor
     assert {s: r == list(range(1, 121)) for s, r in revisions.items()} == {
         f"account-{n}": True for n in range(5)
     }
+
+
+async def test_no_event_appears_behind_a_cursor_while_writers_are_ended(
+    database: Any, open_bank: Callable[..., Any]
+) -> None:
+    """Once an event was reported behind a reader's cursor, while its writers were killed."""
+    banks, done = [await open_bank(batch_size=4) for _ in range(3)], asyncio.Event()
+    readers = [asyncio.create_task(_read_until(database.url("cleanup"), done)) for _ in range(2)]
+    ender = await asyncpg.connect(database.url("cleanup"))
+
+    async def write(n: int) -> None:
+        asked = banks[n % 3].deposit(f"{n % 5}", cause=f"c{n}")
+        for _ in range(50):
+            try:
+                await banks[n % 3].transactor.submit(asked)
+            except Unavailable:
+                continue
+            return
+
+    async def end_writers() -> None:
+        for _ in range(20):
+            await ender.execute(END_WRITERS)
+            await asyncio.sleep(0.02)
+
+    await asyncio.gather(end_writers(), *(write(n) for n in range(300)))
+    done.set()
+    rows = await ender.fetch("SELECT tx::text::bigint AS tx, seq FROM log.events_cleanup ORDER BY (tx, seq)")
+    await ender.close()
+    assert len(rows) == 300
+    for reader in readers:
+        assert await reader == [(r["tx"], r["seq"]) for r in rows]
 
 
 async def test_a_reader_waits_for_a_transaction_in_flight_and_then_sees_it_first(database: Any) -> None:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -296,3 +297,41 @@ async def test_a_plan_made_while_a_table_is_empty_reads_it_by_its_key(
     assert f"Index Scan using {index}" in plan
     assert "Hash" not in plan
     assert "Seq Scan on events" not in plan
+
+
+async def _and_the_total_of(account: str, connection: asyncpg.Connection, command: Any) -> Any:
+    total = await connection.fetchval("SELECT total FROM accounts WHERE id = $1", f"account-{account}")
+    return replace(command, note=str(total))
+
+
+async def test_what_is_read_under_the_locks_contains_the_commands_before_it_in_the_queue(bank: Any) -> None:
+    reading = replace(bank.deposit("b", 1), under_locks=partial(_and_the_total_of, "a"))
+    answers = await bank.transactor.submit_all([bank.deposit("a", 5), reading, bank.deposit("a", 2)])
+    assert [answer.events[0].event.total for answer in answers] == [5, 1, 7]
+    assert answers[1].events[0].event.note == "5"
+
+
+async def test_what_is_read_under_the_locks_contains_what_another_process_wrote_before(
+    bank: Any, open_bank: Callable[..., Any]
+) -> None:
+    other = await open_bank()
+
+    async def read(n: int) -> tuple[str, str]:
+        one = bank.deposit("b", 1, cause=f"read-{n}")
+        under = partial(_and_the_total_of, "a")
+        outcome = await bank.transactor.submit(
+            replace(one, streams=(*one.streams, "account-a"), under_locks=under)
+        )
+        rows = await bank.pool.fetch(
+            "SELECT convert_from(bytes, 'UTF8')::json->'data'->>'total' AS total FROM log.events_cleanup "
+            "WHERE stream = 'account-a' AND (tx, seq) < "
+            "(SELECT tx, seq FROM log.events_cleanup WHERE event_id = $1) "
+            "ORDER BY tx DESC, seq DESC LIMIT 1",
+            outcome.events[0].event_id,
+        )
+        return outcome.events[0].event.note, rows[0]["total"] if rows else "None"
+
+    found = await asyncio.gather(
+        *(read(n) for n in range(20)), *(other.transactor.submit(other.deposit("a", 1)) for _ in range(20))
+    )
+    assert [note for note, _ in found[:20]] == [last for _, last in found[:20]]

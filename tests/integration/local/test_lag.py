@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
+from services.kafka.topics import PARTITIONS, USAGE
 from services.local.kafka import SECURITY
 from services.local.lag import consumer_lag
 from services.local.stack import Stack
-from services.local.topics import PARTITIONS, USAGE
 
 GROUP = f"cleanup.{USAGE}"
 

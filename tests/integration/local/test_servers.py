@@ -12,13 +12,17 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from minio.error import S3Error
 
+from services.kafka.apply import apply, set_up
+from services.kafka.connection import ClusterError
+from services.kafka.needs import Grant, Needs
+from services.kafka.plan import Permit, SetQuota
+from services.kafka.protocol import set_quotas
+from services.kafka.topics import SERVICES, TOPICS, TRAINING, USAGE, WRITERS
 from services.local import kafka_access
 from services.local.folders import InstanceFolder, LocalError
-from services.local.kafka import SECURITY, SUPER_USER
-from services.local.kafka_quotas import set_quotas
+from services.local.kafka import SECURITY
 from services.local.s3 import BUCKET
 from services.local.stack import Stack
-from services.local.topics import SERVICES, TOPICS, TRAINING, USAGE, WRITERS, Grant, grants, topics
 from shared.foundation.topics import bound_topic, dlq_of, topic_of
 
 
@@ -87,8 +91,10 @@ def test_approval_cannot_write_training_messages(stack: Stack) -> None:
 
 def test_a_service_reads_anothers_events_in_its_own_group_only(stack: Stack) -> None:
     assert write(stack, "registry", topic_of("registry")) is None
-    assert read(stack, "approval", "approval", topic_of("registry")) == "x"
-    assert read(stack, "approval", "registry", topic_of("registry")) == "GROUP_AUTHORIZATION_FAILED"
+    assert read(stack, "approval", "approval.regista.test", topic_of("registry")) == "x"
+    assert (
+        read(stack, "approval", "registry.regista.test", topic_of("registry")) == "GROUP_AUTHORIZATION_FAILED"
+    )
 
 
 def test_a_consumer_may_put_a_message_aside(stack: Stack) -> None:
@@ -96,7 +102,7 @@ def test_a_consumer_may_put_a_message_aside(stack: Stack) -> None:
 
 
 def test_a_user_of_nothing_is_refused_everywhere(stack: Stack) -> None:
-    stack.kafka.add_users(stack.kafka.admin(), ["stranger"])
+    stack.kafka.add_users(["stranger"])
     refusal = write(stack, "stranger", TRAINING)
     assert refusal is not None
     assert refusal.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
@@ -169,26 +175,23 @@ def test_a_reader_reads_public_events_in_its_own_groups_and_nothing_else(stack: 
 
 
 def test_a_publisher_of_a_namespace_writes_its_topics_only(stack: Stack) -> None:
-    admin, bound = stack.kafka.admin(), {"fraud-ci": "fraud"}
-    kafka_access.make_topics(admin, topics(bound))
+    kafka, needs = stack.kafka, Needs((), (), {"fraud-ci": "fraud"})
     try:
-        stack.kafka.add_users(admin, bound)
-        kafka_access.allow(admin, grants((), (), bound))
+        set_up(kafka.connection(), needs, kafka.password)
         assert write(stack, "fraud-ci", bound_topic(TRAINING, "fraud")) is None
         for user, topic in (("fraud-ci", TRAINING), ("pipeline", bound_topic(TRAINING, "fraud"))):
             refusal = write(stack, user, topic)
             assert refusal is not None
             assert refusal.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
     finally:
-        kafka_access.delete_topics(admin, set(topics(bound)) - set(TOPICS))
+        kafka_access.delete_topics(kafka.admin(), {topic.name for topic in needs.topics} - set(TOPICS))
 
 
 def test_the_broker_slows_a_user_beyond_its_quota(stack: Stack) -> None:
     kafka, throttled = stack.kafka, list[float]()
-    kafka.add_users(kafka.admin(), ["hasty"])
-    kafka_access.allow(kafka.admin(), [Grant("hasty", "TOPIC", USAGE, "WRITE")])
-    password = stack.folder.secret(f"kafka-{SUPER_USER}")
-    set_quotas(kafka.bootstrap, SUPER_USER, password, {"hasty": {"producer_byte_rate": 10_000.0}})
+    kafka.add_users(["hasty"])
+    limit = SetQuota("hasty", (("producer_byte_rate", 10_000.0),))
+    assert apply(kafka.connection(), [Permit(Grant("hasty", "TOPIC", USAGE, "WRITE")), limit], str) == []
     producer = Producer(
         {
             **login(stack, "hasty"),
@@ -211,6 +214,5 @@ def _throttled(text: str) -> list[float]:
 
 
 def test_a_quota_that_the_broker_does_not_know_is_refused(stack: Stack) -> None:
-    password = stack.folder.secret(f"kafka-{SUPER_USER}")
-    with pytest.raises(LocalError, match="refused the quotas"):
-        set_quotas(stack.kafka.bootstrap, SUPER_USER, password, {"hasty": {"no_such_quota": 1.0}})
+    with pytest.raises(ClusterError, match="refused the quotas"):
+        set_quotas(stack.kafka.connection(), {"hasty": {"no_such_quota": 1.0}})

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,6 +18,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from services.kafka.topics import SERVICES
 from services.local import lifecycle
 from services.local.folders import InstanceFolder, LocalError
 from services.local.instance import Instance
@@ -23,7 +26,6 @@ from services.local.processes import ProcessIdentity
 from services.local.status import Status, gather
 from services.local.supervisor import supervise
 from services.local.supervisor_state import SupervisorState, read_state
-from services.local.topics import SERVICES
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 REGISTA = str(Path(sys.executable).with_name("regista"))
@@ -201,6 +203,51 @@ def test_ctrl_c_while_it_starts_leaves_no_process_behind(folder: InstanceFolder)
     up.communicate(timeout=60)
     last = read_state(folder) or state
     assert not [one.name for one in (*every_process(state), *every_process(last)) if one.alive()]
+
+
+@pytest.fixture
+def loud(folder: InstanceFolder, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Every service gets a log level that does not exist."""
+    lifecycle.stop(folder)
+    monkeypatch.setenv("REGISTA_LOG_LEVEL", "LOUD")
+    yield
+    lifecycle.stop(folder)
+
+
+def test_up_and_status_state_in_one_line_why_a_service_cannot_start(
+    folder: InstanceFolder, loud: None
+) -> None:
+    reason = "exit code 78: cannot start: a setting is wrong: REGISTA_LOG_LEVEL: Input should be 'DEBUG', "
+    printed: list[str] = []
+    with pytest.raises(LocalError) as failure:
+        lifecycle.start(folder, 60.0, lifecycle.Progress(output=printed.append))
+    lines = str(failure.value).splitlines()
+    assert any(re.match(rf"\w+ cannot start: {re.escape(reason)}", line) for line in lines), lines
+    assert any(f" ended: {reason}" in line for line in printed), printed
+    until(lambda: any(reason in f"{part.why} {part.last}" for part in status(folder).parts))
+
+
+def _log_writer_of(folder: InstanceFolder) -> int:
+    """Return the process number of the instance's log writer, or 0."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (process / "cmdline").read_text().split("\0")
+            if "services.local.log_writer" in words and str(folder.log("registry")) in " ".join(words):
+                return int(process.name)
+    return 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the writer is found by /proc")
+def test_the_logs_go_on_when_their_writer_was_killed_and_end_with_the_instance(
+    up: SupervisorState, folder: InstanceFolder
+) -> None:
+    first = _log_writer_of(folder)
+    os.kill(first, signal.SIGKILL)
+    until(lambda: _log_writer_of(folder) not in {0, first})
+    lifecycle.stop(folder)
+    assert _log_writer_of(folder) == 0
+    last = json.loads(folder.log("registry").read_text().splitlines()[-1])
+    assert (last["message"], last["service"]) == ("stopped", "registry")
 
 
 def test_a_failed_start_records_the_reason_and_leaves_no_process(

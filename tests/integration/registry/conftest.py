@@ -26,6 +26,7 @@ from services.registry.access.bootstrap import IdentitySpec, KeySpec, RoleSpec, 
 from services.registry.api import ROUTES
 from shared.http.dispatch import Table
 from shared.identity.access_view import new_api_key
+from tests.integration.registry.writers import Writer, two_writers
 from tests.processes import PEPPER, Running, starting
 
 PEOPLE = {
@@ -34,6 +35,7 @@ PEOPLE = {
     "ann": ("person", [("auditor", "team")]),
     "eve": ("person", [("engineer", "elsewhere")]),
     "ci": ("publisher", [("publisher", "team")]),
+    "night": ("publisher", [("publisher", "team")]),
     "stranger": ("publisher", [("publisher", "elsewhere")]),
     **{f"service:{name}": ("service", []) for name in ("registry", "approval", "artifact", "cleanup")},
 }
@@ -334,3 +336,10 @@ async def stored(database: Any, stream: str = "") -> list[tuple[str, str, int]]:
     finally:
         await connection.close()
     return [tuple(row) for row in rows]
+
+
+@pytest.fixture
+async def writers(registry: Any, database: Any) -> AsyncIterator[list[Writer]]:
+    """Two replicas without a process of their own, beside the running one."""
+    async with two_writers(database.url("registry")) as made:
+        yield made

@@ -163,6 +163,23 @@ async def test_denied_attempts_are_events_of_the_service_counted_once_an_hour(re
     assert of_ann["data"]["target"] == {"model": "team.churn", "version": "1"}
 
 
+async def test_the_log_keeps_no_name_that_a_denied_caller_typed_and_that_is_not_known(registry, database):
+    async with registry.client("ann") as ann:
+        role = {"role": "engineer", "namespace": "team"}
+        for subject in ("grace.hopper", "eva"):
+            refused = await ann.put(f"/access/identities/{subject}/roles", json=role)
+            assert refused.status_code == 403
+
+    async def recorded() -> list[Any]:
+        return await events_of(database, "denied-registry-ann")
+
+    await registry.until(recorded)
+    assert registry.end() == 0
+    found = await recorded()
+    assert "grace" not in str(found)
+    assert found[0]["data"]["target"]["subject"].startswith("sha256:")
+
+
 async def test_a_key_that_ended_is_denied_in_the_name_of_its_owner(registry, database):
     async with registry.client("root") as root, registry.client("eva") as eva:
         key_id = (await eva.get("/access/me")).json()["key"]["key_id"]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from shared.deciding.decider import RuleBroken
 from tests.integration.registry.conftest import trained
 
 pytestmark = pytest.mark.servers
@@ -123,3 +125,27 @@ async def test_what_serves_where_is_one_list(registry, senders):
         assert await list_() == [spam, live]
         assert await list_(stopped=True, production=False) == [("team.churn", "staging", 0)]
         assert (await root.post("/environments/staging:retire", json={"reason": "x"})).status_code == 200
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+@pytest.mark.parametrize("first", ["use", "retirement"])
+async def test_an_environment_is_never_retired_while_a_use_of_it_is_decided(
+    registry, senders, writers, replicas, first
+):
+    one, other = writers[0], writers[replicas - 1]
+    async with registry.client("root") as root:
+        await created(root, "staging")
+        await served(registry, senders, root, "team.churn", 1, "staging")
+        model_id = (await root.get("/models/team.churn")).json()["model_id"]
+        for _ in range(10):
+            await one.stop(model_id, "staging")
+            commands = [one.go_back(model_id, "staging", 1), other.retire("staging")]
+            if first == "retirement":
+                commands.reverse()
+            answers = await asyncio.gather(*commands, return_exceptions=True)
+            refused = [answer.code for answer in answers if isinstance(answer, RuleBroken)]
+            assert refused in (["environment_retired"], ["environment_in_use"]), answers
+            assert not await one.is_used_and_retired("staging")
+            if refused == ["environment_retired"]:
+                await created(root, "staging")
+                await one.go_back(model_id, "staging", 1)

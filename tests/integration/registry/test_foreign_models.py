@@ -22,6 +22,8 @@ BODIES: dict[tuple[str, str], Any] = {
     ("PATCH", ""): {"description": "x"},
     ("POST", "/versions"): {"draft": True},
     ("PATCH", "/versions/{version}"): {"draft": True},
+    ("POST", "/versions/{version}/notes"): {"text": "x"},
+    ("PUT", "/versions/{version}/notes/{note}"): {"text": "x"},
     ("POST", "/versions/{version}/evaluations"): {
         "name": "accuracy",
         "value": 0.5,
@@ -36,7 +38,7 @@ QUERIES: dict[str, dict[str, str]] = {"diff": {"from": "1", "to": "1"}}
 async def ask_status(client: httpx.AsyncClient, method: str, path: str, model: str) -> tuple[int, str]:
     """Status and body of the answer, without the reference that was named."""
     rest = path.split("{model}")[1]
-    parameters = {"version": "1", "alias": "live", "environment": "production"}
+    parameters = {"version": "1", "alias": "live", "environment": "production", "note": "1"}
     url = path.replace("{model}", model)
     for name, value in parameters.items():
         url = url.replace(f"{{{name}}}", value)

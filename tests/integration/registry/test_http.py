@@ -218,7 +218,7 @@ async def test_roles_hold_in_their_namespace_only(registry):
             await client.post("/models/elsewhere.m/versions", json=trained("elsewhere.m"))
         ).status_code == 403
         assert (
-            await client.post("/models/team.churn/versions/1:hold", json={"reason": "case 7"})
+            await client.post("/models/team.churn/versions/1:place-legal-hold", json={"reason": "case 7"})
         ).status_code == 403
     async with registry.client("eve") as client:
         assert (await client.get("/models/team.churn")).status_code == 404
@@ -235,8 +235,10 @@ async def test_decisions_about_a_version_are_shown_with_their_reasons(registry):
     async with registry.client("root") as client, registry.client("ci") as publisher:
         registered = await publisher.post("/models/team.churn/versions", json=trained())
         path = "/models/team.churn/versions/1"
-        assert (await client.post(path + ":hold", json={"reason": "case 7"})).json()["held"] == "case 7"
-        for verb in ("promote", "reject", "recall", "hold", "release-hold"):
+        assert (await client.post(path + ":place-legal-hold", json={"reason": "case 7"})).json()[
+            "legal_hold"
+        ] == "case 7"
+        for verb in ("promote", "reject", "withdraw", "place-legal-hold", "release-legal-hold"):
             assert (
                 await client.post(
                     f"{path}:{verb}",
@@ -244,7 +246,9 @@ async def test_decisions_about_a_version_are_shown_with_their_reasons(registry):
                     headers={"if-match": registered.headers["etag"]},
                 )
             ).status_code == 412, verb
-        assert (await client.post(path + ":release-hold", json={"reason": "closed"})).json()["held"] is None
+        assert (await client.post(path + ":release-legal-hold", json={"reason": "closed"})).json()[
+            "legal_hold"
+        ] is None
         evaluated = await client.post(
             path + "/evaluations",
             json={"name": "f1", "value": 0.5, "dataset_digest": "sha256:x", "independent": True},
@@ -254,17 +258,17 @@ async def test_decisions_about_a_version_are_shown_with_their_reasons(registry):
             "number"
         ] == 1
         resolved = await client.get("/resolve/team.churn@candidate")
-        assert (resolved.json()["semver"], resolved.json()["recalled"]) == ("1.0.0", None)
+        assert (resolved.json()["semver"], resolved.json()["withdrawn"]) == ("1.0.0", None)
         assert (await client.get(path)).json()["aliases"] == ["candidate"]
-        assert (await client.post(path + ":recall", json={"reason": "poisoned"})).json()[
-            "recalled"
+        assert (await client.post(path + ":withdraw", json={"reason": "poisoned"})).json()[
+            "withdrawn"
         ] == "poisoned"
         again = await client.get(
             "/resolve/team.churn@candidate", headers={"if-none-match": resolved.headers["etag"]}
         )
-        assert (again.status_code, again.json()["recalled"]) == (200, "poisoned")
+        assert (again.status_code, again.json()["withdrawn"]) == (200, "poisoned")
         assert (await client.delete("/models/team.churn/aliases/candidate")).status_code == 204
-        assert (await client.post(path + ":promote", json={})).json()["code"] == "version_recalled"
+        assert (await client.post(path + ":promote", json={})).json()["code"] == "version_withdrawn"
         assert (await client.post(path + ":reject", json={"reason": "bad"})).json()["stage"] == "Rejected"
 
 
@@ -272,12 +276,14 @@ async def test_decisions_about_a_version_are_shown_with_their_reasons(registry):
 async def test_decisions_that_are_audited_need_a_reason(registry, body):
     async with registry.client("root") as client, registry.client("ci") as publisher:
         await publisher.post("/models/team.churn/versions", json=trained())
-        decisions = [f"versions/1:{verb}" for verb in ("reject", "recall", "hold", "release-hold")]
+        decisions = [
+            f"versions/1:{verb}" for verb in ("reject", "withdraw", "place-legal-hold", "release-legal-hold")
+        ]
         for decision in (*decisions, "rollouts/production:rollback"):
             answer = await client.post(f"/models/team.churn/{decision}", json=body)
             assert (answer.status_code, answer.json()["code"]) == (422, "invalid_body"), decision
             assert answer.json()["errors"][0]["field"] == "reason"
-        assert (await client.get("/models/team.churn/versions/1")).json()["held"] is None
+        assert (await client.get("/models/team.churn/versions/1")).json()["legal_hold"] is None
 
 
 async def test_a_key_that_would_open_nothing_is_not_issued(registry):
@@ -296,7 +302,7 @@ async def test_a_promotion_over_new_evidence_supersedes_the_open_one_and_is_answ
     async with registry.client("root") as client, registry.client("ci") as publisher:
         await publisher.post("/models/team.churn/versions", json=trained())
         await senders.send_passing_verdicts(await registry.version("team.churn@1"))
-        await registry.version("team.churn@1", stage="Validated", artifact_state="released")
+        await registry.version("team.churn@1", stage="Validated", artifact_state="available")
         first = await client.post(path + ":promote", json={})
         assert first.status_code == 202, first.text
         await client.post(
@@ -318,7 +324,7 @@ async def test_a_creator_is_known_from_the_moment_the_identity_exists(registry):
             body = trained("team.zoe", artifact, creator="zoe")
             answer = await client.post("/models/team.zoe/versions", json=body)
             assert answer.status_code == 201, answer.text
-            return answer.json()["notes"]
+            return answer.json()["registration_notes"]
 
         assert "no identity is called 'zoe'" in (await notes(1))[0]
         await admin.post("/access/identities", json={"subject": "zoe", "kind": "person", "name": "Zoe"})

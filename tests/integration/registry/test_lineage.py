@@ -1,4 +1,4 @@
-"""Lineage over HTTP: what a data set and a version went into, and what a recall does to it."""
+"""Lineage over HTTP: what a data set and a version went into, and what a withdrawal does to it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.integration.registry.conftest import trained
 pytestmark = pytest.mark.servers
 URL = "hf://google/bert-base@5c3fe2"
 POISON = {"name": "reviews-2026", "digest": "sha256:poison"}
-RECALLED = "was made from team.base 1, which is recalled"
+WITHDRAWN = "was made from team.base 1, which is withdrawn"
 
 
 def made_from(*parents: str, model: str, **training: Any) -> dict[str, Any]:
@@ -98,7 +98,7 @@ async def test_the_lineage_of_a_version_goes_up_and_down_and_a_url_down(registry
         assert (summary(mid["descendants"]), mid["hidden"]) == ([("team.leaf", 1)], 1)
 
 
-async def test_a_recalled_ancestor_is_shown_where_a_version_is_read_and_ends_its_promotions(
+async def test_a_withdrawn_ancestor_is_shown_where_a_version_is_read_and_ends_its_promotions(
     registry, senders
 ):
     async with registry.client("root") as client:
@@ -108,26 +108,26 @@ async def test_a_recalled_ancestor_is_shown_where_a_version_is_read_and_ends_its
         await senders.send_passing_verdicts(mid)
         await registry.version("team.mid@1", stage="Validated")
         await client.post("/models/team.mid/versions/1:promote", json={})
-        recalled = await client.post("/models/team.base/versions/1:recall", json={"reason": "poisoned"})
-        assert recalled.json()["recalled_ancestors"] == []
+        withdrawn = await client.post("/models/team.base/versions/1:withdraw", json={"reason": "poisoned"})
+        assert withdrawn.json()["withdrawn_ancestors"] == []
         for path in (
             "/models/team.mid/versions/1",
             "/models/team.leaf/versions/1",
             "/resolve/team.leaf@production",
         ):
-            assert (await client.get(path)).json()["recalled_ancestors"] == [RECALLED]
+            assert (await client.get(path)).json()["withdrawn_ancestors"] == [WITHDRAWN]
         (refused,) = (await client.get("/models/team.mid/versions/1")).json()["promotions"]
-        assert (refused["state"], refused["reasons"]) == ("refused", [f"the version {RECALLED}"])
+        assert (refused["state"], refused["reasons"]) == ("refused", [f"the version {WITHDRAWN}"])
         again = await client.post("/models/team.mid/versions/1:promote", json={})
         assert again.status_code == 202
         young = await register(client, made_from("team.leaf@1", model="team.young"))
-        assert young["recalled_ancestors"] == [RECALLED]
+        assert young["withdrawn_ancestors"] == [WITHDRAWN]
     async with registry.client("eva") as eva:
         await eva.post("/models/team.base/versions/1:reinstate", json={"reason": "mistake"})
-        assert (await eva.get("/models/team.mid/versions/1")).json()["recalled_ancestors"] == []
+        assert (await eva.get("/models/team.mid/versions/1")).json()["withdrawn_ancestors"] == []
 
 
-async def test_a_policy_without_the_gate_may_grant_a_request_that_names_the_recalled_ancestor(
+async def test_a_policy_without_the_gate_may_grant_a_request_that_names_the_withdrawn_ancestor(
     registry, senders
 ):
     async with registry.client("root") as client:
@@ -136,7 +136,7 @@ async def test_a_policy_without_the_gate_may_grant_a_request_that_names_the_reca
         await senders.send_passing_verdicts(leaf)
         await registry.version("team.leaf@1", stage="Validated")
         sound = (await client.post("/models/team.leaf/versions/1:promote", json={})).json()
-        await client.post("/models/team.base/versions/1:recall", json={"reason": "poisoned"})
+        await client.post("/models/team.base/versions/1:withdraw", json={"reason": "poisoned"})
         unsound = (await client.post("/models/team.leaf/versions/1:promote", json={})).json()
         assert unsound["digest"] != sound["digest"]
         await senders.send_grant(unsound)

@@ -47,7 +47,7 @@ async def test_a_model_goes_from_kafka_to_production_and_back(registry, senders)
     assert (found["state"], found["semver"], found["number"]) == ("registered", "1.0.0", 1)
     version = await registry.version("team.churn@1")
     await senders.send_passing_verdicts(version)
-    await registry.version("team.churn@1", stage="Validated", artifact_state="released")
+    await registry.version("team.churn@1", stage="Validated", artifact_state="available")
     async with registry.client() as client:
         promotion = (
             await client.post(
@@ -99,7 +99,7 @@ async def test_a_model_goes_from_kafka_to_production_and_back(registry, senders)
         assert (resolved["number"], resolved["semver"], resolved["artifact_state"]) == (
             1,
             "1.0.0",
-            "released",
+            "available",
         )
     received = await senders.received(13, without=frozenset({"EnvironmentCreated"}))
     assert [type_ for type_, _ in received] == [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -12,6 +13,7 @@ import pytest
 from services.registry import queries
 from services.registry.lineage import queries as lineage
 from services.registry.look_ups import ModelRef, Models
+from services.registry.search import queries as search
 from services.registry.service import SERVICE
 from services.registry.shapes.common import LARGEST
 from shared.foundation.postgres import connect_pool
@@ -27,10 +29,14 @@ SMALL, LARGE, SLACK = 2_000, 16_000, 12
 FILL = """
 INSERT INTO registry.versions (model_id, number, semver, stage, artifact_digest, identity, document,
     dataset_name, dataset_digest,
-                               registered_at, registered_by, correlation_id, message_id, revision)
+                               registered_at, registered_by, correlation_id, message_id, revision, creator,
+    tags)
 SELECT 'long', n, '1.0.' || n, CASE WHEN n IN (3, 7) THEN 'Production' ELSE 'Validated' END, 'sha256:' || n,
     'i' || n, n, 'set ' || n, 'digest ' || n,
-       now(), 'ci', 'c' || n, '', n
+       timestamptz '2020-01-01 00:00Z' + n * interval '1 hour', 'ci', 'c' || n, '', n,
+       CASE WHEN n IN (3, 7) THEN 'eva' ELSE 'ci' END,
+       CASE WHEN n IN (3, 7) THEN jsonb_build_object('common', 'yes', 'rare', 'yes')
+            WHEN n % 2 = 0 THEN '{"common": "yes"}'::jsonb END
 FROM generate_series($1::int, $2::int) AS n
 """
 FILL_SMALL = """
@@ -51,10 +57,20 @@ INSERT INTO registry.evaluation_data (model_id, number, dataset_digest, dataset_
 SELECT $1, n, $4 || CASE WHEN $1 = 'short' THEN '' ELSE n::text END, 'holdout'
 FROM generate_series($2::int, $3::int) AS n
 """
+MEASURED = """
+INSERT INTO registry.measurements (model_id, number, name, dataset_digest, definition, author, value,
+    dataset_name, higher_is_better, primary_metric, independent, revision)
+SELECT 'long', n, 'auc', 'sha256:t', '', '',
+    CASE WHEN n IN (3, 7) THEN 0.995 ELSE 0.6 + (n % 100) / 300.0 END, 'test', true, true, false, n
+FROM generate_series($1::int, $2::int) AS n
+"""
 MODELS = """
 INSERT INTO registry.models (model_id, name, namespace, kind, owner, tier, description, tags, registered_at,
     registered_by, revision)
-SELECT id, 'team.' || id, 'team', 'model', '', 'low', '', '{}', now(), 'ci', 1 FROM unnest($1::text[]) AS id
+SELECT id, CASE id WHEN 'short' THEN 'small.' ELSE 'team.' END || id, 'team', 'model',
+    CASE id WHEN 'long' THEN 'team:risk' ELSE '' END, 'low', '',
+    CASE id WHEN 'long' THEN '{"team": "risk"}'::jsonb ELSE '{}'::jsonb END, now(), 'ci', 1
+FROM unnest($1::text[]) AS id
 """
 
 
@@ -71,26 +87,65 @@ async def explained(connection: asyncpg.Connection, statement: str, *values: Any
     return plan
 
 
-def of_stage(stage: str) -> tuple[str, tuple[Any, ...]]:
-    filters = {"stage": stage, "artifact_digest": None, "correlation_id": None}
-    statement, values = queries.list_versions_sql(filters)
-    return statement, ("long", LARGEST, 50, *values)
+def of_model(**wanted: Any) -> tuple[str, tuple[Any, ...]]:
+    statement, values = search.of_model(search.Wanted(**wanted), "long", LARGEST, 50)
+    return statement, tuple(values)
+
+
+def of_all(*readable: str, **wanted: Any) -> tuple[str, tuple[Any, ...]]:
+    after = (datetime.max.replace(tzinfo=UTC), "", LARGEST)
+    statement, values = search.of_all(search.Wanted(**wanted), after, 50, list(readable) or None)
+    return statement, tuple(values)
+
+
+def models_of(**filters: Any) -> tuple[str, tuple[Any, ...]]:
+    statement, values = queries.list_models_sql(filters)
+    return statement, ("", None, 50, *values)
+
+
+def metric(name: str, comparison: search.Comparison, value: float) -> list[search.MetricCondition]:
+    return [search.MetricCondition(name, comparison, value)]
+
+
+DAY = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 QUESTIONS: dict[str, tuple[str, tuple[Any, ...], int]] = {
-    "versions of a rare stage": (*of_stage("Production"), 2),
-    "a page of versions": (
-        queries.list_versions_sql({"stage": None})[0],
-        ("long", LARGEST, 50),
-        50,
+    "versions of a rare stage": (*of_model(stage="Production"), 2),
+    "a page of versions": (*of_model(), 50),
+    "versions with a rare tag": (*of_model(tags=[("rare", "yes")]), 2),
+    "versions with a rare tag of any value": (*of_model(tags=[("rare", None)]), 2),
+    "versions with a tag that many have": (*of_model(tags=[("common", "yes")]), 50),
+    "versions with a tag that none has": (*of_model(tags=[("none", "yes")]), 0),
+    "versions above a value that few reach": (*of_model(metrics=metric("auc", ">", 0.99)), 2),
+    "versions above a value that most reach": (*of_model(metrics=metric("auc", ">", 0.5)), 50),
+    "versions below a value that few miss": (*of_model(metrics=metric("auc", "<", 0.5)), 0),
+    "versions by a rare creator": (*of_model(creator="eva"), 2),
+    "versions of a training set": (*of_model(dataset="digest 5"), 0),
+    "versions of a named training set": (*of_model(dataset="set 5"), 1),
+    "versions until an early day": (*of_model(until=DAY + timedelta(hours=5)), 4),
+    "versions of a period": (*of_model(since=DAY + timedelta(hours=2), until=DAY + timedelta(hours=5)), 3),
+    "the newest versions of all models": (*of_all(), 50),
+    "the newest versions of a small namespace": (*of_all("small"), 20),
+    "versions of all models with a rare tag": (*of_all(tags=[("rare", "yes")]), 2),
+    "versions of all models with a foreign tag": (*of_all("small", tags=[("rare", "yes")]), 0),
+    "versions of all models above a rare value": (*of_all(metrics=metric("auc", ">", 0.99)), 2),
+    "versions of all models by a rare creator": (*of_all(creator="eva"), 2),
+    "versions of all models in a rare stage": (*of_all(stage="Production"), 2),
+    "versions of all models of a period": (
+        *of_all(since=DAY + timedelta(hours=2), until=DAY + timedelta(hours=5)),
+        3,
     ),
+    "models with a tag": (*models_of(tags='{"team":"risk"}'), 1),
+    "models of an owner": (*models_of(owner="team:risk"), 1),
+    "the latest version": (queries.FIND_NUMBERS, (["long"], ["@latest"]), 1),
     "trained on, by digest": (lineage.TRAINED_ON, ("sha256:people", "", 0, None, 50), 20),
-    "trained on, by name": (lineage.TRAINED_ON, ("people", "", 0, ["team"], 50), 20),
+    "trained on, by name": (lineage.TRAINED_ON, ("people", "", 0, ["small"], 50), 20),
     "trained on, by what nothing was trained on": (lineage.TRAINED_ON, ("none", "", 0, None, 50), 0),
     "evaluated on, by digest": (lineage.TRAINED_ON, ("sha256:holdout", "", 0, None, 50), 20),
     "ancestors": (lineage.ANCESTORS, (["short"], [9], None, 100), 8),
-    "descendants": (lineage.DESCENDANTS, (["short"], [12], ["team"], 100), 8),
-    "recalled ancestors": (lineage.RECALLED_ANCESTORS_OF, ("short", 9), 1),
+    "descendants": (lineage.DESCENDANTS, (["short"], [12], ["small"], 100), 8),
+    "withdrawn ancestors": (lineage.WITHDRAWN_ANCESTORS_OF, ("short", 9), 1),
     "open promotions below": (lineage.OPEN_BELOW, ("short", 12), 0),
     "doubts": (lineage.DOUBTS, ("short",), 0),
     "the number of a semantic version": (
@@ -130,11 +185,13 @@ async def test_questions_read_as_many_pages_of_a_long_model_as_of_a_short_one(po
     await pool.execute(MODELS, ["long", "short"])
     await pool.execute(FILL_SMALL)
     await pool.execute(FILL, 1, SMALL)
+    await pool.execute(MEASURED, 1, SMALL)
     for model, first, last in (("short", 1, 20), ("long", 1, SMALL)):
         await pool.execute(CHAIN, model, first, last)
         await pool.execute(EVALUATED, model, first, last, "sha256:holdout")
     before = await measured(pool, database.owner_url)
     await pool.execute(FILL, SMALL + 1, LARGE)
+    await pool.execute(MEASURED, SMALL + 1, LARGE)
     await pool.execute(CHAIN, "long", SMALL, LARGE)
     await pool.execute(EVALUATED, "long", SMALL + 1, LARGE, "sha256:holdout")
     after = await measured(pool, database.owner_url)

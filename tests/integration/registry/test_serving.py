@@ -1,4 +1,4 @@
-"""Rollouts over HTTP: stop, dry run, stale changes, routing, recall and its reversal."""
+"""Rollouts over HTTP: stop, dry run, stale changes, routing, withdraw and its reversal."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ async def test_a_split_is_ended_a_rollback_is_shown_first_and_a_rollout_is_stopp
         refused = (await client.post(ROLLOUT + ":rollback", json={"reason": "x"})).json()
         assert (refused["code"], "rollout stop" in refused["detail"]) == ("no_rollback_target", True)
 
-        await client.post("/models/team.churn/versions/1:recall", json={"reason": "poisoned"})
+        await client.post("/models/team.churn/versions/1:withdraw", json={"reason": "poisoned"})
         for path in ("/models/team.churn/route?key=u",):
-            assert (await client.get(path)).json()["code"] == "version_recalled"
-        assert (await client.get(ROLLOUT)).json()["entries"][0]["recalled"] == "poisoned"
+            assert (await client.get(path)).json()["code"] == "version_withdrawn"
+        assert (await client.get(ROLLOUT)).json()["entries"][0]["withdrawn"] == "poisoned"
         stopped = (await client.post(ROLLOUT + ":stop", json={"reason": "poisoned"})).json()
         assert (stopped["champion"], stopped["entries"], stopped["reason"]) == (0, [], "poisoned")
         for path in ("/models/team.churn/route?key=u", "/resolve/team.churn@production"):
@@ -69,18 +69,18 @@ async def test_a_split_is_ended_a_rollback_is_shown_first_and_a_rollout_is_stopp
             assert (hidden.status_code, hidden.json()["code"]) == (404, "unknown_alias")
         assert (await client.get("/models/team.churn/versions/@production")).status_code == 404
         own = await client.post("/models/team.churn/versions/1:reinstate", json={"reason": "mistake"})
-        assert (own.status_code, own.json()["code"]) == (403, "own_recall")
+        assert (own.status_code, own.json()["code"]) == (403, "own_withdrawal")
         assert (
             await ann.post("/models/team.churn/versions/1:reinstate", json={"reason": "x"})
         ).status_code == 403
     async with registry.client("eva") as eva:
         back = await eva.post("/models/team.churn/versions/1:reinstate", json={"reason": "mistake"})
-        assert (back.json()["recalled"], back.json()["stage"]) == (None, "Archived")
+        assert (back.json()["withdrawn"], back.json()["stage"]) == (None, "Archived")
         back = await eva.post(ROLLOUT + ":rollback", json={"reason": "mistake", "to_number": 1})
         assert back.json()["champion"] == 1
 
 
-async def test_a_rollback_avoids_versions_that_share_data_or_parents_with_a_recalled_one(registry, senders):
+async def test_a_rollback_avoids_versions_that_share_data_or_parents_with_a_withdrawn_one(registry, senders):
     data = [{"dataset": {"name": f"d{n}", "digest": f"sha256:d{n}"}} for n in (1, 2, 3, 4)]
     async with registry.client("root") as client:
         for number, training in enumerate(data, 1):
@@ -89,10 +89,10 @@ async def test_a_rollback_avoids_versions_that_share_data_or_parents_with_a_reca
                 await client.post(ROLLOUT, json=switch(number), headers={"if-match": "*"})
         same = trained(artifact=9, config={"depth": 9}, **data[2])
         await client.post("/models/team.churn/versions", json=same)
-        await client.post("/models/team.churn/versions/5:recall", json={"reason": "d3 is poisoned"})
+        await client.post("/models/team.churn/versions/5:withdraw", json={"reason": "d3 is poisoned"})
         rolled = (await client.post(ROLLOUT + ":rollback", json={"reason": "x"})).json()
         assert (rolled["champion"], rolled["warning"]) == (2, "")
-        why = "was trained on the same data as team.churn 5, which is recalled"
+        why = "was trained on the same data as team.churn 5, which is withdrawn"
         assert rolled["skipped"] == [{"number": 3, "why": why}]
 
 
@@ -106,8 +106,8 @@ async def test_a_reason_does_not_name_a_version_of_another_namespace(registry, s
         same = trained("elsewhere.secret", artifact=9, **data[1])
         made = await client.post("/models/elsewhere.secret/versions", json=same)
         assert made.status_code == 201
-        await client.post("/models/elsewhere.secret/versions/1:recall", json={"reason": "d2 is poisoned"})
+        await client.post("/models/elsewhere.secret/versions/1:withdraw", json={"reason": "d2 is poisoned"})
         rolled = (await client.post(ROLLOUT + ":rollback", json={"reason": "x"})).json()
         assert rolled["champion"] == 1
-        why = "was trained on the same data as a version of another namespace, which is recalled"
+        why = "was trained on the same data as a version of another namespace, which is withdrawn"
         assert rolled["skipped"] == [{"number": 2, "why": why}]

@@ -142,10 +142,10 @@ def _move_in(house: House, admin: Profile) -> None:
 
 def trained(seed: int = 1, auc: float = 0.9) -> Run:
     """A run whose data depend on the seed."""
-    run = regista.track(config={"C": 1.0}, seed=seed)
+    run = regista.capture(config={"C": 1.0}, seed=seed)
     run.train_data("bank", b"rows" * seed, features=["age", "sum"])
     run.test_data("holdout", b"holdout").metric("auc", auc, primary=True)
-    run.signature = {
+    run.model_schema = {
         "inputs": [{"name": "age", "type": "float64"}, {"name": "sum", "type": "float64"}],
         "outputs": [{"name": "output", "type": "int64"}],
     }

@@ -81,7 +81,8 @@ READER = """
 import { Kafka } from "kafkajs";
 const [, , broker, password] = process.argv;
 const sasl = { mechanism: "scram-sha-512", username: "approval", password };
-const consumer = new Kafka({ brokers: [broker], sasl, logLevel: 1 }).consumer({ groupId: "approval.reader" });
+const kafka = new Kafka({ brokers: [broker], sasl, logLevel: 1 });
+const consumer = kafka.consumer({ groupId: "approval.regista.reader" });
 await consumer.connect();
 await consumer.subscribe({ topic: "regista.registry.events.v1", fromBeginning: true });
 await consumer.run({ eachMessage: async ({ message }) => {

@@ -35,6 +35,8 @@ SEED = int(os.environ.get("REGISTA_FUZZ_SEED", "1"))
 EXAMPLES = int(os.environ.get("REGISTA_FUZZ_EXAMPLES", "8"))
 SERVICES = ("registry", "approval", "artifact", "cleanup", "audit")
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+EVENT_STREAM = "text/event-stream"
+"""An answer that does not end: tests/integration/audit/test_public_events.py tests it."""
 MODES = (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE)
 EXISTING = {
     "model": "crm.churn",
@@ -119,7 +121,8 @@ def test_no_request_fails_and_every_answer_is_as_documented(
     url = house.instance.urls[service]
     fuzz = Fuzz(url, keys)
     document = fuzz.session.get(f"{url}/openapi.json", timeout=60).json()
-    operations = [found.ok() for found in schemathesis.openapi.from_dict(document).get_all_operations()]
+    all_ = [found.ok() for found in schemathesis.openapi.from_dict(document).get_all_operations()]
+    operations = [one for one in all_ if EVENT_STREAM not in str(one.definition.raw["responses"])]
     for operation in operations:
         fuzz_operation(fuzz, operation)
     sys.stdout.write(f"{service}: seed {SEED}, {len(operations)} operations, {fuzz.sent} requests\n")

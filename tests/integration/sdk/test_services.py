@@ -112,7 +112,7 @@ def test_a_draft_is_completed_and_gets_its_version(house: House, churn: dict[str
         run = trained(7)
         training = run.training() | {"creator": "publisher:nightly"}
         done = nightly.complete(
-            "crm.draft@1", {"artifact": artifact, "training": training, "signature": run.signature}
+            "crm.draft@1", {"artifact": artifact, "training": training, "schema": run.model_schema}
         )
     assert (done["semver"], done["stage"]) == ("1.0.0", "Staging")
 
@@ -262,12 +262,12 @@ def test_every_other_command_is_understood_by_its_service(house: House, churn: d
     assert [a["alias"] for a in eng("eng", "alias", "list", "crm.churn")] == ["candidate"]
     assert eng("eng", "versions", "show", "crm.churn@candidate")["number"] == 1
     eng("eng", "alias", "remove", "crm.churn", "candidate")
-    assert eng("eng", "hold", "crm.churn@1", "--reason", "case 4711")["held"]
-    assert not eng("admin", "hold", "crm.churn@1", "--release", "--reason", "closed")["held"]
+    assert eng("eng", "legal-hold", "place", "crm.churn@1", "--reason", "case 4711")["legal_hold"]
+    assert not eng("admin", "legal-hold", "release", "crm.churn@1", "--reason", "closed")["legal_hold"]
     assert eng("eng", "cleanup", "plan")["dry_run"] is True
-    sweep = eng("eng", "cleanup", "run", "crm.churn")["sweep_id"]
-    assert until(lambda: eng("eng", "cleanup", "show", sweep))["sweep_id"] == sweep
-    assert any(s["sweep_id"] == sweep for s in eng("eng", "cleanup", "list"))
+    sweep = eng("eng", "cleanup", "run", "crm.churn")["cleanup_run_id"]
+    assert until(lambda: eng("eng", "cleanup", "show", sweep))["cleanup_run_id"] == sweep
+    assert any(s["cleanup_run_id"] == sweep for s in eng("eng", "cleanup", "list"))
     retention = house.folder / "retention.json"
     retention.write_text('{"keep_newest": 2}')
     assert (
@@ -353,12 +353,12 @@ def doubler() -> bytes:
     )
 
 
-def test_a_version_is_rejected_and_recalled_with_a_reason(house: House, churn: dict[str, Any]) -> None:
+def test_a_version_is_rejected_and_withdrawn_with_a_reason(house: House, churn: dict[str, Any]) -> None:
     with house.client("nightly") as nightly:
         for seed in (1, 2):
             nightly.publish("crm.bad", churn["folder"], trained(seed)).wait(60)
     assert house.run("eng", "reject", "crm.bad@1", "--reason", "wrong month")["stage"] == "Rejected"
-    assert house.run("eng", "recall", "crm.bad@2", "--reason", "poisoned")["recalled"]
+    assert house.run("eng", "withdraw", "crm.bad@2", "--reason", "poisoned")["withdrawn"]
 
 
 def test_keys_are_rotated_and_revoked(house: House) -> None:
@@ -403,7 +403,9 @@ def test_a_person_is_shown_by_name_until_it_is_erased_and_the_log_names_the_acto
         assert client.names([subject]) == {subject: None}
         events = until(
             lambda: (
-                (found := client.events(f"access-{subject}")) and found[-1]["type"] == "NameErased" and found
+                (found := client.stored_events(f"access-{subject}"))
+                and found[-1]["type"] == "NameErased"
+                and found
             )
         )
     admin = house.run("admin", "access", "identity", "list")

@@ -10,7 +10,15 @@ from typing import Any
 
 import pytest
 
-from services.approval.domain import approving, gate, override, policy, promotion, publishing, review
+from services.approval.domain import (
+    approving,
+    override,
+    policy,
+    policy_publication,
+    promotion,
+    review,
+    version_gates,
+)
 from services.approval.domain.deciders import FOLDS as ALL_FOLDS
 from services.approval.domain.gate_kinds import Gate
 from services.approval.domain.policy import Policy, PublishPolicy
@@ -95,8 +103,8 @@ class World:
         return self.states.get(stream, FOLDS[stream.partition("-")[0]].initial)
 
     @property
-    def version(self) -> gate.GateState:
-        state: gate.GateState = self.state("gate-m@1")
+    def version(self) -> version_gates.VersionGates:
+        state: version_gates.VersionGates = self.state("gate-m@1")
         return state
 
     def review(self, promotion_id: str = "p") -> review.ReviewState:
@@ -120,7 +128,7 @@ class World:
         others = [policy.stream_of(other) for other in self.state(policy.ALL).names]
         streams = Streams({name: self.state(name) for name in (stream, policy.ALL, *others)})
         command = PublishPolicy(name, policy_, **{"by": "root", **more})
-        return self.append(publishing.publish(command, streams))
+        return self.append(policy_publication.publish(command, streams))
 
     def confirm(self, name: str, by: str, revision: int | None = None, **names: tuple[str, ...]) -> list[Any]:
         """`names`: printed names by subject."""
@@ -132,7 +140,7 @@ class World:
             name, at, Person(by, names.get(by, ())), Person(proposer, names.get(proposer, ()))
         )
         streams = self.with_people(Streams({stream: self.state(stream)}), by, proposer)
-        return self.append(publishing.confirm(command, streams))
+        return self.append(policy_publication.confirm(command, streams))
 
     def gates(
         self,
@@ -159,20 +167,27 @@ class World:
 
     def people_for(self, *subjects: str) -> dict[str, Person]:
         """All by which these and those who appointed them are recognised, as the edges look it up."""
-        wanted = set(subjects)
         for subject in subjects:
             if f"access-{subject}" not in self.states:
                 self.identity(subject)
-            state = self.states.get(f"access-{subject}")
-            wanted |= set(state.appointed_by) if state else set()
-        return {name: self.people.get(name, Person(name)) for name in wanted}
+        return {name: self.people.get(name, Person(name)) for name in self.behind(*subjects)}
+
+    def behind(self, *subjects: str) -> set[str]:
+        """These, and everyone who appointed them, directly or through others."""
+        found: set[str] = set()
+        waiting = list(subjects)
+        while waiting:
+            if (subject := waiting.pop()) not in found:
+                found.add(subject)
+                waiting += self.state(f"access-{subject}").appointed_by
+        return found
 
     def with_people(self, streams: Streams, *subjects: str) -> Streams:
         """The streams with those of the identities. Who has none yet is a person."""
         for subject in subjects:
             if f"access-{subject}" not in self.states:
                 self.identity(subject)
-        access = {f"access-{subject}": self.state(f"access-{subject}") for subject in subjects}
+        access = {f"access-{one}": self.state(f"access-{one}") for one in self.behind(*subjects)}
         return Streams({**streams.states, "gate-m": self.state("gate-m"), **access})
 
     def noted(self, type_: str, data: dict[str, Any], stream: str = "model-m", revision: int = 0) -> Noted:
@@ -188,16 +203,19 @@ class World:
     def note_model(self, type_: str, data: dict[str, Any], **more: Any) -> list[Any]:
         return self.append(
             {
-                "gate-m": gate.decide(
-                    gate.NoteModel(self.noted(type_, {"model_id": "m", **data}, **more)), self.state("gate-m")
+                "gate-m": version_gates.decide(
+                    version_gates.NoteModel(self.noted(type_, {"model_id": "m", **data}, **more)),
+                    self.state("gate-m"),
                 )
             }
         )
 
     def note(self, type_: str, data: dict[str, Any] | None = None, number: int = 1, **more: Any) -> list[Any]:
-        stream = gate.stream_of("m", number)
+        stream = version_gates.stream_of("m", number)
         event = self.noted(type_, {"model_id": "m", "number": number, **(data or {})}, **more)
-        return self.append({stream: gate.decide(gate.NoteVersion(event), self.state(stream))})
+        return self.append(
+            {stream: version_gates.decide(version_gates.NoteVersion(event), self.state(stream))}
+        )
 
     def artifact(self, type_: str = "ArtifactReleased", number: int = 1, **more: Any) -> list[Any]:
         return self.note(
@@ -218,7 +236,7 @@ class World:
 
     def streams(self, number: int = 1, *promotion_ids: str) -> Streams:
         """The streams as the edges look them up: with the promotions that are open or have an open review."""
-        noted = self.state(gate.stream_of("m", number)).promotions.values()
+        noted = self.state(version_gates.stream_of("m", number)).promotions.values()
         ids = {p.id for p in noted if "open" in {p.status, self.review(p.id).status}} | set(promotion_ids)
         named = promotion.streams_of("m", number, ids, self.state(policy.ALL).names)
         return Streams({stream: self.state(stream) for stream in (*named.writes, *named.depends_on)})

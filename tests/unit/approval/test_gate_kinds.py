@@ -199,10 +199,10 @@ def test_another_spelling_and_a_named_order_are_compatible_and_a_swap_is_not():
 
 def test_a_version_made_from_a_recalled_one_is_blocked_and_the_ancestor_is_named():
     assert passes(Gate("lineage_sound", {}), EVIDENCE)
-    e = replace(EVIDENCE, recalled_ancestors=("was made from team.base 2, which is recalled",))
+    e = replace(EVIDENCE, recalled_ancestors=("was made from team.base 2, which is withdrawn",))
     result = check(Gate("lineage_sound", {}), e)
     assert not result.passed
-    assert "made from team.base 2, which is recalled; train it again" in result.detail
+    assert "made from team.base 2, which is withdrawn; train it again" in result.detail
 
 
 def test_a_breaking_change_is_named_and_passes_for_a_major_version_only_if_the_policy_allows_it():

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from services.approval.domain.gate_events import PromotionGranted
 from services.approval.domain.gate_kinds import Gate
 from services.approval.domain.review_events import ReviewApproved
+from services.approval.domain.rules import RULES
 from shared.deciding.access import IdentityCreated, KeyIssued, RoleGranted
+from shared.deciding.appointments import MOST
 from shared.deciding.decider import Misrouted, RuleBroken, Unprocessable
 
 SPELLINGS = [
@@ -117,6 +121,64 @@ def test_an_appointment_counts_after_the_role_was_granted_again_by_another(world
         "ann", RoleGranted("ann", "approver", "*", by="rosa"), RoleGranted("ann", "approver", "x", by="z")
     )
     refused(world, "not_independent", "ann")
+
+
+@pytest.mark.parametrize("kind", ["service", "publisher", "person"])
+@pytest.mark.parametrize("how", ["created", "keyed", "granted"])
+def test_whom_a_maker_appointed_through_another_identity_does_not_count(world, kind, how):
+    """rosa makes a bot (or a second account), which appoints the approver."""
+    world.in_review()
+    world.identity("bot", keyed("bot", "rosa"), kind=kind)
+    made = {
+        "created": IdentityCreated("ann", "person", "bot"),
+        "keyed": keyed("ann", "bot"),
+        "granted": RoleGranted("ann", "approver", "*", by="bot"),
+    }
+    world.identity("ann", made[how])
+    with pytest.raises(RuleBroken, match=f"rosa made this version or .* keyed bot, who {how} ann"):
+        world.approve("ann")
+
+
+def test_a_chain_of_appointments_counts_at_any_distance_and_also_in_a_circle(world):
+    world.in_review()
+    links = ["rosa", "bot-1", "bot-2", "bot-3", "ann"]
+    for by, of in pairwise(links):
+        world.identity(of, keyed(of, by))
+    world.append({"access-bot-1": [keyed("bot-1", "bot-3")]})
+    refused(world, "not_independent", "ann")
+
+
+@pytest.mark.parametrize(("first", "second"), [("root", "ann"), ("ann", "root")])
+def test_approvers_of_whom_one_keyed_the_other_through_a_machine_count_as_one(world, first, second):
+    world.in_review()
+    world.identity("root")
+    world.identity("bot", keyed("bot", "root"), kind="service")
+    world.identity("ann", keyed("ann", "bot"))
+    world.approve(first)
+    refused(world, "not_independent", second)
+
+
+def test_approvers_with_one_appointer_in_common_count_as_two(world):
+    world.in_review()
+    for who in ("ann", "bob"):
+        world.identity(who, keyed(who, "bot"))
+    world.identity("bot", keyed("bot", "root"), kind="service")
+    world.approve("ann")
+    assert PromotionGranted in [type(e) for e in world.approve("bob")]
+
+
+def test_an_approver_behind_whom_too_many_identities_stand_does_not_count(world):
+    world.in_review()
+    for n in range(MOST):
+        world.identity(f"bot-{n}", keyed(f"bot-{n}", f"bot-{n + 1}"), kind="service")
+    world.identity("ann", keyed("ann", "bot-0"))
+    refused(world, "not_independent", "ann")
+
+
+def test_a_grant_states_the_rules_by_which_its_approvers_counted(world):
+    world.in_review()
+    world.approve("ann")
+    assert [e.rules for e in world.approve("bob") if isinstance(e, PromotionGranted)] == [RULES]
 
 
 def test_an_appointer_is_recognised_by_the_printed_name_that_the_version_names(world):

@@ -74,7 +74,9 @@ def test_the_builtin_policies_are_policies(world, name):
         ({"Production": (Gate("manual", {}), Gate("manual", {}, "second"))}, "only one"),
         ({"Production": (Gate("manual", {"approvers": 0}),)}, "at least one approver"),
         ({"Production": (Gate("manual", {"expires_in": "soon"}),)}, "is no duration"),
-        ({"Production": (Gate("manual", {"expires_in": "9999999d"}),)}, "366d at most"),
+        ({"Production": (Gate("manual", {"expires_in": "9999999d"}),)}, "is too long"),
+        ({"Production": (Gate("manual", {"expires_in": "0d"}),)}, "leaves no time"),
+        ({"Production": (Gate("manual", {"expires_in": "99999d"}),)}, "366d at most"),
         ({"Validated": (Gate("artifact_verified", {}), Gate("artifact_verified", {}))}, "same name"),
         (
             {"Validated": (Gate("metric_threshold", {"metric": "f1", "min": float("nan")}),)},

@@ -48,7 +48,7 @@ def test_failing_gates_deny_with_every_reason(world):
 
 
 def test_the_builtin_policy_blocks_what_was_made_from_a_recalled_version(world):
-    recalled = "was made from team.base 1, which is recalled"
+    recalled = "was made from team.base 1, which is withdrawn"
     world.publish("default", BUILTIN["default"], builtin=True)
     world.registered()
     world.artifact()
@@ -210,7 +210,7 @@ def test_an_unknown_review_is_not_found(world):
             ),
             "is worse than",
         ),
-        (lambda w, _: w.note("VersionRecalled"), "was recalled"),
+        (lambda w, _: w.note("VersionRecalled"), "was withdrawn"),
     ],
 )
 def test_a_review_lapses_when_what_it_showed_changes_or_a_gate_flips(world, given, change, reason):

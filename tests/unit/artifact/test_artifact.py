@@ -358,7 +358,7 @@ def test_a_reinstated_version_is_released_again_and_may_be_recalled_again():
     assert names(decide(recalled(1, revision=700), after)) == ["Noted", "ArtifactRecalled"]
 
 
-def test_a_version_recalled_while_it_waits_is_not_released():
+def test_a_version_withdrawn_while_it_waits_is_not_released():
     events = decide(verified(1), state_after(registered(1), recalled(1)))
     assert names(events) == ["ArtifactVerified"]
 

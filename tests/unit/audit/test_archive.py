@@ -115,7 +115,7 @@ def history(tmp_path: Path) -> Path:
 def test_an_unbroken_history_holds(history: Path) -> None:
     found = verify(history, [KEY])
     assert (found.holds, found.faults, found.events, found.chunks, found.leaves) == (True, [], 23, 3, (0, 22))
-    assert found.checkpoint["size"] == 23
+    assert found.log_checkpoint["size"] == 23
 
 
 def test_of_several_keys_the_one_that_signed_is_found(history: Path) -> None:

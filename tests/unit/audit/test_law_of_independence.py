@@ -7,6 +7,7 @@ which decides, and the auditor's checker, which reads the raw log afterwards.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -17,6 +18,7 @@ from services.approval.domain.gate_events import PromotionGranted
 from services.approval.domain.gate_kinds import Gate
 from services.approval.domain.policy import BreakGlass, Policy
 from services.approval.domain.review_events import ReviewApproved
+from services.approval.domain.rules import RULES
 from shared.deciding.access import IdentityCreated, KeyIssued, RoleGranted
 from shared.deciding.decider import RuleBroken
 from shared.deciding.person import folded_name
@@ -25,6 +27,8 @@ from tests.unit.audit.raw_log import faults
 
 SUBJECTS = ("rosa", "carl", "u-1", "u-2", "u-3", "u-4")
 """rosa requests, carl makes the version, for bea; pipeline publishes it."""
+BETWEEN = ("bot-1", "bot-2")
+"""Machines that are appointed, and appoint others; they never approve."""
 NAMES = (
     "Grace Hopper",
     "grace  hopper",
@@ -70,12 +74,14 @@ class Story:
 
 
 PEOPLE = st.sampled_from(SUBJECTS)
+APPOINTED = st.sampled_from((*SUBJECTS, *BETWEEN))
 STORIES = st.builds(
     Story,
     names=st.fixed_dictionaries({who: st.sampled_from(NAMES) for who in SUBJECTS}),
     machines=st.frozensets(PEOPLE, max_size=2),
     appointments=st.lists(
-        st.builds(Appointment, PEOPLE, PEOPLE, st.sampled_from(["created", "keyed", "granted"])), max_size=4
+        st.builds(Appointment, APPOINTED, APPOINTED, st.sampled_from(["created", "keyed", "granted"])),
+        max_size=6,
     ).map(tuple),
     needs=st.integers(1, 3),
     allowed=st.dictionaries(PEOPLE, st.just("it runs the tests"), max_size=1),
@@ -91,15 +97,15 @@ TWINS = DISTINCT | {"u-2": "ann "}
 def played(story: Story) -> tuple[World, list[tuple[str, str]]]:
     """Return the world after the story, and each refused approval: who, and the code."""
     world, refused = World(), []
-    for who in SUBJECTS:
-        kind = "publisher" if who in story.machines else "person"
+    for who in (*SUBJECTS, *BETWEEN):
+        kind = "publisher" if who in {*story.machines, *BETWEEN} else "person"
         world.identity(
             who, *(a.event for a in story.appointments if a.subject == who and a.how != "created"), kind=kind
         )
         for appointment in story.appointments:
             if appointment.subject == who and appointment.how == "created":
                 world.append({f"access-{who}": [IdentityCreated(who, kind, appointment.by)]})
-        world.named(who, story.names[who])
+        world.named(who, story.names.get(who, who))
     manual = {"approvers": story.needs, "machines": story.allowed, "dependent_because": story.dependent}
     world.validated([Gate("manual", manual)])
     stages = {"Validated": (Gate("artifact_verified", {}),), "Production": (Gate("manual", manual),)}
@@ -133,6 +139,24 @@ REACHED: Counter[str] = Counter()
 @example(
     Story(
         DISTINCT,
+        appointments=(Appointment("bot-1", "rosa", "keyed"), Appointment("u-1", "bot-1", "granted")),
+        attempts=("u-1", "u-2", "u-3"),
+    )
+)
+@example(
+    Story(
+        DISTINCT,
+        appointments=(
+            Appointment("bot-1", "u-2", "keyed"),
+            Appointment("bot-2", "bot-1", "keyed"),
+            Appointment("u-1", "bot-2", "keyed"),
+        ),
+        attempts=("u-1", "u-2", "u-3"),
+    )
+)
+@example(
+    Story(
+        DISTINCT,
         dependent="few",
         appointments=(Appointment("u-1", "rosa", "keyed"),),
         attempts=("u-1", "u-2"),
@@ -162,20 +186,32 @@ def is_visible(who: str, code: str, story: Story) -> bool:
     if code == "own_work":
         return who in makers or folded_name(story.names[who]) in makers
     if code == "not_independent":
-        by = {a.by for a in story.appointments if a.subject == who}
-        other = {a.subject for a in story.appointments if a.by == who and a.how == "keyed"}
-        return bool(by & makers) or bool((by | other) & set(story.attempts) and _only_keyed(who, story))
+        by = behind(who, story.appointments)
+        keyed = [a for a in story.appointments if a.how == "keyed"]
+        other = {one for one in SUBJECTS if who in behind(one, keyed)} | behind(who, keyed)
+        return bool(by & makers) or bool(other & set(story.attempts) and _only_keyed(by, story))
     return True
 
 
-def _only_keyed(who: str, story: Story) -> bool:
-    """Whether no person by whom `who` is involved has a maker's name, which only the directory shows."""
-    involved = {a.by for a in story.appointments if a.subject == who}
+def behind(who: str, appointments: Sequence[Appointment]) -> set[str]:
+    """Everyone who appointed this one, directly or through others."""
+    found: set[str] = set()
+    waiting = [who]
+    while waiting:
+        of = waiting.pop()
+        new = {a.by for a in appointments if a.subject == of} - found - {who}
+        found |= new
+        waiting += new
+    return found
+
+
+def _only_keyed(involved: set[str], story: Story) -> bool:
+    """Whether no one behind the approver has a maker's name, which only the directory shows."""
     makers = {folded_name(story.names.get(m, m)) for m in ("rosa", "carl")} | {"rosa", "carl", "bea"}
-    return not any(folded_name(story.names[one]) in makers for one in involved)
+    return not any(folded_name(story.names.get(one, one)) in makers for one in involved)
 
 
-def faults_with(world: World, story: Story, who: str) -> list[str]:
+def faults_with(world: World, story: Story, who: str, rules: int = RULES) -> list[str]:
     """What the checker finds when a refused approval is forged into the log, with a grant that counts it."""
     forged = World()
     forged.events = list(world.events)
@@ -210,10 +246,31 @@ def faults_with(world: World, story: Story, who: str) -> list[str]:
         opened.policy,
         opened.evidence_digest,
         "p",
+        rules=rules,
     )
     forged.events.append(("gate-m@1", grant))
     found = faults(forged, grant)
     return [fault for fault in found if "approvals of what was shown" not in fault]
+
+
+CHAIN = Story(
+    DISTINCT,
+    appointments=(Appointment("bot-1", "rosa", "keyed"), Appointment("u-1", "bot-1", "granted")),
+    attempts=("u-1", "u-2", "u-3"),
+)
+
+
+@pytest.mark.parametrize(("rules", "wrong"), [(1, False), (2, True)])
+def test_a_grant_is_judged_by_the_rules_of_its_time(rules, wrong):
+    """By the rules of the first number, an approver whom the requester appointed through a bot counted."""
+    world, _ = played(CHAIN)
+    found = faults_with(world, CHAIN, "u-1", rules=rules)
+    assert any("keyed bot-1, who granted the approver u-1" in fault for fault in found) is wrong
+
+
+def test_rules_that_the_checker_does_not_know_are_a_fault():
+    world, _ = played(CHAIN)
+    assert any("decided by rules 9" in fault for fault in faults_with(world, CHAIN, "u-2", rules=9))
 
 
 def test_the_law_was_tried_on_grants_overrides_and_every_kind_of_refusal():

@@ -96,7 +96,7 @@ STAGES = {
     "VersionValidated": "Validated",
     "VersionArchived": "Archived",
     "VersionRejected": "Rejected",
-    "VersionRetired": "Retired",
+    "VersionRetired": "Archived",
     "VersionPromoted": "Production",
 }
 
@@ -107,6 +107,7 @@ class Registry:
     def __init__(self) -> None:
         self.stages: dict[int, str] = {}
         self.recalled: set[int] = set()
+        self.retired: set[int] = set()
         self.entries: dict[str, list[dict]] = {}
         self.champions: dict[str, list[int]] = {}
         self.came_after: dict[tuple[str, int], int] = {}
@@ -126,6 +127,8 @@ class Registry:
         if name in STAGES:
             self.stages[number] = STAGES[name]
         match name:
+            case "VersionRetired":
+                self.retired.add(number)
             case "VersionRecalled":
                 self.recalled.add(number)
             case "LegalHoldPlaced":
@@ -171,7 +174,7 @@ class Registry:
                     number = self.came_after.get((environment, number), 0)
                     if (
                         number
-                        and self.stages.get(number) != "Retired"
+                        and number not in self.retired
                         and number not in self.recalled
                         and (environment, number) not in self.left
                     ):

@@ -24,37 +24,38 @@ MOMENTS = st.integers(0, 40).map(at)
 VERSIONS = st.builds(
     Version,
     st.just("1.0.0"),
-    st.sampled_from(["Draft", "Staging", "Validated", "Production", "Archived", "Rejected", "Retired"]),
+    st.sampled_from(["Draft", "Staging", "Validated", "Production", "Archived", "Rejected"]),
     MOMENTS,
     st.none() | MOMENTS,
+    st.booleans(),
     st.booleans(),
 )
 POLICIES = st.builds(
     RetentionPolicy, SECONDS, SECONDS, SECONDS, SECONDS, SECONDS, keep_newest=st.integers(0, 2)
 )
-
-
-@st.composite
-def models(draw: st.DrawFn) -> State:
-    versions = draw(st.dictionaries(st.integers(1, 8), VERSIONS, min_size=1))
-    uses = draw(st.dictionaries(st.integers(1, 8), st.builds(Use, st.just(1), MOMENTS)))
-    aliases = draw(st.dictionaries(st.sampled_from("ab"), st.integers(1, 8)))
-    return State(
+NUMBERS = st.integers(1, 8)
+MODELS = st.builds(
+    lambda versions, policy, uses, aliases: State(
         model_id=MODEL,
         model="churn",
         highest=max(versions),
-        policy=draw(POLICIES),
+        policy=policy,
         versions=Map(versions),
         uses=Map(uses),
         aliases=Map(aliases),
-    )
+    ),
+    st.dictionaries(NUMBERS, VERSIONS, min_size=1),
+    POLICIES,
+    st.dictionaries(NUMBERS, st.builds(Use, st.just(1), MOMENTS)),
+    st.dictionaries(st.sampled_from("ab"), NUMBERS),
+)
 
 
 @settings(max_examples=400, deadline=None)
-@given(models(), MOMENTS)
+@given(MODELS, MOMENTS)
 def test_a_plan_marks_exactly_the_versions_whose_verdict_names_no_reason(state, now):
     made, judge = plan(state, now), Judge.at(now, state)
-    verdicts = {n: judge.verdict(n) for n, v in state.versions.items() if v.stage != "Retired"}
+    verdicts = {n: judge.verdict(n) for n, v in state.versions.items() if not v.retired}
     assert made.marked == sorted(n for n, verdict in verdicts.items() if not verdict.reasons)
     assert made.spared == sorted(n for n, verdict in verdicts.items() if verdict.reasons)
     assert all(verdict.rule for verdict in verdicts.values() if not verdict.reasons)

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
+from services.kafka.topics import SERVICES
 from services.local import containers, kafka_jars
 from services.local.folders import REPOSITORY
-from services.local.topics import SERVICES
 from tests import containers as containers_of_tests
 
 COMPOSE: dict[str, Any] = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())

@@ -15,13 +15,13 @@ from typing import ClassVar
 import pytest
 
 from regista.wire.keys import load_signing_key
+from services.kafka.topics import SERVICES
 from services.local.folders import InstanceFolder
 from services.local.instance import Instance, _without_settings
 from services.local.processes import ProcessIdentity
-from services.local.status import gather
-from services.local.status_table import show
+from services.local.status import Part, Status, gather
+from services.local.status_table import show, written
 from services.local.supervisor_state import ProcessState, SupervisorState, read_state
-from services.local.topics import SERVICES
 from shared.foundation.settings import Settings
 from shared.identity.access_view import verifier_of
 
@@ -197,3 +197,18 @@ def test_the_status_names_the_part_that_ended_and_how_the_process_ended_before(
     assert (part.ready, part.ended, part.last) == (False, "relay registry", "killed by SIGKILL")
     show(found)
     assert "its part" in capsys.readouterr().out
+
+
+def test_the_status_has_the_formats_of_lists(capsys: pytest.CaptureFixture[str]) -> None:
+    part = Part(
+        "registry", "http://x", running=True, ready=True, why="", pid=1, up=1, exits=0, resident=2**20
+    )
+    status = Status("running", "", [part], consumers={"group": {"topic": 3}})
+    assert json.loads(written(status, "json"))["parts"][0]["name"] == "registry"
+    assert written(status, "yaml").startswith("phase: running")
+    assert written(status, "csv").splitlines()[0].startswith("name,where,running,ready")
+    assert written(status, "name") == "registry"
+    show(status)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split("\t") == ["●", "registry", "http://x", "ready", "1 s", "1 MiB", ""]
+    assert lines[3].split("\t") == ["group", "topic", "3"]

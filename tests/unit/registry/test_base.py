@@ -13,6 +13,7 @@ from services.registry.domain.model.metadata import Metadata, Output
 from services.registry.domain.model.state import precedence
 from services.registry.domain.serving.alias import SetAlias
 from services.registry.domain.versioning.bump import Claim
+from services.registry.domain.withdrawal.rejection import RejectVersion
 from tests.unit.registry.given import MODEL_ID, SIGNATURE, STREAM, Story, metadata
 
 _artifacts = count(1000)
@@ -174,3 +175,19 @@ def test_the_base_is_the_highest_ever_validated_or_the_highest_below_an_exact_ol
             story.note_artifact(number)
             story.note_gates(number)
             validated.add(semver(story, number))
+
+
+def test_the_latest_version_as_a_base_is_the_newest_that_may_be_used():
+    story = one_and_two()
+    story.when(RejectVersion(MODEL_ID, story.validate(retrained()), "no"))
+    story.register(metadata(next(_artifacts), dataset=None), draft=True)
+    assert bump_of(story, story.register(retrained(), base="latest")).base == 2
+    assert bump_of(story, story.register(retrained(), base="@latest")).base == 5
+
+
+def test_a_model_without_a_usable_version_has_no_latest_one():
+    story = Story()
+    story.when(RejectVersion(MODEL_ID, story.register(retrained()), "no"))
+    number = story.register(retrained(), base="latest")
+    assert number == 1
+    assert "base" in [problem.field for problem in story.log[STREAM][-1].problems]

@@ -87,6 +87,14 @@ def test_a_protected_alias_is_the_admins():
             story.when(command)
 
 
+@pytest.mark.parametrize("name", ["latest", "Latest"])
+def test_no_alias_and_no_environment_is_called_latest(name: str):
+    story = Story()
+    story.register()
+    with pytest.raises(Unprocessable, match="reserved_alias"):
+        story.when(SetAlias(MODEL_ID, name, 1, as_admin=True))
+
+
 def test_an_alias_is_no_environment_and_no_nonsense():
     story = Story()
     story.promote(environment="lab")

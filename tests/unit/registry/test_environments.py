@@ -7,6 +7,7 @@ import pytest
 from services.registry.domain.promotion.promotion import RequestPromotion
 from services.registry.domain.serving.environment import (
     ENVIRONMENT,
+    ENVIRONMENTS,
     CreateEnvironment,
     DeclareFirst,
     EditEnvironment,
@@ -24,7 +25,7 @@ from services.registry.domain.withdrawal.rejection import RecallVersion
 from services.registry.domain.withdrawal.reversal import ReopenVersion
 from shared.deciding.decider import NotFound, RuleBroken, Stale, Unprocessable
 from tests.unit.registry.given import DECLARED, MODEL_ID, Story, metadata, names
-from tests.unit.registry.serving import challenger, champion, change, retire, two_promoted
+from tests.unit.registry.serving import challenger, champion, change, retire, served_in_turn, two_promoted
 
 
 def given(*events: object) -> Environments:
@@ -41,6 +42,11 @@ def in_staging(story: Story, number: int) -> None:
 
 
 GLOBAL = EnvironmentCreated("", "production", True, 100, "")
+
+
+def test_no_environment_is_called_latest():
+    with pytest.raises(Unprocessable, match="reserved_environment"):
+        ENVIRONMENT.decide(CreateEnvironment("", "latest", False), Environments())
 
 
 def test_the_first_start_declares_production_and_what_was_used_before():
@@ -262,7 +268,7 @@ def test_a_recalled_champion_of_staging_alone_is_archived_when_it_was_in_product
     in_staging(story, 1)
     story.when(change(champion(2)))
     assert names(story.when(RecallVersion(MODEL_ID, 1, by="eva"))) == ["VersionRecalled"]
-    with pytest.raises(RuleBroken, match="version_recalled"):
+    with pytest.raises(RuleBroken, match="version_withdrawn"):
         story.when(change(champion(1), environment="staging"))
 
 
@@ -290,3 +296,17 @@ def test_a_repeated_request_for_staging_opens_nothing_new():
     in_staging(story, 1)
     assert story.when(RequestPromotion(MODEL_ID, 1, "staging", "again", "eva")) == []
     assert story.when(ChangeRollout(MODEL_ID, "staging", (Share(1, 100, "champion"),))) == []
+
+
+def test_after_a_stop_nothing_goes_back_to_a_retired_environment():
+    story = served_in_turn()
+    story.when(StopRollout(MODEL_ID, "production"))
+    story.append(EnvironmentRetired("", "production"), ENVIRONMENTS)
+    with pytest.raises(RuleBroken, match="environment_retired"):
+        story.when(RollBack(MODEL_ID, "production"))
+
+
+def test_what_still_serves_in_a_retired_environment_can_be_rolled_back():
+    story = served_in_turn()
+    story.append(EnvironmentRetired("", "production"), ENVIRONMENTS)
+    assert story.when(RollBack(MODEL_ID, "production"))[0].to_number == 1

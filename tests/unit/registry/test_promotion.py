@@ -22,6 +22,14 @@ from tests.unit.registry.given import MODEL_ID, SIGNATURE, Story, a_digest, a_no
 EVALUATION = Evaluation("auc", 0.91, a_digest("test"), "test", independent=True, by="lab")
 
 
+def test_the_evidence_of_a_request_keeps_its_digest_from_release_to_release():
+    """Open requests would end at an upgrade. Leave a new field out while it has its default (ADR 0186)."""
+    story = Story()
+    story.validate(metadata())
+    requested = next(e for e in story.request_promotion(1, "p") if type(e).__name__ == "PromotionRequested")
+    assert requested.digest == "sha256:13f4d1b2036a0a5f604fd890144e5fb8b8c0a3012f197b325b16ce7b03d87981"
+
+
 def test_a_request_names_its_evidence_by_digest_and_is_asked_once():
     story = Story()
     story.validate()
@@ -94,7 +102,7 @@ CHANGED = "metadata, evaluations, artifact, tier or tags have changed"
         (RecordEvaluation(MODEL_ID, 1, EVALUATION), CHANGED),
         (DescribeModel(MODEL_ID, tags={"pii": "yes"}), CHANGED),
         (DescribeModel(MODEL_ID, tier="high"), CHANGED),
-        (RecallVersion(MODEL_ID, 1), "the version is recalled"),
+        (RecallVersion(MODEL_ID, 1), "the version is withdrawn"),
         (RejectVersion(MODEL_ID, 1, "no"), "no such promotion is open"),
     ],
 )
@@ -194,7 +202,7 @@ def test_a_request_about_a_version_that_changed_is_stale():
         story.when(RequestPromotion(MODEL_ID, 1, "production", "p1", "eva", story.version(1).revision - 1))
 
 
-RECALLED = ("was made from team.base 1, which is recalled",)
+RECALLED = ("was made from team.base 1, which is withdrawn",)
 
 
 def test_recalled_ancestors_are_part_of_the_evidence():

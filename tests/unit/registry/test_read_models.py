@@ -15,6 +15,8 @@ from services.registry.domain.model.events import Evaluation
 from services.registry.domain.model.metadata import Dataset, Metadata, Parent, Training
 from services.registry.domain.naming.description import DescribeModel
 from services.registry.domain.registration.commands import AddMetadata, RegisterVersion
+from services.registry.domain.remarks.correction import EditVersion
+from services.registry.domain.remarks.notes import AddNote, CorrectNote
 from services.registry.domain.serving.after_review import NoteAfterReview
 from services.registry.domain.serving.alias import RemoveAlias, SetAlias
 from services.registry.domain.serving.environment import (
@@ -49,6 +51,16 @@ def overridden(story: Story) -> None:
     reviewed = {"review_id": "r-override", "model_id": MODEL_ID, "number": override, "justified": False}
     data = reviewed | {"environment": "production", "consequence": "stop"}
     story.when(NoteAfterReview(MODEL_ID, a_note("approval", "review-x", 2, noted.OVERRIDE_REVIEWED, data)))
+
+
+def remarked(story: Story) -> None:
+    """A version that was described, noted about and corrected."""
+    edit = EditVersion(MODEL_ID, 1, "ann", "the first one", {"team": "risk"})
+    story.when(edit)
+    story.when(replace(edit, description=None, set_tags={}, remove_tags=("team",)))
+    story.when(replace(edit, fields={"training.run_url": "https://runs/2"}))
+    story.when(AddNote(MODEL_ID, 1, "trained on Feburary", "ann"))
+    story.when(CorrectNote(MODEL_ID, 1, 1, "trained on February", "ann"))
 
 
 def everything() -> Story:
@@ -111,6 +123,7 @@ def everything() -> Story:
     story.append(EnvironmentEdited("team", "canary", 6, "one percent"), ENVIRONMENTS)
     story.append(EnvironmentRetired("team", "canary"), ENVIRONMENTS)
     overridden(story)
+    remarked(story)
     return story
 
 
@@ -196,10 +209,10 @@ def test_rows_have_the_same_facts_as_the_state():
     assert {n: (r["semver"] or "", r["stage"], r["revision"]) for n, r in versions.items()} == {
         n: (v.semver, v.stage, v.revision) for n, v in model.versions.items()
     }
-    assert {n for n, r in versions.items() if r.get("held")} == {
+    assert {n for n, r in versions.items() if r.get("legal_hold")} == {
         n for n, v in model.versions.items() if v.held
     }
-    assert {n for n, r in versions.items() if r.get("recalled")} == {
+    assert {n for n, r in versions.items() if r.get("withdrawn")} == {
         n for n, v in model.versions.items() if v.recalled
     }
     assert {n for n, r in versions.items() if r.get("retired")} == {
@@ -220,6 +233,37 @@ def test_rows_have_the_same_facts_as_the_state():
     )
     assert {p for (p,), r in tables["promotions"].items() if r["state"] == "open"} == set(model.promotions)
     assert {name for (name,) in tables["names"]} == {"team.churn", "team.leave"}
+
+
+def test_rows_keep_what_stood_before_a_correction():
+    tables = rows(RECORDED)
+    kept = [(r["field"], r["before"], r["after"]) for r in tables["corrections"].values()]
+    texts = [row["text"] for key, row in sorted(tables["notes"].items()) if key[:2] == (MODEL_ID, 1)]
+    assert texts == ["trained on Feburary", "trained on February"]
+    assert ("training.run_url", None, "https://runs/2") in kept
+    assert tables["versions"][MODEL_ID, 1]["corrected"] == {"training.run_url": "https://runs/2"}
+
+
+def test_a_newer_claim_replaces_a_claim_and_an_independent_value_stands_beside_it():
+    story = Story()
+    number = story.validate()
+    on_test = Evaluation("auc", 0.8, a_digest("test"), "test", by="ci")
+    story.when(RecordEvaluation(MODEL_ID, number, on_test))
+    story.when(RecordEvaluation(MODEL_ID, number, replace(on_test, value=0.7, independent=True, by="Lab")))
+    story.when(RecordEvaluation(MODEL_ID, number, replace(on_test, value=0.6, independent=True, by="lab")))
+    story.when(RecordEvaluation(MODEL_ID, number, replace(on_test, dataset_digest="sha256:may", by="ci")))
+    found = rows(recorded(story))["measurements"].values()
+    assert sorted((r["dataset_digest"], r["author"], r["value"]) for r in found) == sorted(
+        [(a_digest("test"), "", 0.8), (a_digest("test"), "lab", 0.6), ("sha256:may", "", 0.8)]
+    )
+
+
+def test_a_draft_has_no_measurements_before_it_is_complete():
+    story = Story()
+    story.register(metadata(3, dataset=None), draft=True)
+    assert rows(recorded(story))["measurements"] == {}
+    story.when(AddMetadata(MODEL_ID, 1, Metadata(training=Training(dataset=Dataset("d", a_digest("d"))))))
+    assert [r["name"] for r in rows(recorded(story))["measurements"].values()] == ["auc"]
 
 
 def test_a_row_comes_from_one_stream():

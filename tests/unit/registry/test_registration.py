@@ -346,7 +346,7 @@ def test_a_retired_draft_is_not_completed():
         story.when(AddMetadata(MODEL_ID, 1, metadata()))
 
 
-def recalled(story: Story) -> None:
+def withdrawn(story: Story) -> None:
     story.when(RecallVersion(MODEL_ID, 1))
 
 
@@ -358,7 +358,7 @@ def rejected(story: Story) -> None:
     story.when(RejectVersion(MODEL_ID, 1, "no"))
 
 
-@pytest.mark.parametrize("happened", [recalled, retired, rejected])
+@pytest.mark.parametrize("happened", [withdrawn, retired, rejected])
 def test_a_parent_that_is_gone_is_refused(happened):
     story = Story()
     story.register()

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from uuid import UUID
+
+import msgspec
 import pytest
 
 from services.registry.domain.withdrawal.rejection import RecallVersion, RejectVersion
 from services.registry.domain.withdrawal.reversal import ReinstateVersion, ReopenVersion
+from services.registry.stored_events import EVENTS
 from shared.deciding.decider import Forbidden, RuleBroken
-from tests.unit.registry.given import MODEL_ID, Story, metadata, names
+from shared.deciding.events import Actor, Envelope, encode
+from tests.unit.registry.given import MODEL_ID, STREAM, Story, metadata, names
 from tests.unit.registry.serving import champion, change, retire, roll_back, served_in_turn, two_promoted
 
 
 def test_a_second_person_reinstates_what_was_recalled_and_it_may_serve_again():
     story = served_in_turn()
     story.when(RecallVersion(MODEL_ID, 1, by="eva"))
-    with pytest.raises(Forbidden, match=r"own_recall.*second person"):
+    with pytest.raises(Forbidden, match=r"own_withdrawal.*second person"):
         story.when(ReinstateVersion(MODEL_ID, 1, "eva"))
     (reinstated,) = story.when(ReinstateVersion(MODEL_ID, 1, "ann"))
     assert (reinstated.stage, reinstated.recalled_by) == ("Archived", "eva")
@@ -107,7 +113,7 @@ def test_neither_who_proposed_nor_who_confirmed_undoes_a_recall(party):
     story = of_a_strict_policy()
     story.when(RecallVersion(MODEL_ID, 1, by="eva"))
     story.when(RecallVersion(MODEL_ID, 1, by="ann"))
-    with pytest.raises(Forbidden, match="own_recall"):
+    with pytest.raises(Forbidden, match="own_withdrawal"):
         story.when(ReinstateVersion(MODEL_ID, 1, party))
     story.when(ReinstateVersion(MODEL_ID, 1, "bob"))
     assert names(story.when(RecallVersion(MODEL_ID, 1, by="ann"))) == ["RecallProposed"]
@@ -125,8 +131,23 @@ def test_a_second_identity_of_who_proposed_or_confirmed_undoes_no_recall(party):
     story = of_a_strict_policy()
     story.when(RecallVersion(MODEL_ID, 1, by="eva"))
     story.when(RecallVersion(MODEL_ID, 1, by="ann"))
-    with pytest.raises(Forbidden, match="own_recall"):
+    with pytest.raises(Forbidden, match="own_withdrawal"):
         story.when(ReinstateVersion(MODEL_ID, 1, "u-2", others=frozenset({party})))
     assert names(story.when(ReinstateVersion(MODEL_ID, 1, "u-2", others=frozenset({"bob"})))) == [
         "VersionReinstated"
     ]
+
+
+def test_who_recalled_a_version_before_the_event_named_them_does_not_undo_it():
+    """The first form of VersionRecalled has the subject in its envelope only."""
+    story = Story()
+    story.register()
+    data = {"model": "team.churn", "number": 1, "semver": "1.0.0", "artifact_digest": "sha256:a"}
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    stored = Envelope(
+        UUID(int=1), "VersionRecalled", 1, STREAM, 9, at, Actor("eva"), msgspec.Raw(encode(data))
+    )
+    story.append(EVENTS.recorded("registry", encode(stored)).event)
+    with pytest.raises(Forbidden, match="own_withdrawal"):
+        story.when(ReinstateVersion(MODEL_ID, 1, "eva"))
+    assert names(story.when(ReinstateVersion(MODEL_ID, 1, "bob"))) == ["VersionReinstated"]

@@ -45,7 +45,7 @@ def test_it_skips_what_was_recalled():
     story = served_in_turn(metadata(3), metadata(4))
     story.when(RecallVersion(MODEL_ID, 3))
     rolled = story.when(roll_back())[0]
-    assert (rolled.to_number, [(s.number, s.why) for s in rolled.skipped]) == (2, [(3, "recalled")])
+    assert (rolled.to_number, [(s.number, s.why) for s in rolled.skipped]) == (2, [(3, "withdrawn")])
 
 
 def test_it_skips_what_was_itself_rolled_back_from():
@@ -80,7 +80,7 @@ def test_it_skips_a_signature_that_does_not_serve_todays_callers():
     story.when(change(champion(2)))
     with pytest.raises(RuleBroken, match="no_rollback_target") as broken:
         story.when(roll_back())
-    assert "signature" in broken.value.facts["skipped"][0]
+    assert "schema" in broken.value.facts["skipped"][0]
     rolled = story.when(roll_back(even_if_incompatible=True))[0]
     assert (rolled.to_number, [c.path for c in rolled.overruled]) == (1, ["inputs.x"])
 
@@ -151,7 +151,7 @@ def test_a_champion_that_must_not_serve_gets_no_more_requests_by_a_rollback():
     story.promote(metadata(3))
     story.when(change(champion(2, 95), challenger(3, 5)))
     story.when(RecallVersion(MODEL_ID, 2))
-    with pytest.raises(RuleBroken, match=r"champion_unfit.*recalled") as broken:
+    with pytest.raises(RuleBroken, match=r"champion_unfit.*withdrawn") as broken:
         story.when(roll_back())
     assert broken.value.facts["targets"] == [1]
     assert story.when(roll_back(to_number=1))[0].to_number == 1
@@ -188,7 +188,7 @@ def test_a_second_rollback_of_two_at_once_is_stale():
 
 def test_it_goes_to_a_version_that_shares_recalled_data_only_when_nothing_else_is_left():
     story = served_in_turn(metadata(3), metadata(4))
-    doubts = {3: "shares data with team.x 1, which is recalled"}
+    doubts = {3: "shares data with team.x 1, which is withdrawn"}
     rolled = story.decide(roll_back(doubts=doubts))[STREAM][0]
     assert (rolled.to_number, rolled.skipped[0].number, rolled.warning) == (2, 3, "")
     doubts |= {1: doubts[3], 2: doubts[3]}
@@ -245,7 +245,7 @@ def test_a_rollback_names_each_skipped_version_with_the_reason():
     story.quarantine(2, revision=9)
     story.when(RecallVersion(MODEL_ID, 3))
     assert [(s.number, s.why) for s in story.when(roll_back())[0].skipped] == [
-        (3, "recalled"),
+        (3, "withdrawn"),
         (2, "its artifact is not noted as good"),
     ]
 
@@ -275,7 +275,7 @@ def retired(story: Story) -> None:
 
 @pytest.mark.parametrize(
     ("happened", "code"),
-    [(bad_bytes, "artifact_not_good"), (recalled, "version_recalled"), (retired, "version_retired")],
+    [(bad_bytes, "artifact_not_good"), (recalled, "version_withdrawn"), (retired, "version_retired")],
 )
 def test_a_named_target_must_be_fit(happened, code):
     story = served_in_turn()

@@ -28,7 +28,7 @@ from tests.unit.registry.serving import served_in_turn
 numbers = st.integers(1, 6)
 environments = st.sampled_from(["production", "lab", "staging"])
 """Only staging is no production environment."""
-CANNOT_SERVE = {"version_recalled", "version_rejected", "version_retired", "artifact_not_good"}
+CANNOT_SERVE = {"version_withdrawn", "version_rejected", "version_retired", "artifact_not_good"}
 SEEN: set[str] = set()
 """Events, codes of refusals and situations that a history came to."""
 OUTCOMES = {
@@ -113,7 +113,7 @@ class Serving(RuleBasedStateMachine):
             assert copy_of(self.story).when(StopRollout(MODEL_ID, environment))
         if "repeat with even_if_incompatible" in broken.detail:
             assert copy_of(self.story).when(replace(command, even_if_incompatible=True))
-        if broken.code == "version_recalled":
+        if broken.code == "version_withdrawn":
             assert copy_of(self.story).when(ReinstateVersion(MODEL_ID, number, "another"))
         if broken.code == "challenger_cap":
             self.lowers(command, broken.facts["cap"])
@@ -189,7 +189,7 @@ class Serving(RuleBasedStateMachine):
     def roll_back(self, environment, force, doubtful):
         before, seen = self.story.model, len(self.story.log[STREAM])
         marks = set(self.rolled_back_from[environment])
-        doubts = dict.fromkeys(doubtful, "shares data with a recalled version")
+        doubts = dict.fromkeys(doubtful, "shares data with a withdrawn version")
         self.when(RollBack(MODEL_ID, environment, even_if_incompatible=force, doubts=doubts))
         if len(self.story.log[STREAM]) == seen:
             return

@@ -39,7 +39,7 @@ COMPLETE: dict[str, Any] = {
         "trained_at": "2026-01-31T12:00:00Z",
         "code": {"revision": "abc"},
     },
-    "signature": {"inputs": [], "outputs": [{"name": "y", "type": "double"}]},
+    "schema": {"inputs": [], "outputs": [{"name": "y", "type": "double"}]},
 }
 """What is mandatory for a model, but its artifact and its creator."""
 
@@ -53,6 +53,8 @@ class Seen:
     query: dict[str, str]
     headers: dict[str, str]
     body: bytes
+    search: str = ""
+    """The query as it was sent."""
 
 
 @dataclass
@@ -92,7 +94,7 @@ class Answers:
             "number": number,
             "semver": "1.2.0",
             "stage": "Production",
-            "artifact_state": "released",
+            "artifact_state": "available",
             "artifact": {"digest": digest, "files": entries, "location": "u"},
         }
         self.versions[(model, version)] = self.versions[(model, str(number))] = found
@@ -115,7 +117,14 @@ def _app(current: list[Answers]) -> Starlette:
         while answers.silent and (await request.receive())["type"] != "http.disconnect":
             pass
         answers.seen.append(
-            Seen(request.method, path, dict(request.query_params), dict(request.headers), body)
+            Seen(
+                request.method,
+                path,
+                dict(request.query_params),
+                dict(request.headers),
+                body,
+                request.url.query,
+            )
         )
         if path != "/.well-known/regista" and answers.refusal is not None:
             return JSONResponse(answers.refusal, 409, media_type="application/problem+json")
@@ -152,8 +161,8 @@ def _contract(answers: Answers, method: str, path: str, request: Request, body: 
             found = answers.versions[key]
             shown = {name: found[name] for name in ("model", "model_id", "number", "semver", "stage")}
             state = {
-                "artifact_state": found.get("artifact_state", "released"),
-                "recalled": found.get("recalled"),
+                "artifact_state": found.get("artifact_state", "available"),
+                "withdrawn": found.get("withdrawn"),
                 "retired": bool(found.get("retired")),
             }
             return JSONResponse(shown | state | {"artifact_digest": found["artifact"]["digest"]})

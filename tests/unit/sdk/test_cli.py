@@ -83,7 +83,7 @@ def test_the_exit_code_depends_on_the_kind_of_answer(
 def test_what_others_wrote_does_not_steer_the_terminal(run: Any, answers: Answers) -> None:
     steers = "poisoned\x1b]0;evil\x07\n"
     answers.fixed["POST", "/v1/models/churn/versions/3:promote"] = problem(
-        409, f"recalled {steers}", problems=[steers]
+        409, f"withdrawn {steers}", problems=[steers]
     )
     result = run("promote", "churn@3").stderr
     answers.fixed["GET", "/v1/as-of"] = JSONResponse(
@@ -296,7 +296,7 @@ def test_a_wrong_setting_or_file_is_named_with_the_next_step(
             ("publish", "churn", "--metadata", "{file}"),
             "`training` must be an object",
         ),
-        (b'{"signature": 5}', ("publish", "churn", "--metadata", "{file}"), "`signature` must be an object"),
+        (b'{"schema": 5}', ("publish", "churn", "--metadata", "{file}"), "`schema` must be an object"),
         (
             b'{"parents": [1]}',
             ("publish", "churn", "--metadata", "{file}"),
@@ -310,7 +310,7 @@ def test_a_wrong_setting_or_file_is_named_with_the_next_step(
         (b"", ("publish", "churn", "--exact"), "--bump"),
         (b"\xff", ("policy", "publish", "p", "{file}"), "is not text in UTF-8"),
         (b"", ("approve", "r1", "--revision", "0"), "--revision"),
-        (b"", ("recall", "churn@3", "--reason", " "), "audit trail"),
+        (b"", ("withdraw", "churn@3", "--reason", " "), "audit trail"),
         (b"", ("rollback", "churn", "--reason", ""), "audit trail"),
     ],
 )
@@ -335,7 +335,9 @@ def test_a_folder_that_is_not_writable_is_named(run: Any, answers: Answers) -> N
 
 
 def test_a_version_to_start_from_that_has_no_form_of_one_is_named(run: Any) -> None:
-    assert "base: '²' does not have the form" in run("publish", "churn", "--draft", "--base", "²").stderr
+    assert (
+        "base: '²' does not have the form" in run("publish", "churn", "--draft", "--compare-with", "²").stderr
+    )
 
 
 @pytest.mark.parametrize("words", [("models", "show"), ("models", "lst"), ("nothing",)])

@@ -11,14 +11,16 @@ from starlette.responses import JSONResponse
 from .conftest import Answers, problem
 
 
-def test_a_recall_names_where_the_version_still_serves_and_how_to_end_it(run: Any, answers: Answers) -> None:
+def test_a_withdrawal_names_where_the_version_still_serves_and_how_to_end_it(
+    run: Any, answers: Answers
+) -> None:
     rollouts = [{"environment": "production", "percent": 90.0, "role": "champion"}]
-    answers.fixed["POST", "/v1/models/churn/versions/3:recall"] = JSONResponse(
+    answers.fixed["POST", "/v1/models/churn/versions/3:withdraw"] = JSONResponse(
         {"model": "churn", "rollouts": rollouts}
     )
-    result = run("recall", "churn@3", "--reason", "poisoned").stdout.splitlines()
+    result = run("withdraw", "churn@3", "--reason", "poisoned").stdout.splitlines()
     assert result == [
-        "recalled churn@3",
+        "withdrawn churn@3",
         (
             "it still serves in production (champion, 90 %): "
             "regista rollback churn --environment production --reason …"
@@ -33,16 +35,16 @@ def test_a_recall_names_where_the_version_still_serves_and_how_to_end_it(run: An
         ([], "regista rollout stop churn -e production --reason …"),
     ],
 )
-def test_a_recall_names_the_way_that_works_when_a_rollback_alone_is_refused(
+def test_a_withdrawal_names_the_way_that_works_when_a_rollback_alone_is_refused(
     run: Any, answers: Answers, targets: list[int], way: str
 ) -> None:
     rollouts = [{"environment": "production", "percent": 100.0, "role": "champion"}]
-    answers.fixed["POST", "/v1/models/churn/versions/3:recall"] = JSONResponse(
+    answers.fixed["POST", "/v1/models/churn/versions/3:withdraw"] = JSONResponse(
         {"model": "churn", "rollouts": rollouts}
     )
     rollback = "/v1/models/churn/rollouts/production:rollback"
     answers.fixed["POST", rollback] = problem(409, "no_rollback_target", targets=targets)
-    assert run("recall", "churn@3", "--reason", "poisoned").stdout.endswith(f": {way}\n")
+    assert run("withdraw", "churn@3", "--reason", "poisoned").stdout.endswith(f": {way}\n")
     assert json.loads(answers.of("POST", rollback)[0].body)["dry_run"] is True
 
 
@@ -51,8 +53,8 @@ PLAN = {
     "champion": 2,
     "previous": [{"number": 3, "role": "champion", "percent": 100}],
     "entries": [{"number": 2, "role": "champion", "percent": 100, "semver": "1.1.0"}],
-    "skipped": [{"number": 4, "why": "recalled"}],
-    "warning": "was trained on the same data as churn 4, which is recalled",
+    "skipped": [{"number": 4, "why": "withdrawn"}],
+    "warning": "was trained on the same data as churn 4, which is withdrawn",
     "dry_run": True,
 }
 
@@ -63,7 +65,7 @@ def test_a_rollback_shows_what_it_does_and_sends_what_it_showed(run: Any, answer
     result = run("rollback", "churn", "--reason", "slow", "--dry-run")
     assert "now: 3 (champion, 100 %)" in result.stderr
     assert "2 would get all requests" in result.stderr
-    assert "not 4: recalled" in result.stderr
+    assert "not 4: withdrawn" in result.stderr
     assert "warning: 2 was trained on the same data" in result.stderr
     assert len(answers.of("POST", path)) == 1
     answers.fixed["GET", "/v1/models/churn/rollouts/production"] = JSONResponse(PLAN)
@@ -90,9 +92,9 @@ def test_a_review_that_does_not_exist_is_answered_with_the_command_that_lists_th
 
 
 def test_what_became_of_a_version_stands_in_its_remarks(run: Any, answers: Answers) -> None:
-    gone = {"number": 3, "stage": "Archived", "held": "a lawsuit", "retired": {"rule": "unused"}}
+    gone = {"number": 3, "stage": "Archived", "legal_hold": "a lawsuit", "retired": {"rule": "unused"}}
     answers.fixed["GET", "/v1/models/churn/versions"] = JSONResponse({"items": [gone], "next_page_token": ""})
-    assert "held: a lawsuit; retired" in run("versions", "list", "churn").stdout
+    assert "legal hold: a lawsuit; retired" in run("versions", "list", "churn").stdout
 
 
 def test_what_was_trained_on_a_data_set_is_listed_with_where_it_serves(run: Any, answers: Answers) -> None:
@@ -104,7 +106,7 @@ def test_what_was_trained_on_a_data_set_is_listed_with_where_it_serves(run: Any,
         "stage": "Production",
         "dataset_name": "bank-0312",
         "rollouts": rollouts,
-        "recalled": "poisoned",
+        "withdrawn": "poisoned",
         "model_id": "m-1",
         "use": "training",
         "generation": 0,
@@ -115,7 +117,7 @@ def test_what_was_trained_on_a_data_set_is_listed_with_where_it_serves(run: Any,
     assert answers.of("GET", "/v1/versions")[0].query["trained_on"] == "bank-0312"
     assert all(
         text in result
-        for text in ("churn", "1.2.0", "production (champion, 90 %)", "bank-0312", "recalled: poisoned")
+        for text in ("churn", "1.2.0", "production (champion, 90 %)", "bank-0312", "withdrawn: poisoned")
     )
 
 

@@ -65,8 +65,8 @@ def test_an_environment_is_retired_with_a_reason(run: Any, answers: Answers) -> 
 
 def test_what_serves_where_is_a_line_for_each_model_and_environment(run: Any, answers: Answers) -> None:
     entries = [
-        {"number": 4, "semver": "1.1.0", "percent": 10, "role": "challenger", "recalled": "poisoned"},
-        {"number": 3, "semver": "1.0.0", "percent": 90, "role": "champion", "recalled": None},
+        {"number": 4, "semver": "1.1.0", "percent": 10, "role": "challenger", "withdrawn": "poisoned"},
+        {"number": 3, "semver": "1.0.0", "percent": 90, "role": "champion", "withdrawn": None},
     ]
     line = {
         "model": "team.churn",
@@ -84,7 +84,7 @@ def test_what_serves_where_is_a_line_for_each_model_and_environment(run: Any, an
         "team.churn",
         "production",
         "yes",
-        "3 (1.0.0) 90 %, 4 (1.1.0) challenger 10 %, recalled: poisoned",
+        "3 (1.0.0) 90 %, 4 (1.1.0) challenger 10 %, withdrawn: poisoned",
     ]
     assert shown[2].split("\t")[3] == "nothing: stopped"
     (sent,) = answers.of("GET", "/v1/serving")

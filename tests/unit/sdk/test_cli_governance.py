@@ -194,8 +194,8 @@ def test_a_proposal_names_the_command_that_confirms_it(run: Any, answers: Answer
 def test_a_rollout_shows_the_conditions_under_which_its_versions_were_approved(
     run: Any, answers: Answers
 ) -> None:
-    entry = {"number": 3, "semver": "2.0.0", "percent": 100, "role": "champion", "recalled": None}
-    more = {"conditions": ["shadow for a week"], "withdrawn": True}
+    entry = {"number": 3, "semver": "2.0.0", "percent": 100, "role": "champion", "withdrawn": None}
+    more = {"conditions": ["shadow for a week"], "grant_withdrawn": True}
     answers.fixed["GET", "/v1/models/churn/rollouts/production"] = JSONResponse(
         {"entries": [entry | more], "revision": 2}
     )

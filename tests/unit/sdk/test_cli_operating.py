@@ -126,7 +126,7 @@ def test_an_auditor_sees_checkpoints_events_and_whether_the_invariants_hold(
         "verifier_key": "vk",
         "items": [{"size": 7, "root": "ab", "note": "n", "signed_at": "2026-01-01T00:00:00Z"}],
     }
-    answers.fixed["GET", "/v1/checkpoints"] = JSONResponse(heads)
+    answers.fixed["GET", "/v1/log-checkpoints"] = JSONResponse(heads)
     answers.fixed["GET", "/v1/events"] = JSONResponse(
         {"items": [{"stream": "model-1", "type": "ModelRegistered"}], "next_page_token": ""}
     )
@@ -144,7 +144,7 @@ def test_an_auditor_sees_checkpoints_events_and_whether_the_invariants_hold(
     warning = run("timeline", "churn").stderr
     assert "its bytes are not what was sealed" in warning
     assert "\x1b[1m1" not in warning
-    assert "vk" in run("audit", "checkpoints").output
+    assert "vk" in run("audit", "log-checkpoints").output
     assert "ModelRegistered" in run("audit", "events", "--correlation", "c1").output
     assert answers.of("GET", "/v1/events")[0].query["correlation_id"] == "c1"
     result = run("audit", "invariants")

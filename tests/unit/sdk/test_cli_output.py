@@ -30,7 +30,7 @@ VERSIONS = [
         "gates_passed": True,
         "creator": "publisher:nightly-training-of-the-risk-team",
         "registered_at": "2026-03-01T12:00:00.123456Z",
-        "held": "case 4711, the court of arbitration asked for it",
+        "legal_hold": "case 4711, the court of arbitration asked for it",
     }
     for number in (10, 9)
 ]
@@ -85,14 +85,14 @@ def test_no_title_is_folded_in_a_word_on_80_columns(listed: Answers) -> None:
     assert code == 0
     shown = without_styles(shown)
     titles = shown.partition("─")[0]
-    for title in ("number", "version", "stage", "bump", "gates", "creator", "registered", "remarks"):
+    for title in ("number", "version", "stage", "metric", "bump", "creator", "registered", "remarks"):
         assert title in titles
     assert max(map(len, shown.splitlines())) <= 80
 
 
 def test_into_a_pipe_go_tab_separated_lines_without_padding(run: Any, listed: Answers) -> None:
     lines = run("versions", "list", "churn").stdout.splitlines()
-    assert lines[0] == "number\tversion\tstage\tbump\tgates\tcreator\tregistered\tremarks"
+    assert lines[0] == "number\tversion\tstage\tmetric\tbump\tcreator\tregistered\tremarks"
     assert lines[1].split("\t")[:3] == ["10", "1.10.0", "Validated"]
     assert [line for line in lines if line.endswith(" ")] == []
     assert len(lines) == 3
@@ -137,13 +137,13 @@ def test_lists_as_yaml_csv_and_names(run: Any, listed: Answers) -> None:
     assert yaml.safe_load(run("versions", "list", "churn", "-o", "yaml").stdout) == VERSIONS
     rows = list(csv.DictReader(io.StringIO(run("versions", "list", "churn", "-o", "csv").stdout)))
     assert [row["number"] for row in rows] == ["10", "9"]
-    assert rows[0]["remarks"] == "held: case 4711, the court of arbitration asked for it"
+    assert rows[0]["remarks"] == "legal hold: case 4711, the court of arbitration asked for it"
     assert run("versions", "list", "churn", "-o", "name").stdout == "10\n9\n"
 
 
 def test_wide_folds_no_cell(listed: Answers) -> None:
     shown, _ = on_a_terminal(listed, "versions", "list", "churn", "-o", "wide", NO_COLOR="1")
-    assert "held: case 4711, the court of arbitration asked for it" in shown
+    assert "legal hold: case 4711, the court of arbitration asked for it" in shown
     assert len([line for line in shown.splitlines() if "Validated" in line]) == 2
 
 

@@ -63,9 +63,9 @@ def test_a_namespace_and_everything_have_defaults(run: Any, answers: Answers) ->
 
 
 def test_a_simulation_sends_only_what_was_named(run: Any, answers: Answers) -> None:
-    answers.fixed["POST", "/v1/sweeps"] = JSONResponse({"items": [], "verdicts": {"marked": 2}})
+    answers.fixed["POST", "/v1/cleanup-runs"] = JSONResponse({"items": [], "verdicts": {"marked": 2}})
     assert run("cleanup", "simulate", "--namespace", "fraud", "--unused", "90d").exit_code == 0
-    (sent,) = answers.of("POST", "/v1/sweeps")
+    (sent,) = answers.of("POST", "/v1/cleanup-runs")
     body = json.loads(sent.body)
     assert (body["dry_run"], body["namespace"], body["policy"]) == (True, "fraud", {"unused": "90d"})
 

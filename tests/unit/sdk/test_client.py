@@ -299,8 +299,8 @@ def test_where_every_version_stands_and_how_often_it_was_used_are_whole(
         }
         for n in (1, 2)
     ]
-    answers.fixed["GET", "/v1/sweeps"] = JSONResponse({"items": []})
-    client.sweeps()  # discovers the URL of cleanup
+    answers.fixed["GET", "/v1/cleanup-runs"] = JSONResponse({"items": []})
+    client.cleanup_runs()  # discovers the URL of cleanup
     for ask, kinds in ((client.retention, ("versions",)), (client.usage, ("versions", "days"))):
         answers.next = [JSONResponse(page) for page in pages]
         found = ask("churn")

@@ -46,14 +46,14 @@ def test_an_alias_whose_artifact_is_here_costs_one_small_request(client: Client,
     assert [s.path for s in answers.seen] == ["/v1/resolve/churn@production"]
 
 
-@pytest.mark.parametrize("state", ["recalled", "released"])
-def test_a_recalled_version_is_not_loaded_even_when_its_files_are_here(
+@pytest.mark.parametrize("state", ["withdrawn", "available"])
+def test_a_withdrawn_version_is_not_loaded_even_when_its_files_are_here(
     client: Client, answers: Answers, state: str
 ) -> None:
-    """Also while the artifact service has not received the recall, such as in an outage."""
+    """Also while the artifact service has not received the withdrawal, such as in an outage."""
     version = answers.has("churn", "@production", {"model.onnx": b"weights"})
     client.load("churn@production")
-    version |= {"recalled": "the data set is poisoned", "artifact_state": state}
+    version |= {"withdrawn": "the data set is poisoned", "artifact_state": state}
     for reference in ("churn@production", "churn@3"):
         with pytest.raises(RuleBroken, match="poisoned"):
             client.load(reference)
@@ -63,10 +63,10 @@ def test_a_recalled_version_is_not_loaded_even_when_its_files_are_here(
     ("facts", "code"),
     [
         ({"retired": {"rule": "unused"}, "artifact_state": "expired"}, "version_retired"),
-        ({"artifact_state": "quarantined"}, "artifact_not_released"),
+        ({"artifact_state": "quarantined"}, "artifact_not_available"),
     ],
 )
-def test_a_recalled_or_retired_version_is_not_loaded_even_from_the_cache(
+def test_a_withdrawn_or_retired_version_is_not_loaded_even_from_the_cache(
     client: Client, answers: Answers, facts: Any, code: str
 ) -> None:
     version = answers.has("churn", "@production", {"model.onnx": b"weights"})

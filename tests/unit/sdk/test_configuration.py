@@ -61,7 +61,7 @@ Point = namedtuple("Point", ["x", "y"])  # noqa: PYI024 - the class that a libra
 
 
 def config_of(value: Any) -> Any:
-    run = regista.track(config={"x": value})
+    run = regista.capture(config={"x": value})
     return document("churn", run)["training"]["config"]["x"]
 
 
@@ -129,13 +129,13 @@ def test_an_estimator_is_its_class_and_its_parameters() -> None:
     ],
 )
 def test_a_run_takes_a_whole_configuration(config: Any, written: dict[str, Any]) -> None:
-    assert document("churn", regista.track(config=config))["training"]["config"] == written
+    assert document("churn", regista.capture(config=config))["training"]["config"] == written
     given = document("churn", training={"config": config})["training"]["config"]
     assert given == written
 
 
 def test_a_run_takes_an_estimator_as_its_configuration() -> None:
-    config = document("churn", regista.track(config=LogisticRegression(C=0.5)))["training"]["config"]
+    config = document("churn", regista.capture(config=LogisticRegression(C=0.5)))["training"]["config"]
     assert (config["class"], config["params"]["C"]) == ("sklearn.linear_model.LogisticRegression", 0.5)
 
 
@@ -186,7 +186,7 @@ def test_numbers_outside_the_configuration_must_be_finite(training: dict[str, An
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, None, "0.9", True, [0.9], np.array([1, 2]), 1j, pd.NA])
 def test_a_metric_that_is_no_number_is_refused_by_name(value: Any) -> None:
-    run = regista.track().test_data("holdout", digest="sha256:1")
+    run = regista.capture().test_data("holdout", digest="sha256:1")
     with pytest.raises(Invalid, match=r"the metric 'auc' is .* no number"):
         run.metric("auc", value)
 
@@ -196,13 +196,13 @@ def test_a_metric_that_is_no_number_is_refused_by_name(value: Any) -> None:
     [0.5, np.float32(0.5), np.float64(0.5), np.array(0.5), np.array([0.5]), Decimal("0.5"), Fraction(1, 2)],
 )
 def test_a_metric_is_any_number(value: Any) -> None:
-    run = regista.track().test_data("holdout", digest="sha256:1").metric("auc", value)
+    run = regista.capture().test_data("holdout", digest="sha256:1").metric("auc", value)
     assert run.metrics[0]["value"] == 0.5
 
 
 def test_the_configuration_of_a_run_may_be_completed() -> None:
-    run = regista.track(config=argparse.Namespace(C=1.0))
+    run = regista.capture(config=argparse.Namespace(C=1.0))
     run.config["when"] = datetime(2026, 1, 2)  # noqa: DTZ001 - as a notebook has it
     assert document("churn", run)["training"]["config"] == {"C": 1.0, "when": "2026-01-02T00:00:00"}
     with pytest.raises(Invalid, match="`config` must be an object"):
-        regista.track(config=["C", 1.0])
+        regista.capture(config=["C", 1.0])

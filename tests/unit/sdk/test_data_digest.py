@@ -340,11 +340,11 @@ def test_data_are_compared_in_the_form_of_their_digest() -> None:
 def test_a_run_checks_and_keeps_the_digest_of_an_earlier_version() -> None:
     data = pd.DataFrame({"x": [1.0, 2.0]})
     old = form_1.data_digest(data)
-    run = regista.track().train_data("march", data, digest=old)
+    run = regista.capture().train_data("march", data, digest=old)
     assert (run.dataset, run.features) == ({"name": "march", "digest": old}, ["x"])
     with pytest.raises(Invalid, match="not the one of these data"):
-        regista.track().test_data("holdout", data + 1, digest=old)
-    assert regista.track().train_data("march", data, digest="dvc:1").dataset == {
+        regista.capture().test_data("holdout", data + 1, digest=old)
+    assert regista.capture().train_data("march", data, digest="dvc:1").dataset == {
         "name": "march",
         "digest": "dvc:1",
     }
@@ -362,7 +362,7 @@ def test_a_run_checks_and_keeps_the_digest_of_an_earlier_version() -> None:
     ],
 )
 def test_the_features_are_the_columns_of_any_frame(make: Make) -> None:
-    assert regista.track().train_data("march", make()).features == ["a", "b"]
+    assert regista.capture().train_data("march", make()).features == ["a", "b"]
 
 
 def test_the_memory_of_a_library_is_kept_as_long_as_it_is_read() -> None:

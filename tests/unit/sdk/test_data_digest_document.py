@@ -22,8 +22,8 @@ from regista.publishing.data.frames import columns_of
 from regista.publishing.data.parts import reader
 from regista.publishing.data_digest import data_digest
 
-DOCS = Path(__file__).parents[3] / "docs"
-VECTORS = json.loads((DOCS / "data-digest-vectors.json").read_text("utf-8"))
+ROOT = Path(__file__).parents[3]
+VECTORS = json.loads((ROOT / "schemas/vectors/data-digest.json").read_text("utf-8"))
 READERS: dict[str, Callable[[Any], Any]] = {
     "binary": bytes.fromhex,
     "decimal": Decimal,
@@ -90,7 +90,7 @@ def test_bytes_of_the_test_vectors_have_their_digest() -> None:
 
 def written() -> dict[str, Any]:
     """Return what the implementation in the document defines."""
-    blocks = re.findall(r"```python\n(.*?)```", (DOCS / "data-digest.md").read_text("utf-8"), re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/data-digest.md").read_text("utf-8"), re.DOTALL)
     defined: dict[str, Any] = {}
     exec(next(block for block in blocks if "def column" in block), defined)  # noqa: S102 - our own document
     return defined
@@ -126,7 +126,11 @@ def test_the_implementation_in_the_document_gives_the_digests_of_the_sdk(table: 
 )
 def test_the_java_program_gives_the_digest_of_the_sdk() -> None:
     done = subprocess.run(
-        ["java", DOCS / "DataDigest.java"], check=True, capture_output=True, text=True, timeout=120
+        ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", ROOT / "examples/java/DataDigest.java"],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     table = {
         "age": [41, None, -3],

@@ -199,7 +199,7 @@ LISTED = [
     ["promote", "churn@3", "--reason", "r"],
     ["rollback", "churn", "--reason", "r"],
     ["cleanup", "usage", "churn"],
-    ["audit", "checkpoints"],
+    ["audit", "log-checkpoints"],
     ["access", "identity", "list"],
     ["dlq", "show", "regista.training.v1.dlq~0~17"],
 ]
@@ -239,7 +239,7 @@ def test_logs_print_hostile_lines_harmlessly(tmp_path: Path, capsys: pytest.Capt
         "level": "INFO",
         "message": HOSTILE,
         "model": HOSTILE,
-        "error": HOSTILE,
+        "error": f"why: {HOSTILE}",
     }
     lines = [json.dumps(fields, ensure_ascii=False), HOSTILE, json.dumps(fields)]
     folder.log("kafka").write_text("\n".join(lines) + "\n", newline="")

@@ -10,11 +10,11 @@ from starlette.responses import JSONResponse
 
 from regista.client.profile import Profile
 from regista.client.sync_client import Client
-from regista.errors import RecalledAncestor
+from regista.errors import WithdrawnAncestor
 
 from .conftest import QUICK, Answers
 
-WHY = "was made from team.base 1, which is recalled"
+WHY = "was made from team.base 1, which is withdrawn"
 URL = "hf://google/bert-base@5c3fe2"
 
 
@@ -29,7 +29,7 @@ def node(model: str, generation: int, **more: Any) -> dict[str, Any]:
         "stage": "Production",
         "relation": "base_model",
         "generation": generation,
-        "recalled": None,
+        "withdrawn": None,
         "rollouts": serves,
         "served": served,
         **more,
@@ -41,18 +41,18 @@ def lineage(**more: Any) -> JSONResponse:
     return JSONResponse({"model_id": "m", "model": "team.mid", "number": 1} | found | more)
 
 
-def test_a_version_made_from_a_recalled_one_is_loaded_with_a_warning(
+def test_a_version_made_from_a_withdrawn_one_is_loaded_with_a_warning(
     profile: Profile, answers: Answers
 ) -> None:
     version = answers.has("team.leaf", "3", {"model.onnx": b"weights"})
-    version["recalled_ancestors"] = [WHY]
-    warned = pytest.warns(RecalledAncestor, match=f"team.leaf@3 {WHY}")
+    version["withdrawn_ancestors"] = [WHY]
+    warned = pytest.warns(WithdrawnAncestor, match=f"team.leaf@3 {WHY}")
     with Client(profile, patience=QUICK) as client, warned:
         assert client.load("team.leaf@3").number == 3
 
 
 def test_a_download_prints_the_warning_on_standard_error(run: Any, answers: Answers) -> None:
-    answers.has("team.leaf", "3", {"model.onnx": b"weights"})["recalled_ancestors"] = [WHY]
+    answers.has("team.leaf", "3", {"model.onnx": b"weights"})["withdrawn_ancestors"] = [WHY]
     result = run("versions", "download", "team.leaf@3")
     assert (result.exit_code, f"warning: team.leaf@3 {WHY}" in result.stderr) == (0, True)
 
@@ -62,7 +62,7 @@ def test_a_lineage_shows_the_farthest_ancestor_first_and_where_each_serves(
 ) -> None:
     outside = node(URL, 2, number=0, semver=None, stage=None, rollouts=[], served=[])
     answers.fixed["GET", "/v1/models/team.mid/versions/1/lineage"] = lineage(
-        ancestors=[node("team.base", 1, recalled="poisoned"), outside],
+        ancestors=[node("team.base", 1, withdrawn="poisoned"), outside],
         descendants=[node("team.leaf", 1)],
         hidden=2,
     )
@@ -74,7 +74,7 @@ def test_a_lineage_shows_the_farthest_ancestor_first_and_where_each_serves(
     ]
     assert "production (champion, 100 %)" in shown[3]
     assert "staging until 2026-02-01" in shown[3]
-    assert "recalled: poisoned" in shown[2]
+    assert "withdrawn: poisoned" in shown[2]
     parsed = json.loads(run("versions", "lineage", "team.mid@1", "--json").output)
     assert (parsed["hidden"], len(parsed["descendants"])) == (2, 1)
 

@@ -82,7 +82,7 @@ def test_a_name_that_is_no_utf8_is_refused_with_its_bytes(
     with pytest.raises(Invalid):
         data_digest(odd.parent)
     with pytest.raises(Invalid):
-        regista.track(code=[odd.parent / os.fsdecode(b"\xff.py")])
+        regista.capture(code=[odd.parent / os.fsdecode(b"\xff.py")])
 
 
 @pytest.mark.parametrize("path", ["x" * 5000, "a\0b", "/".join(["folder" * 10] * 100)])
@@ -95,7 +95,7 @@ def test_a_path_that_no_file_can_have_is_named(path: str) -> None:
 
 def test_missing_code_is_named(tmp_path: Path) -> None:
     with pytest.raises(Invalid, match=r"no file .*fit\.py"):
-        regista.track(code=tmp_path / "fit.py")
+        regista.capture(code=tmp_path / "fit.py")
 
 
 LOAD = """

@@ -19,7 +19,7 @@ HELPER = "def scaled(x):\n    return x / DIVISOR"
 DIVISOR = "DIVISOR = 100"
 MODEL = "model = Model(depth=3)"
 FIT = "model.fit(scaled(X), y)"
-RUN = "run = regista.track(config={'depth': 3})\nrun.train_data('bank', X, y)"
+RUN = "run = regista.capture(config={'depth': 3})\nrun.train_data('bank', X, y)"
 PUBLISH = "regista.publish('churn', 'churn.onnx', run).wait()\nmodel.save()"
 TRAINING = [IMPORT, DATA, HELPER, DIVISOR, MODEL, FIT, RUN, PUBLISH]
 
@@ -118,7 +118,7 @@ for cell in json.load(sys.stdin):
         print(json.dumps(section), flush=True)
 """
 START = "import regista\nscale = 2.0"
-TRAIN = "with regista.track(config={'C': 1.0}) as run:\n    run.train_data('bank', [1.0, 2.0])"
+TRAIN = "with regista.capture(config={'C': 1.0}) as run:\n    run.train_data('bank', [1.0, 2.0])"
 SEND = "section = run.training()"
 LATER = "from regista.client.sync_client import Client\nimport regista.cli.publish, regista.publishing.kafka"
 
@@ -145,6 +145,6 @@ def test_a_notebook_run_again_makes_the_same_section_but_for_its_time(tmp_path: 
 
 
 def test_code_that_is_set_by_hand_stays() -> None:
-    run = regista.track(code=[Path(__file__)])
+    run = regista.capture(code=[Path(__file__)])
     run.code = {"revision": "abc"}
     assert run.training()["code"] == {"revision": "abc"}

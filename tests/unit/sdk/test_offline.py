@@ -108,29 +108,29 @@ def test_a_copy_is_not_used_where_the_caller_wants_the_registrys_word(
         client.load("churn@production", offline=False)
 
 
-def test_a_recall_that_this_machine_learned_of_holds_offline_for_every_spelling(
+def test_a_withdrawal_that_this_machine_learned_of_holds_offline_for_every_spelling(
     profile: Profile, answers: Answers
 ) -> None:
     version = loaded_once(profile, answers)
-    version["recalled"] = "poisoned"
+    version["withdrawn"] = "poisoned"
     with Client(profile, patience=QUICK) as client:
         with pytest.raises(RuleBroken):
             client.load("churn@3")
         for reference in ("churn@production", "churn@3", "churn@1.2.0"):
-            with pytest.raises(RuleBroken, match="recalled"):
+            with pytest.raises(RuleBroken, match="withdrawn"):
                 client.load(reference, offline=True)
         outage(answers)
-        with pytest.raises(RuleBroken, match="recalled"):
+        with pytest.raises(RuleBroken, match="withdrawn"):
             client.load("churn@production")
 
 
-def test_a_recall_that_was_undone_holds_no_longer(profile: Profile, answers: Answers) -> None:
+def test_a_withdrawal_that_was_undone_holds_no_longer(profile: Profile, answers: Answers) -> None:
     version = loaded_once(profile, answers)
-    version["recalled"] = "a mistake"
+    version["withdrawn"] = "a mistake"
     with Client(profile, patience=QUICK) as client:
         with pytest.raises(RuleBroken):
             client.load("churn@3")
-        version["recalled"] = None
+        version["withdrawn"] = None
         client.load("churn@3")
         assert client.load("churn@production", offline=True).number == 3
 

@@ -36,7 +36,7 @@ def _fits(name: str, data: Any) -> None:
 
 def _run() -> regista.Run:
     x, y = np.zeros((4, 2), dtype="float32"), np.zeros(4, dtype="int64")
-    with regista.track(config={"C": np.float64(1)}, seed=3, framework="scikit-learn") as run:
+    with regista.capture(config={"C": np.float64(1)}, seed=3, framework="scikit-learn") as run:
         run.train_data("bank", x, y, features=["a", "b"]).test_data("holdout", x).metric(
             "auc", 0.9, primary=True, definition="macro"
         )
@@ -52,7 +52,7 @@ def _run() -> regista.Run:
         {
             "version": "minor",
             "exact": True,
-            "base": "1.2.0",
+            "compare_with": "1.2.0",
             "tags": {"a": "b"},
             "tier": "high",
             "owner": "team:x",
@@ -60,7 +60,7 @@ def _run() -> regista.Run:
             "kind": "embedding",
         },
         {
-            "base": 3,
+            "compare_with": 3,
             "parents": [{"model": "base", "number": 1, "relation": "base_model"}],
             "on_behalf_of": "person:ann",
             "run_url": "https://x",

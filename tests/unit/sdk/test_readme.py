@@ -11,7 +11,7 @@ from pathlib import Path
 import onnx
 import pytest
 from onnx import TensorProto, helper
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from .conftest import API_KEY, Answers
 
@@ -45,6 +45,9 @@ def doubler() -> bytes:
     )
 
 
+NO_EVENTS = Response('event: end\ndata: {"code":"caught_up","detail":""}\n\n', media_type="text/event-stream")
+
+
 @pytest.mark.parametrize(
     ("document", "model", "file", "output"),
     [
@@ -67,6 +70,7 @@ def test_what_a_readme_shows_runs_as_it_stands(
     answers.fixed["GET", "/v1/promotions/p1"] = JSONResponse({"promotion_id": "p1", "state": "promoted"})
     for method in ("GET", "PATCH"):
         answers.fixed[method, f"/v1/models/{model}"] = JSONResponse({"model": model, "revision": 7})
+    answers.fixed["GET", "/v1/public-events"] = NO_EVENTS
     (tmp_path / file).write_bytes(doubler())
     blocks = [
         tmp_path / f"block_{n}.py" for n, _ in enumerate(BLOCK.findall((ROOT / document).read_text("utf-8")))

@@ -23,7 +23,7 @@ ROLLOUT = "/v1/models/churn/rollouts/production"
 def rollout(*entries: tuple[int, int, str], **more: Any) -> dict[str, Any]:
     """A rollout as the service answers it; entries are (number, percent, role)."""
     shown = [
-        {"number": n, "semver": f"1.{n}.0", "percent": p, "role": role, "recalled": None}
+        {"number": n, "semver": f"1.{n}.0", "percent": p, "role": role, "withdrawn": None}
         for n, p, role in entries
     ]
     return {"model": "churn", "model_id": "m1", "environment": "production", "entries": shown, **more}
@@ -56,15 +56,15 @@ def test_a_request_without_a_key_is_drawn_again_each_time(client: Client, answer
     assert {client.route("churn")["number"] for _ in range(200)} == {3, 4}
 
 
-def test_a_recalled_version_and_a_stopped_rollout_are_refused_with_what_to_do(
+def test_a_withdrawn_version_and_a_stopped_rollout_are_refused_with_what_to_do(
     client: Client, answers: Answers
 ) -> None:
-    recalled = rollout((3, 100, "champion"))
-    recalled["entries"][0]["recalled"] = "poisoned"
-    answers.fixed["GET", ROLLOUT] = JSONResponse(recalled)
+    withdrawn = rollout((3, 100, "champion"))
+    withdrawn["entries"][0]["withdrawn"] = "poisoned"
+    answers.fixed["GET", ROLLOUT] = JSONResponse(withdrawn)
     with pytest.raises(RuleBroken, match="poisoned") as refused:
         client.route("churn", key="u")
-    assert refused.value.code == "version_recalled"
+    assert refused.value.code == "version_withdrawn"
     assert "regista rollback" in refused.value.advice
     answers.fixed["GET", ROLLOUT] = JSONResponse(rollout())
     with pytest.raises(RuleBroken) as refused:

@@ -7,7 +7,7 @@ answers that they take.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,28 +93,31 @@ def takes(ports: tuple[Port, ...], by: str, data: Data, *, closed: bool = False)
     return True
 
 
+def every_port(required: Sequence[bool]) -> list[Port]:
+    """Return each port there may be: each type as often as the others, and three of four without a unit."""
+    return [
+        Port(name, kind, SPELLINGS[kind][n % len(SPELLINGS[kind])], needed, unit)
+        for kind in sorted(TYPES)
+        for n in range(3)
+        for name in ("radius", "texture", "area")
+        for needed in required
+        for unit in (None, None, None, "mm")
+    ]
+
+
 def ports(optional: bool) -> st.SearchStrategy[tuple[Port, ...]]:
-    one = st.sampled_from(sorted(TYPES)).flatmap(
-        lambda kind: st.builds(
-            Port,
-            st.sampled_from(["radius", "texture", "area"]),
-            st.just(kind),
-            st.sampled_from(SPELLINGS[kind]),
-            st.booleans() if optional else st.just(True),
-            st.sampled_from([None, None, None, "mm"]),
-        )
-    )
+    one = st.sampled_from(every_port([False, True] if optional else [True]))
     return st.lists(one, max_size=3, unique_by=lambda port: port.name).map(tuple)
 
 
 BY = st.sampled_from(["name", "position"])
+SIGNATURES = st.builds(Signature, ports(True), ports(False), BY, BY)
 
 
 @st.composite
 def pairs(draw: st.DrawFn) -> tuple[Signature, Signature]:
     """Two signatures, the second often a small change of the first."""
-    old = draw(st.builds(Signature, ports(True), ports(False), BY, BY))
-    new = draw(st.builds(Signature, ports(True), ports(False), BY, BY))
+    old, new = draw(SIGNATURES), draw(SIGNATURES)
     inputs = draw(
         st.one_of(
             st.just(new.inputs),

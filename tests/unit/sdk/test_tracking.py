@@ -75,10 +75,10 @@ def test_dtype_shape_names_and_order_change_a_digest() -> None:
 
 def test_no_data_has_no_digest_or_all_of_it_would_be_the_same() -> None:
     with pytest.raises(Invalid, match="no data"):
-        regista.track().train_data("march")
+        regista.capture().train_data("march")
     with pytest.raises(Invalid, match="no data"):
-        regista.track().test_data("holdout")
-    assert regista.track().train_data("march", digest="sha256:1").dataset == {
+        regista.capture().test_data("holdout")
+    assert regista.capture().train_data("march", digest="sha256:1").dataset == {
         "name": "march",
         "digest": "sha256:1",
     }
@@ -127,7 +127,7 @@ def test_the_type_of_a_column_that_may_lack_values_states_it() -> None:
 
 def test_a_run_becomes_the_training_section_with_nothing_it_does_not_know() -> None:
     x, y = np.zeros((5, 2)), np.zeros(5, dtype="int64")
-    with regista.track(config={"C": 1.0}, seed=7) as run:
+    with regista.capture(config={"C": 1.0}, seed=7) as run:
         run.train_data("bank", x, y, features=["age", "sum"])
         run.test_data("bank-holdout", x[:2], y[:2]).metric("auc", 0.9, primary=True)
         run.schema(x, y, labels=[0, 1])
@@ -146,18 +146,18 @@ def test_a_run_becomes_the_training_section_with_nothing_it_does_not_know() -> N
     assert result["code"]["digest"].startswith("sha256:")
     assert result["environment"]["packages"]["numpy"] == np.__version__
     assert (result["seed"], result["features"], result["trained_at"][-1]) == (7, ["age", "sum"], "Z")
-    assert run.signature == {
+    assert run.model_schema == {
         "inputs": [{"name": "age", "type": "float64"}, {"name": "sum", "type": "float64"}],
         "outputs": [{"name": "output", "type": "int64", "labels": ["0", "1"]}],
         "inputs_by": "position",
         "outputs_by": "position",
     }
-    assert "dataset" not in regista.track().training()
+    assert "dataset" not in regista.capture().training()
 
 
 def test_a_metric_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="test_data"):
-        regista.track().metric("auc", 0.9)
+        regista.capture().metric("auc", 0.9)
 
 
 def test_code_of_the_same_name_in_two_folders_has_one_identity(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def test_publishing_and_loading_show_their_arguments() -> None:
     """Notebooks and editors complete from the signature."""
     publish, load = inspect.signature(regista.publish), inspect.signature(regista.load)
     assert [*publish.parameters][:3] == ["model", "artifact", "run"]
-    assert {"tags", "draft", "tier", "base", "parents"} <= publish.parameters.keys()
+    assert {"tags", "draft", "tier", "compare_with", "parents"} <= publish.parameters.keys()
     assert publish.return_annotation == "Publication"
     assert [*load.parameters] == ["reference", "environment", "progress", "offline"]
     assert inspect.signature(aio.publish).parameters.keys() == publish.parameters.keys()

@@ -22,7 +22,7 @@ STAGING = {
     "number": 3,
     "semver": "1.2.0",
     "stage": "Staging",
-    "artifact_state": "released",
+    "artifact_state": "available",
     "promotions": [],
 }
 FAILED = {
@@ -63,7 +63,7 @@ def test_a_version_in_production_is_validated_too(client: Client, answers: Answe
     ("state", "code", "why"),
     [
         ({"stage": "Rejected", "reasons": ["artifact: truncated"]}, "version_rejected", "truncated"),
-        ({"recalled": "poisoned", "stage": "Validated"}, "version_recalled", "poisoned"),
+        ({"withdrawn": "poisoned", "stage": "Validated"}, "version_withdrawn", "poisoned"),
         ({"retired": {"rule": "unused"}}, "version_retired", "retired"),
         ({"stage": "Draft", "missing": ["training.config"]}, "version_draft", "training.config"),
         ({"stage": "Archived"}, "version_archived", "Archived"),
@@ -173,7 +173,7 @@ def test_publish_waits_until_the_version_is_validated(run: Any, answers: Answers
     version(answers, {}, {"stage": "Validated"})
     answers.fixed["GET", BY_ID] = JSONResponse(STAGING | {"stage": "Validated"})
     metadata = tmp_path / "run.json"
-    metadata.write_text(json.dumps({name: COMPLETE[name] for name in ("training", "signature")}))
+    metadata.write_text(json.dumps({name: COMPLETE[name] for name in ("training", "schema")}))
     (tmp_path / "model.onnx").write_bytes(b"model")
     files = [str(tmp_path / "model.onnx"), "--metadata", str(metadata)]
     words = ["publish", "churn", *files, "--until", "validated", "--json"]

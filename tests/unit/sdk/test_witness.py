@@ -39,7 +39,7 @@ class Service:
             Checkpoint(self.origin, len(self.stored), root_of(self.leaves)), self.origin, KEY.private
         )
 
-    def checkpoints(self, limit: int = 20) -> Any:
+    def log_checkpoints(self, limit: int = 20) -> Any:
         return {"items": [{"note": self.note()}][:limit], "verifier_key": LOG_KEY}
 
     def consistency(self, first: int, size: int) -> Any:

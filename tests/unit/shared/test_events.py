@@ -11,7 +11,17 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from shared.deciding.events import Actor, Envelope, EventTypes, Noted, Recent, Source, encode, storable
+from shared.deciding.events import (
+    Actor,
+    Envelope,
+    EventTypes,
+    Noted,
+    Recent,
+    Source,
+    encode,
+    from_actor,
+    storable,
+)
 
 AT = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 
@@ -127,3 +137,23 @@ class Unlisted:
 def test_an_event_that_could_not_be_read_back_is_never_stored() -> None:
     with pytest.raises(TypeError, match="add it to its EventTypes"):
         TYPES.schema_of(Unlisted(1))
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    SCHEMA: ClassVar[int] = 3
+
+    what: str
+    by: str
+    note: str
+
+
+SIGNED = EventTypes(
+    (Signed,), {("Signed", 1): from_actor("by"), ("Signed", 2): lambda data: data | {"note": "none"}}
+)
+
+
+def test_a_field_that_an_older_form_lacked_comes_from_the_actor_of_its_envelope() -> None:
+    stored = _stored("Signed", 1, {"what": "it"})
+    assert SIGNED.recorded("shop", stored).event == Signed("it", "user-1", "none")
+    assert SIGNED.recorded("shop", stored, recent=Recent(1)).event.by == "user-1"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 
 import pytest
 
 from shared.foundation.outages import Outage
 from shared.foundation.readiness import Readiness
-from shared.foundation.telemetry import AtMostOnceAMinute
+from shared.foundation.telemetry import AtMostOnceAMinute, JsonFormatter
 
 
 class Clock:
@@ -81,4 +82,16 @@ def test_a_librarys_message_is_logged_once_a_minute_with_the_number_left_out() -
         "own line",
         "own line",
         "Unable to connect to b (358 more of these in the last minute)",
+    ]
+
+
+def test_the_lines_about_what_a_process_waits_for_have_the_reason_in_the_field_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    Outage("PostgreSQL", Clock()).report(PermissionError("password authentication failed\nDETAIL: a row"))
+    Readiness().wait("postgres", "the schema does not exist")
+    formatter = JsonFormatter("registry")
+    assert [json.loads(formatter.format(record))["error"] for record in caplog.records] == [
+        "PermissionError: password authentication failed",
+        "the schema does not exist",
     ]

@@ -7,8 +7,14 @@ import sys
 import asyncpg
 import pytest
 
-from shared.foundation.readiness import Readiness, error_summary
-from shared.foundation.telemetry import JsonFormatter, Tracer, current_trace, without_secrets
+from shared.foundation.readiness import Readiness
+from shared.foundation.telemetry import (
+    JsonFormatter,
+    Tracer,
+    current_trace,
+    error_summary,
+    without_secrets,
+)
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -76,7 +82,8 @@ def test_a_log_line_is_json_with_its_extras_its_error_and_its_trace() -> None:
         "model-1",
     )
     assert read["trace"] == PARENT[3:35]
-    assert "ValueError" in read["error"]
+    assert read["error"].startswith("ValueError: ")
+    assert "Traceback" in read["traceback"]
     assert "TOPSECRET" not in line
     assert "\n" not in line
 

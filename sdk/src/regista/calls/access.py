@@ -177,7 +177,7 @@ def _with_its_key(issued: Json) -> Json:
         raise RegistaError(
             "key_not_shown",
             f"the key {issued['key_id']} was issued, but the answer that showed it was lost",
-            advice="Revoke that key and issue another: `regista access key rotate SUBJECT KEY_ID`.",
+            advice="Revoke that key and issue another: `regista access key rotate IDENTITY KEY_ID`.",
             facts=issued,
         )
     return issued

@@ -12,6 +12,7 @@ import httpx
 from regista.calls.requests import Json, Requests, given
 from regista.errors import Unavailable
 from regista.files import FileWriter, Progress, begin
+from regista.former_names import former
 from regista.local_errors import writing
 from regista.wire.history import file_name, manifest_name
 
@@ -42,7 +43,7 @@ class AuditCalls(Requests):
         """Return what was in production at a time (RFC 3339, or the end of a day in UTC), or is now."""
         return dict(await self._get("audit", "/as-of", model=model, environment=environment, at=at_time))
 
-    async def events(
+    async def stored_events(
         self, stream: str | None = None, limit: int | None = None, *, correlation_id: str | None = None
     ) -> list[Json]:
         """Return the stored events of a stream, or of one correlation id."""
@@ -65,9 +66,11 @@ class AuditCalls(Requests):
             "audit", "/reports/attempts", limit, subject=subject, model=model, since=since, until=until
         )
 
-    async def checkpoints(self, limit: int = 20) -> Json:
+    async def log_checkpoints(self, limit: int = 20) -> Json:
         """Return the newest log checkpoints (signed tree heads), and the key that verifies them."""
-        return dict(await self._get("audit", "/checkpoints", page_size=limit))
+        return dict(await self._get("audit", "/log-checkpoints", page_size=limit))
+
+    checkpoints = former("checkpoints", log_checkpoints)
 
     async def consistency(self, first: int, size: int) -> Json:
         """Return the proof that the tree of `first` leaves is a prefix of that of `size` leaves."""

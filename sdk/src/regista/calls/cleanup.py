@@ -1,4 +1,4 @@
-"""Cleanup: sweeps, retention policies and usage. Answers are the service's JSON."""
+"""Cleanup: runs, retention policies and usage. Answers are the service's JSON."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import Any
 from urllib.parse import quote
 
 from regista.calls.requests import Json, Requests
+from regista.former_names import former
 
 
 class CleanupCalls(Requests):
     """Plan and read cleanups, set how long versions are kept."""
 
-    async def sweep(
+    async def clean_up(
         self,
         model: str = "",
         *,
@@ -27,19 +28,25 @@ class CleanupCalls(Requests):
         """
         body = {"dry_run": dry_run, "model": model, "namespace": namespace}
         body |= {} if policy is None else {"policy": dict(policy)}
-        return dict((await self._transport.call("POST", "cleanup", "/sweeps", body=body, long=True)).body)
+        return dict(
+            (await self._transport.call("POST", "cleanup", "/cleanup-runs", body=body, long=True)).body
+        )
 
-    async def sweeps(self, limit: int | None = None) -> list[Json]:
+    async def cleanup_runs(self, limit: int | None = None) -> list[Json]:
         """Return past cleanups, newest first, at most `limit`."""
-        return await self._all("cleanup", "/sweeps", limit)
+        return await self._all("cleanup", "/cleanup-runs", limit)
 
-    async def sweep_plan(self, sweep_id: str, verdict: str = "", page_token: str = "") -> Json:
+    async def cleanup_run(self, cleanup_run_id: str, verdict: str = "", page_token: str = "") -> Json:
         """Return one page of a cleanup: each version kept or marked, and why.
 
         `verdict`: marked, spared, proposed, retired or refused.
         """
         query = {"verdict": verdict or None, "page_token": page_token or None}
-        return dict(await self._get("cleanup", f"/sweeps/{quote(sweep_id)}", **query))
+        return dict(await self._get("cleanup", f"/cleanup-runs/{quote(cleanup_run_id)}", **query))
+
+    sweep = former("sweep", clean_up)
+    sweeps = former("sweeps", cleanup_runs)
+    sweep_plan = former("sweep_plan", cleanup_run)
 
     async def retention(self, model: str) -> Json:
         """Return the retention policy of a model with its `revision`, and the standing of each version."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from urllib.parse import quote
 
-from regista.calls.requests import Json, Requests, at, given, summary
+from regista.calls.requests import Json, Requests, at, given, summary, tag_conditions
 
 _MODEL = summary("model", "owner", "tier", "description", "tags")
 
@@ -21,12 +21,15 @@ class ModelCalls(Requests):
         owner: str | None = None,
         tier: str | None = None,
         search: str | None = None,
+        tags: Iterable[str] | Mapping[str, str] = (),
     ) -> list[Json]:
         """Return the models that the caller may read, by name, at most `limit`.
 
-        `search` is a part of the name; `owner` is a subject, for example `team:risk`.
+        `search` is a part of the name; `owner` is a subject, for example `team:risk`; `tags` are names with
+        their values, or a list of `NAME=VALUE` and `NAME` (any value), all of which a model must have.
         """
-        filters = given(kind=kind, owner=owner, tier=tier, search=search)
+        tag = tag_conditions(tags) or None
+        filters = given(kind=kind, owner=owner, tier=tier, search=search, tag=tag)
         return await self._all("registry", "/models", limit, **filters)
 
     async def model(self, model: str) -> Json:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from datetime import date, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -127,9 +128,21 @@ def model_and_version(reference: str) -> tuple[str, str]:
         raise Invalid(
             "no_reference",
             f"{reference!r} names no version",
-            advice="Write MODEL@VERSION, for example churn@3, churn@1.2.0 or churn@production.",
+            advice="Write MODEL@VERSION, for example churn@3, churn@1.2.0, churn@production or churn@latest.",
         )
     return model, version if version[0].isdigit() else f"@{version}"
+
+
+def moment(value: str | date | None) -> str | None:
+    """Return a time or a day as services read it. A time without a zone is one of this machine's zone."""
+    if isinstance(value, datetime):
+        return value.astimezone().isoformat()
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def tag_conditions(tags: Iterable[str] | Mapping[str, str]) -> list[str]:
+    """Return tags as `NAME=VALUE`; a list is returned as it is."""
+    return [f"{name}={value}" for name, value in tags.items()] if isinstance(tags, Mapping) else list(tags)
 
 
 def given(**values: Any) -> Json:

@@ -62,7 +62,7 @@ class RolloutCalls(Requests):
 
         While several versions serve, the champion gets all requests. When one serves alone, the rollback goes
         to what served before it, or to `to_number`, which was champion there before. A version with a
-        signature that does not serve today's callers needs `even_if_incompatible`. `expected` is the
+        schema that does not serve today's callers needs `even_if_incompatible`. `expected` is the
         `revision` of the rollout that you read, `from_number` the champion that you saw: the call raises
         Stale if the rollout changed since. Without both the last writer wins. With `dry_run` the call returns
         the rollout as it would be, and changes nothing.
@@ -118,7 +118,7 @@ class RolloutCalls(Requests):
 
         The choice is made here, from a rollout that is at most `max_age` seconds old, by the same hash as in
         the service (docs/routing.md): the same `key` gets the same version while the shares stay. Without a
-        key each call draws again. Raises RuleBroken with the code `version_recalled` when the version must
+        key each call draws again. Raises RuleBroken with the code `version_withdrawn` when the version must
         not be loaded, and `rollout_stopped` when no version serves.
         """
         now = time.monotonic()
@@ -147,10 +147,10 @@ def routed(rollout: Mapping[str, Any], key: str) -> Json:
             "number (`regista rollback --to N`).",
         )
     entry = pick(entries, key).shown
-    if entry.get("recalled"):
+    if entry.get("withdrawn"):
         raise RuleBroken(
-            "version_recalled",
-            f"{model}@{entry['number']} serves in {environment} and was recalled: {entry['recalled']}",
+            "version_withdrawn",
+            f"{model}@{entry['number']} serves in {environment} and was withdrawn: {entry['withdrawn']}",
             advice="Roll back (`regista rollback`), or stop the rollout (`regista rollout stop`).",
             facts={"number": entry["number"]},
         )

@@ -1,34 +1,68 @@
-"""Versions: read, compare, complete, evaluate, recall and hold them. Answers are the service's JSON."""
+"""Versions: read, compare, evaluate and withdraw them; legal holds. Answers are the service's JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import date
 from typing import Any
 
-from regista.calls.requests import Json, Requests, at, given, model_and_version, summary
+from regista.calls.requests import (
+    Json,
+    Requests,
+    at,
+    given,
+    model_and_version,
+    moment,
+    summary,
+    tag_conditions,
+)
+from regista.former_names import former
 from regista.publishing.json_values import metric_value
 
-_VERSION = summary("stage", "semver", "missing", "recalled", "held", "retired")
+_OF_MODEL_TRAINED = {"schema": "signature", "compare_with": "base"}
+_VERSION = summary("stage", "semver", "missing", "withdrawn", "legal_hold", "retired")
 
 
 class VersionCalls(Requests):
     """Read and change versions.
 
-    `reference` is `model@3`, `model@1.2.0`, `model@production` or `model@alias`.
+    `reference` is `model@3`, `model@1.2.0`, `model@production`, `model@alias` or `model@latest`.
     """
 
     async def versions(
         self,
-        model: str,
+        model: str | None = None,
         limit: int | None = None,
         *,
         stage: str | None = None,
+        tags: Iterable[str] | Mapping[str, str] = (),
+        metrics: Iterable[str] = (),
+        created_by: str | None = None,
+        dataset: str | None = None,
+        since: str | date | None = None,
+        until: str | date | None = None,
         artifact_digest: str | None = None,
         correlation_id: str | None = None,
     ) -> list[Json]:
-        """Return the versions of a model, newest first, at most `limit`."""
-        filters = given(stage=stage, artifact_digest=artifact_digest, correlation_id=correlation_id)
-        return await self._all("registry", f"{at(model)}/versions", limit, **filters)
+        """Return the versions of a model, or of all readable models, newest first, at most `limit`.
+
+        All that is given must hold. `tags`: names with their values, or a list of `NAME=VALUE` and `NAME`
+        (any value). `metrics`: conditions such as `auc>0.9`. `dataset`: name or digest of the training data.
+        `since`, `until`: times in RFC 3339, or days in UTC, that day included.
+        """
+        filters = given(
+            stage=stage,
+            tag=tag_conditions(tags) or None,
+            metric=list(metrics) or None,
+            created_by=created_by,
+            dataset=dataset,
+            since=moment(since),
+            until=moment(until),
+            artifact_digest=artifact_digest,
+            correlation_id=correlation_id,
+        )
+        path = f"{at(model)}/versions" if model else "/versions:search"
+        return await self._all("registry", path, limit, **filters)
 
     async def trained_on(self, dataset: str, limit: int | None = None) -> list[Json]:
         """Return the versions of all readable models that a data set went into, and where each serves.
@@ -61,7 +95,9 @@ class VersionCalls(Requests):
     async def complete(
         self, reference: str, metadata: Mapping[str, Any], *, expected: int | None = None
     ) -> Json:
-        """Add to a draft what it lacks (training, signature, artifact, parents), and return the version.
+        """Add to a draft what it lacks (training, schema, artifact, parents), and return the version.
+
+        `schema` and `compare_with` are what ModelTrained calls `signature` and `base`; either name is read.
 
         `expected` is the `revision` of the version that you read: the call raises Stale if the version
         changed since. Without it the last writer wins.
@@ -70,7 +106,7 @@ class VersionCalls(Requests):
             "PATCH",
             "registry",
             _path(reference),
-            dict(metadata),
+            {_OF_MODEL_TRAINED.get(name, name): value for name, value in metadata.items()},
             expected,
             what=f"the version {reference}",
             shown=_VERSION,
@@ -101,48 +137,54 @@ class VersionCalls(Requests):
         """Reject a version permanently: it never reaches Production."""
         return await self._act(reference, "reject", reason)
 
-    async def recall(self, reference: str, reason: str) -> Json:
-        """Recall a version: from now on no client loads it. Its traffic stays as it is."""
-        return await self._act(reference, "recall", reason)
+    async def withdraw(self, reference: str, reason: str) -> Json:
+        """Withdraw a version: from now on no client loads it. Its traffic stays as it is."""
+        return await self._act(reference, "withdraw", reason)
 
-    async def recall_trained(
+    async def withdraw_trained(
         self, dataset: str, reason: str, *, plan: str | None = None, dry_run: bool = False
     ) -> Json:
-        """Recall every version that was trained on a data set (name or digest), of all models, in one step.
+        """Withdraw every version that was trained on a data set (name or digest), of all models, in one step.
 
-        With `dry_run` nothing changes: the answer has what would be recalled, where it serves, and the
-        `plan`. The step needs that plan; it raises Stale when other versions would be recalled by now. Where
+        With `dry_run` nothing changes: the answer has what would be withdrawn, where it serves, and the
+        `plan`. The step needs that plan; it raises Stale when other versions would be withdrawn by now. Where
         a policy wants a second person, the first one only proposes; the second one repeats the step. The
         answer's `withdrawal_id` names the step for `reinstate_withdrawal`.
         """
         body = {"trained_on": dataset, "reason": reason, "dry_run": dry_run, **given(plan=plan)}
-        return await self._send("POST", "registry", "/versions:recall", body)
+        return await self._send("POST", "registry", "/versions:withdraw", body)
+
+    recall = former("recall", withdraw)
+    recall_trained = former("recall_trained", withdraw_trained)
 
     async def reinstate_withdrawal(
         self, withdrawal_id: str, reason: str, *, plan: str | None = None, dry_run: bool = False
     ) -> Json:
-        """Undo a step of `recall_trained` that was a mistake. Only a second person may.
+        """Undo a step of `withdraw_trained` that was a mistake. Only a second person may.
 
-        `plan` and `dry_run` are as in `recall_trained`.
+        `plan` and `dry_run` are as in `withdraw_trained`.
         """
         body = {"withdrawal_id": withdrawal_id, "reason": reason, "dry_run": dry_run, **given(plan=plan)}
         return await self._send("POST", "registry", "/versions:reinstate", body)
 
     async def reinstate(self, reference: str, reason: str) -> Json:
-        """Undo a recall that was a mistake. Only a person who did not recall the version may."""
+        """Undo a withdrawal that was a mistake. Only a person who did not withdraw the version may."""
         return await self._act(reference, "reinstate", reason)
 
     async def reopen(self, reference: str, reason: str) -> Json:
         """Move an archived version back to Staging: when its gates pass again, it may be used again."""
         return await self._act(reference, "reopen", reason)
 
-    async def hold(self, reference: str, reason: str) -> Json:
+    async def place_legal_hold(self, reference: str, reason: str) -> Json:
         """Place a legal hold: cleanup does not retire the version."""
-        return await self._act(reference, "hold", reason)
+        return await self._act(reference, "place-legal-hold", reason)
 
-    async def release_hold(self, reference: str, reason: str) -> Json:
+    async def release_legal_hold(self, reference: str, reason: str) -> Json:
         """Release the legal hold."""
-        return await self._act(reference, "release-hold", reason)
+        return await self._act(reference, "release-legal-hold", reason)
+
+    hold = former("hold", place_legal_hold)
+    release_hold = former("release_hold", release_legal_hold)
 
     async def _act(self, reference: str, action: str, reason: str) -> Json:
         return await self._send("POST", "registry", f"{_path(reference)}:{action}", {"reason": reason})

@@ -27,7 +27,7 @@ class WaitingCalls(VersionCalls, PromotionCalls):
         """Return the version once it is Validated (or in Production), or in Production.
 
         Raises RuleBroken when it cannot get there: `gates_failed` with every gate that failed, a version that
-        is rejected, recalled, retired, archived or a draft, a promotion that was refused. Raises TimedOut
+        is rejected, withdrawn, retired, archived or a draft, a promotion that was refused. Raises TimedOut
         with what it waits for.
         """
         version = await self.version(reference)
@@ -36,7 +36,7 @@ class WaitingCalls(VersionCalls, PromotionCalls):
 
         async def look() -> Json | None:
             found = await self.version(reference)
-            if found["stage"] in _REACHED[until] and not found.get("recalled"):
+            if found["stage"] in _REACHED[until] and not found.get("withdrawn"):
                 return found
             if ended := _ended(found, until):
                 raise ended
@@ -108,8 +108,8 @@ async def _until(look: Callable[[], Awaitable[Json | None]], seconds: float) -> 
 def _ended(version: Mapping[str, Any], until: str) -> RegistaError | None:
     """Return why the version does not get there without another command, if so."""
     name, stage = f"{version['model']}@{version['number']}", version["stage"]
-    if version.get("recalled"):
-        return RuleBroken("version_recalled", f"{name} was recalled: {version['recalled']}")
+    if version.get("withdrawn"):
+        return RuleBroken("version_withdrawn", f"{name} was withdrawn: {version['withdrawn']}")
     if version.get("retired"):
         return RuleBroken("version_retired", f"{name} was retired")
     if stage == "Rejected":
@@ -158,6 +158,6 @@ def _waits_for(version: Mapping[str, Any], until: str) -> str:
         if promotion.get("state") == "open":
             return f"its promotion {promotion['promotion_id']} is open (`regista reviews`)"
         return "no promotion to production is requested (`regista promote`)" if until == "production" else ""
-    if (state := version.get("artifact_state")) != "released":
+    if (state := version.get("artifact_state")) != "available":
         return f"its artifact is {state or 'not verified yet'}"
     return "its gates are not assessed yet"

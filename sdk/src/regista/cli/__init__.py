@@ -13,15 +13,17 @@ from typing import Any
 
 import click
 
+from regista.cli.terminal.former import former
 from regista.cli.terminal.output import printable, say
 from regista.cli.terminal.session import Session
 
 SECTIONS: dict[str, dict[str, str]] = {
     "Models": {
         "models": "List, show, create and edit models",
-        "versions": "List, show, download, evaluate and complete versions",
+        "versions": "List, show, describe, correct, download and evaluate versions",
         "publish": "Upload an artifact and register a version",
         "diff": "Show how two versions differ",
+        "compare": "Show several versions beside each other",
         "alias": "List, set and remove aliases",
     },
     "Promotion": {
@@ -35,15 +37,16 @@ SECTIONS: dict[str, dict[str, str]] = {
         "serving": "What serves where, over all models and environments",
         "rollout": "Show, split, switch and stop the traffic of versions",
         "rollback": "End a split, or roll back to the version that served before",
-        "recall": "Forbid loading a version, or all that were trained on a data set",
-        "reinstate": "Undo a recall that was a mistake",
+        "withdraw": "Forbid loading a version, or all that were trained on a data set",
+        "reinstate": "Undo a withdrawal that was a mistake",
         "reopen": "Let an archived version be used again",
     },
     "Audit and operations": {
         "timeline": "The events of a model",
+        "events": "What happens to models, as it happens",
         "as-of": "What was in production at a time",
         "cleanup": "Plan, run and explain cleanups; retention",
-        "hold": "Place or release a legal hold",
+        "legal-hold": "Place or release a legal hold",
         "audit": "Log checkpoints, invariants, proofs and stored events",
         "witness": "Keep and cosign log checkpoints on another machine",
         "history": "The exported log as Parquet files: list, export, verify",
@@ -55,6 +58,11 @@ SECTIONS: dict[str, dict[str, str]] = {
     },
 }
 COMMANDS = {name: short for section in SECTIONS.values() for name, short in section.items()}
+FORMER = {
+    "recall": ("regista.cli.withdraw:withdraw", "withdraw"),
+    "hold": ("regista.cli.legal_hold:hold", "legal-hold place"),
+}
+"""Former names of commands → where the command is, and the present call."""
 ERRORS_AS_JSON = "regista.errors_as_json"
 """Where the click context has whether errors are printed as JSON."""
 EXIT_CODES = (
@@ -73,6 +81,9 @@ class LazyGroup(click.Group):
         if cmd_name in COMMANDS:
             name = cmd_name.replace("-", "_")
             return _imported(f"regista.cli.{name}:{name}")
+        if cmd_name in FORMER:
+            location, instead = FORMER[cmd_name]
+            return former(_imported(location), cmd_name, instead)
         found = _plugins().get(cmd_name)
         return _imported(found) if isinstance(found, str) else found
 

@@ -56,7 +56,7 @@ def identities(session: Session) -> None:
     with session.client() as client:
         found = client.identities()
     columns = [
-        ("subject", "subject"),
+        ("identity", "subject"),
         ("kind", "kind"),
         ("name", _name),
         ("roles", _roles),
@@ -81,7 +81,7 @@ def _roles(item: Any) -> str:
 
 
 @command("show", group=identity, examples="regista access identity show u-7k2m")
-@click.argument("subject")
+@click.argument("subject", metavar="IDENTITY")
 def show_identity(session: Session, subject: str) -> None:
     """Show one identity. Each caller may read their own."""
     with session.client() as client:
@@ -93,7 +93,7 @@ def show_identity(session: Session, subject: str) -> None:
     examples='regista access identity create --kind person --name "Ann Example"\n'
     "regista access identity create publisher:nightly --kind publisher",
 )
-@click.argument("subject", required=False)
+@click.argument("subject", metavar="[IDENTITY]", required=False)
 @click.option("--kind", type=click.Choice(["person", "publisher", "service", "group"]), required=True)
 @click.option(
     "--name",
@@ -103,7 +103,7 @@ def show_identity(session: Session, subject: str) -> None:
 def create(session: Session, subject: str | None, kind: str, name: str) -> None:
     """Create an identity. It can do nothing before it has a key and a role.
 
-    The log keeps SUBJECT permanently. Leave it out for a person: the registry makes a random one.
+    The log keeps IDENTITY permanently. Leave it out for a person: the registry makes a random one.
     """
     with session.client() as client:
         got = client.create_identity(subject, kind, name)
@@ -111,7 +111,7 @@ def create(session: Session, subject: str | None, kind: str, name: str) -> None:
 
 
 @command(group=identity, examples='regista access identity disable u-7k2m --reason "left on 3 March"')
-@click.argument("subject")
+@click.argument("subject", metavar="IDENTITY")
 @REASON
 def disable(session: Session, subject: str, reason: str) -> None:
     """Disable an identity: its keys and roles stay, and have no effect until it is enabled."""
@@ -120,7 +120,7 @@ def disable(session: Session, subject: str, reason: str) -> None:
 
 
 @command(group=identity, examples='regista access identity enable u-7k2m --reason "back from leave"')
-@click.argument("subject")
+@click.argument("subject", metavar="IDENTITY")
 @REASON
 def enable(session: Session, subject: str, reason: str) -> None:
     """Enable a disabled identity, with the keys and roles that it has."""
@@ -162,7 +162,7 @@ def remove_member(session: Session, group: str, member: str) -> None:
 
 
 @command("set-name", group=access, examples='regista access set-name u-7k2m "Ann Example-Smith"')
-@click.argument("subject")
+@click.argument("subject", metavar="IDENTITY")
 @click.argument("name")
 def set_name(session: Session, subject: str, name: str) -> None:
     """Set or correct a name. Earlier signatures keep the name printed on them."""
@@ -175,7 +175,7 @@ def set_name(session: Session, subject: str, name: str) -> None:
     group=access,
     examples='regista access erase-name u-7k2m --reason "asked for it by letter of 3 March"',
 )
-@click.argument("subject")
+@click.argument("subject", metavar="IDENTITY")
 @click.option(
     "--reason", required=True, help="Kept in the audit trail permanently: write it without the name."
 )
@@ -205,7 +205,7 @@ def keys() -> None:
     examples="regista access key issue u-7k2m\n"
     "regista access key issue publisher:nightly --signing --out nightly.key.json",
 )
-@click.argument("subject")
+@click.argument("subject", metavar="IDENTITY")
 @click.option(
     "--signing",
     is_flag=True,
@@ -227,7 +227,7 @@ def issue(session: Session, subject: str, signing: bool, file: Path | None, expi
 
 
 @command(group=keys, examples="regista access key register publisher:nightly nightly.key.json")
-@click.argument("subject")
+@click.argument("subject", metavar="IDENTITY")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--expires", metavar="TIME", help=EXPIRES)
 def register(session: Session, subject: str, file: Path, expires: str | None) -> None:
@@ -243,21 +243,21 @@ def register(session: Session, subject: str, file: Path, expires: str | None) ->
     "regista access key rotate u-7k2m 7K2M…\n"
     "regista access key rotate publisher:nightly 9XQ… --signing --out new.key.json",
 )
-@click.argument("subject", required=False)
+@click.argument("subject", metavar="[IDENTITY]", required=False)
 @click.argument("key_id", required=False)
 @click.option("--signing", is_flag=True, help="The key is a signing key: the new one is made here.")
 @OUT
 def rotate(
     session: Session, subject: str | None, key_id: str | None, signing: bool, file: Path | None
 ) -> None:
-    """Issue a new key, then revoke the old one. Without SUBJECT: the API key that you use now.
+    """Issue a new key, then revoke the old one. Without IDENTITY: the API key that you use now.
 
     Each identity may rotate its own keys; those of others need an admin.
     """
     if subject and not key_id:
         raise click.UsageError(f"name the key, too: `regista access identity show {subject}` lists them")
     if signing and not subject:
-        raise click.UsageError("name the subject and the signing key: rotate SUBJECT KEY_ID --signing")
+        raise click.UsageError("name the identity and the signing key: rotate IDENTITY KEY_ID --signing")
     with session.client() as client:
         if subject is None or key_id is None:
             caller = client.whoami()
@@ -279,7 +279,7 @@ def rotate(
     examples='regista access key revoke u-7k2m 7K2M… --reason "laptop lost"\n'
     "regista access key revoke service:artifact 5TJ… --compromised",
 )
-@click.argument("subject")
+@click.argument("subject", metavar="IDENTITY")
 @click.argument("key_id")
 @click.option("--reason", default="")
 @click.option(
@@ -299,7 +299,7 @@ def revoke(session: Session, subject: str, key_id: str, reason: str, compromised
     examples="regista access grant u-7k2m approver --namespace fraud\n"
     "regista access grant u-7k2m auditor --everywhere",
 )
-@click.argument("subject")
+@click.argument("subject", metavar="IDENTITY")
 @click.argument("role", type=ROLE)
 @_place
 def grant(session: Session, subject: str, role: str, namespace: str | None, everywhere: bool) -> None:
@@ -314,7 +314,7 @@ def grant(session: Session, subject: str, role: str, namespace: str | None, ever
     examples="regista access ungrant u-7k2m approver --namespace fraud\n"
     "regista access ungrant u-7k2m auditor --everywhere",
 )
-@click.argument("subject")
+@click.argument("subject", metavar="IDENTITY")
 @click.argument("role", type=ROLE)
 @_place
 def ungrant(session: Session, subject: str, role: str, namespace: str | None, everywhere: bool) -> None:

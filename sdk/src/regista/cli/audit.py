@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from regista.cli import audit_reports
+from regista.cli.terminal.former import RenamingCommand, RenamingGroup
 from regista.cli.terminal.output import as_json, say, to_the_second
 from regista.cli.terminal.people import actors, naming, warn_of_faults, when, who
 from regista.cli.terminal.session import Session, command
@@ -23,7 +24,7 @@ PAUSE = 0.5
 """Seconds between two looks at the progress of a full run."""
 
 
-@click.group()
+@click.group(cls=RenamingGroup, former={"checkpoints": "log-checkpoints"})
 def audit() -> None:
     """Report who decided what, and show what proves the log. For auditors."""
 
@@ -32,9 +33,10 @@ audit_reports.add_to(audit)
 
 
 @command(
+    "log-checkpoints",
     group=audit,
-    examples="regista audit checkpoints\nregista audit checkpoints --save kept.note\n"
-    "regista audit checkpoints --limit 1 --json | jq -r '.items[0].note'",
+    examples="regista audit log-checkpoints\nregista audit log-checkpoints --save kept.note\n"
+    "regista audit log-checkpoints --limit 1 --json | jq -r '.items[0].note'",
 )
 @click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True)
 @click.option(
@@ -43,7 +45,7 @@ audit_reports.add_to(audit)
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write the newest to this file. A file that exists is replaced if the log continues it.",
 )
-def checkpoints(session: Session, limit: int, file: Path | None) -> None:
+def log_checkpoints(session: Session, limit: int, file: Path | None) -> None:
     """List log checkpoints (signed tree heads), newest first.
 
     Keep copies elsewhere: only they can prove that the log was rewritten.
@@ -52,7 +54,7 @@ def checkpoints(session: Session, limit: int, file: Path | None) -> None:
         if file is not None:
             session.one(_save(client, file))
             return
-        found = client.checkpoints(limit)
+        found = client.log_checkpoints(limit)
     if session.json:
         session.out(found)
         return
@@ -65,11 +67,13 @@ def checkpoints(session: Session, limit: int, file: Path | None) -> None:
 
 
 @command(
+    cls=RenamingCommand,
+    former={"--subject": "--identity"},
     group=audit,
     examples="regista audit attempts --limit 20\nregista audit attempts --model churn\n"
-    "regista audit attempts --subject u-7k2m --since 2026-11-01",
+    "regista audit attempts --identity u-7k2m --since 2026-11-01",
 )
-@click.option("--subject", help="Only attempts of this subject.")
+@click.option("--identity", "subject", help="Only attempts of this identity.")
 @click.option("--model", help="Only attempts on this model.")
 @click.option("--since", metavar="TIME", help="RFC 3339, or a day in UTC.")
 @click.option("--until", metavar="TIME", help="RFC 3339, or a day in UTC.")
@@ -105,7 +109,7 @@ def _save(client: Client, file: Path) -> dict[str, Any]:
     from regista.kept_checkpoints import check as compare  # noqa: PLC0415
     from regista.kept_checkpoints import newest, read  # noqa: PLC0415
 
-    key = client.checkpoints(1)["verifier_key"]
+    key = client.log_checkpoints(1)["verifier_key"]
     now = newest(client, key)
     if file.exists():
         compare(client, read(file.read_text("utf-8", "replace"), key), now)
@@ -117,7 +121,7 @@ def _save(client: Client, file: Path) -> dict[str, Any]:
     group=audit,
     examples="regista audit check kept.note\nregista audit check kept.note --key 'regista.log/…+…+…'",
 )
-@click.argument("file", metavar="CHECKPOINT", type=FILE)
+@click.argument("file", metavar="LOG_CHECKPOINT", type=FILE)
 @click.option(
     "--key",
     metavar="VERIFIER_KEY",
@@ -133,7 +137,7 @@ def check(session: Session, file: Path, key: str) -> None:
     from regista.kept_checkpoints import newest, read  # noqa: PLC0415
 
     with session.client() as client:
-        key = key or client.checkpoints(1)["verifier_key"]
+        key = key or client.log_checkpoints(1)["verifier_key"]
         kept, now = read(file.read_text("utf-8", "replace"), key), newest(client, key)
         compare(client, kept, now)
     old, new = kept.checkpoint, now.checkpoint
@@ -163,7 +167,7 @@ def proof(session: Session, leaf_index: int, file: Path | None, key: str) -> Non
         session.out(made)
         return
     replace_file(file, as_json(made) + "\n")
-    session.one({"file": str(file), "leaf_index": leaf_index, "checkpoint": made["size"]})
+    session.one({"file": str(file), "leaf_index": leaf_index, "log_checkpoint": made["size"]})
 
 
 @command(
@@ -173,7 +177,7 @@ def proof(session: Session, leaf_index: int, file: Path | None, key: str) -> Non
 )
 @click.argument("file", metavar="PROOF", type=FILE)
 @click.option(
-    "--key", metavar="VERIFIER_KEY", required=True, help="The key that `regista audit checkpoints` shows."
+    "--key", metavar="VERIFIER_KEY", required=True, help="The key that `regista audit log-checkpoints` shows."
 )
 def verify_proof(session: Session, file: Path, key: str) -> None:
     """Verify the proof of an event on this machine, without any service.
@@ -291,7 +295,7 @@ def events(session: Session, stream: str | None, correlation: str | None, limit:
     if bool(stream) == bool(correlation):
         raise click.UsageError("name a stream or --correlation ID")
     with session.client() as client:
-        found = client.events(stream, limit, correlation_id=correlation)
+        found = client.stored_events(stream, limit, correlation_id=correlation)
         shown = naming(session, client, (subject for event in found for subject in actors(event)))
     columns = [
         ("when", when),

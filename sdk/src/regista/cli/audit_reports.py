@@ -125,7 +125,7 @@ def serving(session: Session, moment: str, environment: str, limit: int) -> None
 def person(session: Session, subject: str, since: str, until: str, limit: int) -> None:
     """List everything that a person did, or others on their behalf. The newest comes first.
 
-    PERSON is a subject, or a name that one identity has.
+    PERSON is an identity, or a name that one identity has.
     """
     with session.client() as client:
         found = client.acts(client.subject_of(subject), since, until, limit)

@@ -32,7 +32,7 @@ def plan(session: Session, model: str) -> None:
     All models need a role everywhere; name one model otherwise.
     """
     with session.client() as client:
-        show_sweep(session, client.sweep(model, dry_run=True))
+        show_run(session, client.clean_up(model, dry_run=True))
 
 
 @command(
@@ -52,7 +52,7 @@ def simulate(session: Session, model: str, namespace: str, **given: Any) -> None
         raise click.UsageError("name a model or --namespace")
     policy = policy_of(given, {})
     with session.client() as client:
-        show_sweep(session, client.sweep(model, dry_run=True, policy=policy, namespace=namespace))
+        show_run(session, client.clean_up(model, dry_run=True, policy=policy, namespace=namespace))
 
 
 @command(group=cleanup, examples="regista cleanup run\nregista cleanup run churn")
@@ -63,11 +63,9 @@ def run(session: Session, model: str) -> None:
     They are retired after the grace period, if the registry agrees.
     """
     with session.client() as client:
-        got = client.sweep(model, dry_run=False)
-    session.one(
-        got,
-        f"sweep {got['sweep_id']} was planned: `regista cleanup show {got['sweep_id']}` shows its verdicts",
-    )
+        got = client.clean_up(model, dry_run=False)
+    run_id = got["cleanup_run_id"]
+    session.one(got, f"cleanup run {run_id} was planned: `regista cleanup show {run_id}` shows its verdicts")
 
 
 @command("list", group=cleanup, examples="regista cleanup list")
@@ -75,10 +73,10 @@ def run(session: Session, model: str) -> None:
 def list_(session: Session, limit: int) -> None:
     """List past cleanups, newest first."""
     with session.client() as client:
-        found = client.sweeps(limit)
-        shown = naming(session, client, (sweep.get("actor") for sweep in found))
+        found = client.cleanup_runs(limit)
+        shown = naming(session, client, (run.get("actor") for run in found))
     columns = [
-        ("sweep", "sweep_id"),
+        ("run", "cleanup_run_id"),
         ("when", lambda s: to_the_second(s.get("at"))),
         ("trigger", "trigger"),
         ("phase", "phase"),
@@ -90,16 +88,16 @@ def list_(session: Session, limit: int) -> None:
 
 
 @command(group=cleanup, examples="regista cleanup show 0198…\nregista cleanup show 0198… --verdict marked")
-@click.argument("sweep_id", metavar="SWEEP")
+@click.argument("cleanup_run_id", metavar="RUN")
 @click.option("--verdict", type=click.Choice(VERDICTS), help="Only versions with this verdict.")
-def show(session: Session, sweep_id: str, verdict: str | None) -> None:
+def show(session: Session, cleanup_run_id: str, verdict: str | None) -> None:
     """Show one cleanup: each version kept or marked, and why."""
     with session.client() as client:
-        found = client.sweep_plan(sweep_id, verdict or "")
+        found = client.cleanup_run(cleanup_run_id, verdict or "")
         while token := found.get("next_page_token"):
-            more = client.sweep_plan(sweep_id, verdict or "", token)
+            more = client.cleanup_run(cleanup_run_id, verdict or "", token)
             found |= {"items": found["items"] + more["items"], "next_page_token": more.get("next_page_token")}
-    show_sweep(session, found)
+    show_run(session, found)
 
 
 @command(group=cleanup, examples="regista cleanup usage churn")
@@ -119,7 +117,7 @@ def usage(session: Session, model: str) -> None:
     session.items(found["versions"], columns, f"no client reported a use of {model}")
 
 
-def show_sweep(session: Session, found: dict[str, Any]) -> None:
+def show_run(session: Session, found: dict[str, Any]) -> None:
     if session.json:
         session.out(found)
         return

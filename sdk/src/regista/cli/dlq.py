@@ -64,7 +64,7 @@ def letters(
         ("id", "id"),
         ("when", lambda x: to_the_second(x.get("at"))),
         ("type", "type"),
-        ("subject", "subject"),
+        ("identity", "subject"),
         ("reason", "reason"),
         *([("dismissed", _closed)] if dismissed else [("replayed", "replayed")]),
     ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from regista.cli.terminal.former import RenamingCommand
 from regista.cli.terminal.output import say, to_the_second
 from regista.cli.terminal.session import Session, command
 
@@ -112,7 +113,12 @@ def _wait_until_exported(client: Client, planned: int, wait: float, progress: An
         time.sleep(PAUSE)
 
 
-@command(group=history, examples="regista history verify history/ --key 'regista.log/…+…+…'")
+@command(
+    cls=RenamingCommand,
+    former={"--checkpoint": "--log-checkpoint"},
+    group=history,
+    examples="regista history verify history/ --key 'regista.log/…+…+…'",
+)
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option(
     "--key",
@@ -120,14 +126,14 @@ def _wait_until_exported(client: Client, planned: int, wait: float, progress: An
     multiple=True,
     required=True,
     metavar="VERIFIER_KEY",
-    help="The key that `regista audit checkpoints` shows; keep a copy where the operators of the log cannot "
-    "change it. After a rotation, give each key.",
+    help="The key that `regista audit log-checkpoints` shows; keep a copy where the operators of the log "
+    "cannot change it. After a rotation, give each key.",
 )
 @click.option(
-    "--checkpoint",
+    "--log-checkpoint",
     "kept",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A log checkpoint kept elsewhere (`regista audit checkpoints --save`): the files must reach it."
+    help="A log checkpoint kept elsewhere (`regista audit log-checkpoints --save`): the files must reach it."
     " Without it, nothing shows that the newest events are missing.",
 )
 def verify(session: Session, folder: Path, keys: tuple[str, ...], kept: Path | None) -> None:
@@ -153,8 +159,8 @@ def verify(session: Session, folder: Path, keys: tuple[str, ...], kept: Path | N
         for name in found.unsealed:
             say(f"{name} has no manifest and is not proven", fg="red", err=True)
         upto = (
-            f", under a log checkpoint of {found.checkpoint['size']}: {found.checkpoint['root']}"
-            if found.checkpoint
+            f", under a log checkpoint of {found.log_checkpoint['size']}: {found.log_checkpoint['root']}"
+            if found.log_checkpoint
             else ""
         )
         say(f"{found.events} events in {found.chunks} files are proven{upto}")
@@ -162,7 +168,7 @@ def verify(session: Session, folder: Path, keys: tuple[str, ...], kept: Path | N
             compared = (
                 f"the log checkpoint of {found.kept} events that you kept is continued"
                 if kept and found.holds
-                else "compare with a log checkpoint kept elsewhere: --checkpoint FILE"
+                else "compare with a log checkpoint kept elsewhere: --log-checkpoint FILE"
             )
             say(f"until {found.until}; later events are not in these files ({compared})")
     if not found.holds:

@@ -26,7 +26,7 @@ def key() -> None:
 
 
 @command(group=key, examples="regista key generate publisher:nightly --out nightly.key.json")
-@click.argument("subject")
+@click.argument("subject", metavar="IDENTITY")
 @OUT
 def generate(session: Session, subject: str, file: Path | None) -> None:
     """Make a signing key and print its public half, for an admin to register."""

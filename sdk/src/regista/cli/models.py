@@ -20,17 +20,22 @@ def models() -> None:
 @command(
     "list",
     group=models,
-    examples="regista models list\nregista models list --kind embedding --json | jq -r '.[].model'",
+    examples="regista models list\n"
+    "regista models list --owner team:risk --tag domain=payments\n"
+    "regista models list --kind embedding --json | jq -r '.[].model'",
 )
 @click.option("--search", help="Part of the name.")
 @click.option("--kind", type=KINDS)
 @click.option("--tier", type=TIERS)
 @click.option("--owner")
+@click.option(
+    "--tag", "tags", multiple=True, metavar="NAME[=VALUE]", help="Has this tag; may be given more than once."
+)
 @click.option("--limit", type=click.IntRange(1), default=200, show_default=True)
-def list_(session: Session, limit: int, **filters: str | None) -> None:
+def list_(session: Session, limit: int, tags: tuple[str, ...], **filters: str | None) -> None:
     """List the models that you may read."""
     with session.client() as client:
-        found = client.models(limit, **filters)
+        found = client.models(limit, tags=tags, **filters)
         shown = naming(session, client, (model.get("owner") for model in found))
     columns = [
         ("name", "model"),
@@ -64,7 +69,7 @@ def show(session: Session, model: str) -> None:
 @click.argument("name")
 @click.option("--kind", type=KINDS, default="model", show_default=True)
 @click.option("--description")
-@click.option("--owner", help="A subject, for example team:risk.")
+@click.option("--owner", help="An identity, for example team:risk.")
 @click.option("--tier", type=TIERS, help="Risk tier: selects the policies that apply.")
 @click.option("--tag", "tags", multiple=True, metavar="NAME=VALUE")
 def create(session: Session, name: str, tags: tuple[str, ...], **described: str | None) -> None:

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 
 import click
 
+from regista.cli.terminal.former import RenamingCommand
 from regista.cli.terminal.options import GOALS, KINDS, TIERS, TIMEOUT
 from regista.cli.terminal.output import say
 from regista.cli.terminal.session import Session, command
@@ -23,13 +24,13 @@ regista publish churn model.onnx --draft
 """
 
 
-@command(examples=EXAMPLES)
+@command(cls=RenamingCommand, former={"--base": "--compare-with"}, examples=EXAMPLES)
 @click.argument("model")
 @click.argument("artifact", type=click.Path(exists=True, path_type=Path), required=False)
 @click.option(
     "--metadata",
     type=click.File("rb"),
-    help="JSON with `training`, `signature`, `parents` as in ModelTrained.",
+    help="JSON with `training`, `schema`, `parents` as in ModelTrained.",
 )
 @click.option("--follow-links", is_flag=True, help="Read links to files as files.")
 @click.option("--kind", type=KINDS, default="model", show_default=True)
@@ -43,7 +44,7 @@ regista publish churn model.onnx --draft
 )
 @click.option("--exact", is_flag=True, help="Refuse the version instead of raising the claim.")
 @click.option(
-    "--base",
+    "--compare-with",
     help="The version to compare with: a number, a semantic version, an environment or an alias.",
 )
 @click.option("--owner")
@@ -76,18 +77,11 @@ def publish(
     """Upload an artifact (a file or a folder) and register a version (publish ModelTrained)."""
     if until and (facts["draft"] or not wait):
         raise click.UsageError("--until waits for a complete version: leave --draft and --no-wait out")
-    given = read_json(metadata.read(), "--metadata") if metadata else {}
     facts |= {
         "tags": pairs(facts["tags"], "tag") or None,
         "via": facts["via"] or "",
-        "base": _base(facts["base"]),
-    }
-    facts |= {name: given.pop(name) for name in ("training", "signature", "parents") if name in given}
-    if given:
-        raise click.UsageError(
-            f"--metadata has only training, signature and parents, not {', '.join(sorted(given))}: "
-            "use the options for these"
-        )
+        "compare_with": _number(facts["compare_with"]),
+    } | _metadata(metadata)
     with session.client(lasting=True) as client:
         with session.progress("uploading") as progress:
             published = client.publish(model, artifact, progress=progress, **facts)
@@ -115,20 +109,38 @@ def publish(
     _say_notes(got.version)
 
 
+def _metadata(file: BinaryIO | None) -> dict[str, Any]:
+    """Return what --metadata has. The schema may have its former name, `signature`."""
+    given = read_json(file.read(), "--metadata") if file else {}
+    if "signature" in given and "schema" not in given:
+        say("DeprecationWarning: `signature` in --metadata is deprecated. Use `schema`.", err=True, fg="red")
+        given["schema"] = given.pop("signature")
+    if others := given.keys() - {"training", "schema", "parents"}:
+        raise click.UsageError(
+            f"--metadata has only training, schema and parents, not {', '.join(sorted(others))}: "
+            "use the options for these"
+        )
+    return given
+
+
 def _say_notes(version: dict[str, Any]) -> None:
     """Print what the sender should know about the registration."""
-    for note in version.get("notes") or ():
+    for note in version.get("registration_notes") or ():
         say(f"note: {note}", err=True, fg="yellow")
 
 
 def _why(version: Mapping[str, Any]) -> str:
     """Return why the version has its number, and what did not count."""
     bump = version.get("bump") or {}
-    lines = [f"{bump['level']} ({bump['rule']}) against {bump['base_semver']}"] if bump.get("level") else []
+    lines = (
+        [f"{bump['level']} ({bump['rule']}) against {bump['compared_with_semver']}"]
+        if bump.get("level")
+        else []
+    )
     lines += [f"note: {bump['note']}"] if bump.get("note") else []
     lines += [f"ignored as noise: {', '.join(bump['ignored'])}"] if bump.get("ignored") else []
     return "".join(f"\n  {line}" for line in lines)
 
 
-def _base(value: str | None) -> int | str | None:
+def _number(value: str | None) -> int | str | None:
     return int(value) if value and value.isdecimal() else value

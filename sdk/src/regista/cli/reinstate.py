@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from regista.cli.recall import reviewed
 from regista.cli.terminal.options import PLAN_OPTIONS, REASON
 from regista.cli.terminal.session import Session, command
+from regista.cli.withdraw import reviewed
 
 
 @command(
@@ -20,7 +20,7 @@ from regista.cli.terminal.session import Session, command
     "--withdrawal",
     "withdrawal_id",
     metavar="ID",
-    help="Every version of one `regista recall --trained-on`; its output names the id.",
+    help="Every version of one `regista withdraw --trained-on`; its output names the id.",
 )
 @PLAN_OPTIONS
 @REASON
@@ -32,9 +32,9 @@ def reinstate(
     dry_run: bool,
     reason: str,
 ) -> None:
-    """Undo a recall that was a mistake, or all recalls of one step.
+    """Undo a withdrawal that was a mistake, or all withdrawals of one step.
 
-    Only a person may who neither recalled the version nor proposed that.
+    Only a person may who neither withdrew the version nor proposed that.
     """
     if (reference is None) == (withdrawal_id is None):
         raise click.UsageError("name a version, or a step with --withdrawal")

@@ -166,6 +166,7 @@ def _show_model(session: Session, found: dict[str, Any], model: str) -> None:
         ("number", "number"),
         ("version", "semver"),
         ("stage", "stage"),
+        ("retired", lambda v: "retired" if v.get("retired") else ""),
         ("uses", "uses"),
         ("last used", lambda v: to_the_second(v.get("last_used_at"))),
         *VERDICT_COLUMNS,

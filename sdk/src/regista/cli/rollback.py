@@ -23,7 +23,7 @@ from regista.cli.terminal.session import Session, command
 @click.option(
     "--even-if-incompatible",
     is_flag=True,
-    help="Also to a version whose signature does not serve today's callers.",
+    help="Also to a version whose schema does not serve today's callers.",
 )
 @click.option("--dry-run", is_flag=True, help="Show what would serve, and change nothing.")
 @FROM_NUMBER

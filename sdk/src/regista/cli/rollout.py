@@ -161,7 +161,7 @@ def show_conditions(session: Session, entries: list[dict[str, Any]]) -> None:
     for entry in entries:
         for condition in entry.get("conditions") or ():
             say(f"{entry['number']} was approved on condition: {condition}", fg="yellow")
-        if entry.get("withdrawn"):
+        if entry.get("grant_withdrawn"):
             say(f"{entry['number']} gets no further traffic: its override was not justified", fg="yellow")
 
 

@@ -41,12 +41,12 @@ def serving(session: Session, limit: int, **filters: Any) -> None:
 
 
 def _serves(rollout: Mapping[str, Any]) -> str:
-    """Return the champion first, then the others with their roles; a recalled version is marked."""
+    """Return the champion first, then the others with their roles; a withdrawn version is marked."""
     entries = sorted(rollout.get("entries") or (), key=lambda e: (e["role"] != "champion", -e["percent"]))
     return ", ".join(map(_entry, entries)) or "nothing: stopped"
 
 
 def _entry(entry: Mapping[str, Any]) -> str:
     role = "" if entry["role"] == "champion" else f" {entry['role']}"
-    recalled = f", recalled: {entry['recalled']}" if entry.get("recalled") else ""
-    return f"{entry['number']} ({entry['semver']}){role} {entry['percent']:g} %{recalled}"
+    withdrawn = f", withdrawn: {entry['withdrawn']}" if entry.get("withdrawn") else ""
+    return f"{entry['number']} ({entry['semver']}){role} {entry['percent']:g} %{withdrawn}"

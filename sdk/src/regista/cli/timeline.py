@@ -45,11 +45,39 @@ def timeline(
         ("what", "type"),
         ("version", "number"),
         ("who", lambda e: who(e, shown)),
-        ("why", "reason"),
+        ("why", _why),
         ("because of", _cause),
     ]
     session.items(found, columns, f"{model} has no events", limit)
     warn_of_faults(found)
+
+
+def _why(event: Mapping[str, Any]) -> str:
+    """Return the reason, and what a note, a description or a correction states."""
+    data = event.get("data") if isinstance(event.get("data"), Mapping) else None
+    stated = _STATED[event["type"]](data or {}) if event.get("type") in _STATED else []
+    return "; ".join(str(part) for part in (event.get("reason"), *stated) if part)
+
+
+def _note(data: Mapping[str, Any]) -> list[Any]:
+    return [data.get("text")]
+
+
+def _described(data: Mapping[str, Any]) -> list[Any]:
+    return [data.get("description"), ", ".join(f"{k}={v}" for k, v in (data.get("tags") or {}).items())]
+
+
+def _corrected(data: Mapping[str, Any]) -> list[Any]:
+    return [f"{c['field']}: {c['before']} → {c['after']}" for c in data.get("changes") or ()]
+
+
+_STATED = {
+    "NoteAdded": _note,
+    "NoteCorrected": _note,
+    "VersionDescribed": _described,
+    "MetadataCorrected": _corrected,
+}
+"""What the events of some types state, in words."""
 
 
 def _cause(event: Mapping[str, Any]) -> str:

@@ -9,53 +9,27 @@ from typing import Any, BinaryIO
 
 import click
 
+from regista.cli import remarks, version_lists
 from regista.cli.terminal import versions_shown as columns_of
 from regista.cli.terminal.options import GOALS, IF_REVISION, TIMEOUT
 from regista.cli.terminal.output import say, to_the_second
-from regista.cli.terminal.people import naming
 from regista.cli.terminal.session import Session, command
 from regista.cli.terminal.values import pairs, read_json
-from regista.errors import RecalledAncestor
+from regista.errors import WithdrawnAncestor
 from regista.files import copy_folder
 
 
 @click.group()
 def versions() -> None:
-    """List, show, download, evaluate and complete versions.
+    """List, show, describe, correct, download, evaluate and complete versions.
 
-    A version is written MODEL@3 (number), MODEL@1.2.0, MODEL@production or MODEL@alias.
+    A version is written MODEL@3 (number), MODEL@1.2.0, MODEL@production, MODEL@alias or
+    MODEL@latest (the newest that may be used).
     """
 
 
-@command(
-    "list",
-    group=versions,
-    examples="regista versions list churn\nregista versions list churn --stage Validated",
-)
-@click.argument("model")
-@click.option(
-    "--stage",
-    type=click.Choice(
-        ["Draft", "Staging", "Validated", "Production", "Archived", "Rejected"], case_sensitive=False
-    ),
-)
-@click.option("--limit", type=click.IntRange(1), default=200, show_default=True)
-def list_(session: Session, model: str, stage: str | None, limit: int) -> None:
-    """List the versions of a model, newest first."""
-    with session.client() as client:
-        found = client.versions(model, limit, stage=stage)
-        shown = naming(session, client, (version.get("creator") for version in found))
-    columns = [
-        ("number", "number"),
-        ("version", "semver"),
-        ("stage", "stage"),
-        ("bump", columns_of.bump),
-        ("gates", columns_of.gates),
-        ("creator", lambda v: shown(v.get("creator"))),
-        ("registered", lambda v: to_the_second(v.get("registered_at"))),
-        ("remarks", columns_of.remarks),
-    ]
-    session.items(found, columns, f"{model} has no such versions", limit)
+remarks.add_to(versions)
+version_lists.add_to(versions)
 
 
 @command(
@@ -176,7 +150,7 @@ def download(session: Session, reference: str, target: Path | None, offline: boo
         session.progress("downloading") as progress,
         warnings.catch_warnings(record=True) as caught,
     ):
-        warnings.simplefilter("always", RecalledAncestor)
+        warnings.simplefilter("always", WithdrawnAncestor)
         loaded = client.load(reference, progress=progress, offline=offline)
     for warning in caught:
         say(f"warning: {warning.message}", err=True)
@@ -263,7 +237,7 @@ def _number(value: str) -> float:
 )
 @click.argument("reference", metavar="MODEL@VERSION")
 @click.option(
-    "--metadata", required=True, type=click.File("rb"), help="JSON: training, signature, artifact, parents."
+    "--metadata", required=True, type=click.File("rb"), help="JSON: training, schema, artifact, parents."
 )
 @IF_REVISION
 def complete(session: Session, reference: str, metadata: BinaryIO, expected: int | None) -> None:

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     'regista witness --log-key "$KEY" --key witness.key.json --keep kept/ --once'
 )
 @click.option(
-    "--log-key", required=True, metavar="VERIFIER_KEY", help="The key that `regista audit checkpoints` shows."
+    "--log-key",
+    required=True,
+    metavar="VERIFIER_KEY",
+    help="The key that `regista audit log-checkpoints` shows.",
 )
 @click.option(
     "--key",
@@ -43,7 +46,7 @@ if TYPE_CHECKING:
 )
 @click.option("--once", is_flag=True, help="Look once and end; exit code 1 when the log contradicts.")
 @click.option(
-    "--listen", metavar="HOST:PORT", help="Serve what is kept by HTTP: /checkpoint, /key, /healthz."
+    "--listen", metavar="HOST:PORT", help="Serve what is kept by HTTP: /log-checkpoint, /key, /healthz."
 )
 def witness(
     session: Session,

@@ -19,7 +19,9 @@ from regista.calls.audit import AuditCalls
 from regista.calls.cleanup import CleanupCalls
 from regista.calls.dead_letters import DeadLetterCalls
 from regista.calls.environments import EnvironmentCalls
+from regista.calls.events import EventCalls
 from regista.calls.models import ModelCalls
+from regista.calls.remarks import RemarkCalls
 from regista.calls.reports import ReportCalls
 from regista.calls.requests import Json
 from regista.calls.rollouts import RolloutCalls
@@ -50,8 +52,10 @@ _of_parent: list[object] = []
 
 
 class AsyncClient(
+    EventCalls,
     ModelCalls,
     WaitingCalls,
+    RemarkCalls,
     RolloutCalls,
     EnvironmentCalls,
     AuditCalls,
@@ -126,6 +130,7 @@ class AsyncClient(
         follow_links: bool = False,
         kind: str = "model",
         training: Mapping[str, Any] | None = None,
+        schema: Mapping[str, Any] | None = None,
         signature: Mapping[str, Any] | None = None,
         creator: str | None = None,
         on_behalf_of: str = "",
@@ -137,6 +142,7 @@ class AsyncClient(
         draft: bool = False,
         version: str = "",
         exact: bool = False,
+        compare_with: int | str | None = None,
         base: int | str | None = None,
         parents: Sequence[Mapping[str, Any]] = (),
         strict: bool = False,
@@ -144,12 +150,13 @@ class AsyncClient(
         """Upload the artifact (a file or folder) and publish ModelTrained; `wait()` then gives the version.
 
         ModelTrained is sent to Kafka, signed, where Kafka is configured, else over HTTP; `via` ("kafka",
-        "http") selects one. `run` comes from `regista.track`; `training` and `signature` add to it or replace
-        it. `creator` defaults to the profile's. `draft` registers without the mandatory metadata. `version`
-        claims a version or a bump, `exact` refuses instead of raising the claim, `base` is the version it was
-        made from. `description`, `owner`, `tier` and `tags` describe a new model; later only the tier rises.
-        `strict` refuses the version when one is not taken; else its `notes` name it.
-        `follow_links` reads links to files as files.
+        "http") selects one. `run` comes from `regista.capture`; `training` and `schema` add to it or
+        replace it; `signature` is the former name of `schema`. `creator` defaults to the profile's. `draft`
+        registers without the mandatory metadata. `version` claims a version or a bump, `exact` refuses
+        instead of raising the claim, `compare_with` is the version to compare with, `base` its former name.
+        `description`, `owner`, `tier` and `tags` describe a new model; later only the tier rises. `strict`
+        refuses the version when one is not taken; else its `registration_notes` name it. `follow_links`
+        reads links to files as files.
 
         Raises Refused before the upload when metadata are missing or wrong, and over HTTP when the registry
         refuses the version; other RegistaErrors. A message on Kafka has its outcome later: `wait()` raises
@@ -164,6 +171,7 @@ class AsyncClient(
             run,
             kind=kind,
             training=training,
+            schema=schema,
             signature=signature,
             creator=creator,
             on_behalf_of=on_behalf_of,
@@ -175,6 +183,7 @@ class AsyncClient(
             draft=draft,
             version=version,
             exact=exact,
+            compare_with=compare_with,
             base=base,
             parents=parents,
             strict=strict,
@@ -229,15 +238,15 @@ class AsyncClient(
         progress: Progress | None = None,
         offline: bool | None = None,
     ) -> Loaded:
-        """Return the verified files of `model@production`, `model@alias`, `model@3` or `model@1.2.0`.
+        """Return the verified files of `model@production`, `@latest`, `@alias`, `@3` or `@1.2.0`.
 
         Files that are not in the cache are downloaded; every file is verified. For a version that was just
         published the call waits until the artifact service has verified its bytes. `environment` is where the
         use is counted. While the registry does not answer, a version that was loaded before is taken from the
         cache, and a warning states when the registry last confirmed it; with `offline=False` it is not.
-        `offline=True` sends no request, nor a report of use. A version that was made from a recalled one is
-        loaded with the warning RecalledAncestor. Raises NotFound, RuleBroken (recalled, retired,
-        a draft, not released), Damaged, TimedOut and Unavailable.
+        `offline=True` sends no request, nor a report of use. A version that was made from a withdrawn one is
+        loaded with the warning WithdrawnAncestor. Raises NotFound, RuleBroken (withdrawn, retired,
+        a draft, not available), Damaged, TimedOut and Unavailable.
         """
         found = await self._finder.find(self, reference, offline=offline)
         path = found.path or await self._cache.fetch(found.manifest, progress)

@@ -23,6 +23,7 @@ _FIELDS = {
     "kafka_user": "REGISTA_KAFKA_USER",
     "kafka_password": "REGISTA_KAFKA_PASSWORD",
     "kafka_security": "REGISTA_KAFKA_SECURITY",
+    "kafka_mechanism": "REGISTA_KAFKA_MECHANISM",
     "kafka_ca_file": "REGISTA_KAFKA_CA_FILE",
     "kafka_namespace": "REGISTA_KAFKA_NAMESPACE",
 }
@@ -47,6 +48,7 @@ class Profile:
     kafka_user: str = ""
     kafka_password: str = field(default="", repr=False)
     kafka_security: str = ""
+    kafka_mechanism: str = "SCRAM-SHA-512"
     kafka_ca_file: str = ""
     kafka_namespace: str = ""
 

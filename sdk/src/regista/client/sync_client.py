@@ -9,7 +9,7 @@ import inspect
 import logging
 import os
 import threading
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Mapping
 from functools import update_wrapper
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
@@ -21,6 +21,7 @@ from regista.client.loop_thread import LOOP
 from regista.client.patience import Patience
 from regista.client.profile import Profile
 from regista.errors import RegistaError, WrongArgument
+from regista.former_names import former
 from regista.loading.usage import CLOSE_SECONDS
 from regista.publishing.publication import Registered
 
@@ -75,6 +76,28 @@ def _publication(
     return call
 
 
+def _iterated(
+    method: Callable[Concatenate[AsyncClient, P], AsyncGenerator[T]],
+) -> Callable[Concatenate[Client, P], Iterator[T]]:
+    def call(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
+        return _items(_called(method, self.asynchronous, *args, **kwargs))
+
+    update_wrapper(call, method)
+    return call
+
+
+def _items(items: AsyncGenerator[T]) -> Iterator[T]:
+    async def following() -> list[T]:
+        return [one] if (one := await anext(items, _END)) is not _END else []  # type: ignore[list-item]
+
+    try:
+        while found := LOOP.run(following()):
+            yield found[0]
+    finally:
+        LOOP.run(items.aclose())
+
+
+_END = object()
 _clients: WeakSet[Client] = WeakSet()
 
 
@@ -115,6 +138,8 @@ class Client:
     ) -> None:
         self.close()
 
+    events = _iterated(AsyncClient.events)
+
     publish = _publication(AsyncClient.publish)
     publish_document = _publication(AsyncClient.publish_document)
 
@@ -137,16 +162,26 @@ class Client:
     version = _blocking(AsyncClient.version)
     complete = _blocking(AsyncClient.complete)
     diff = _blocking(AsyncClient.diff)
+    compare = _blocking(AsyncClient.compare)
     evaluate = _blocking(AsyncClient.evaluate)
+    describe = _blocking(AsyncClient.describe)
+    correct = _blocking(AsyncClient.correct)
+    notes = _blocking(AsyncClient.notes)
+    add_note = _blocking(AsyncClient.add_note)
+    correct_note = _blocking(AsyncClient.correct_note)
     refusals = _blocking(AsyncClient.refusals)
     reject_version = _blocking(AsyncClient.reject_version)
-    recall = _blocking(AsyncClient.recall)
-    recall_trained = _blocking(AsyncClient.recall_trained)
+    withdraw = _blocking(AsyncClient.withdraw)
+    withdraw_trained = _blocking(AsyncClient.withdraw_trained)
+    recall = former("recall", withdraw)
+    recall_trained = former("recall_trained", withdraw_trained)
     reinstate_withdrawal = _blocking(AsyncClient.reinstate_withdrawal)
     reinstate = _blocking(AsyncClient.reinstate)
     reopen = _blocking(AsyncClient.reopen)
-    hold = _blocking(AsyncClient.hold)
-    release_hold = _blocking(AsyncClient.release_hold)
+    place_legal_hold = _blocking(AsyncClient.place_legal_hold)
+    release_legal_hold = _blocking(AsyncClient.release_legal_hold)
+    hold = former("hold", place_legal_hold)
+    release_hold = former("release_hold", release_legal_hold)
 
     wait_for = _blocking(AsyncClient.wait_for)
     wait_for_promotion = _blocking(AsyncClient.wait_for_promotion)
@@ -183,7 +218,7 @@ class Client:
 
     timeline = _blocking(AsyncClient.timeline)
     as_of = _blocking(AsyncClient.as_of)
-    events = _blocking(AsyncClient.events)
+    stored_events = _blocking(AsyncClient.stored_events)
     attempts = _blocking(AsyncClient.attempts)
     promotions = _blocking(AsyncClient.promotions)
     denials = _blocking(AsyncClient.denials)
@@ -192,7 +227,8 @@ class Client:
     acts = _blocking(AsyncClient.acts)
     rights_at = _blocking(AsyncClient.rights_at)
     policies_at = _blocking(AsyncClient.policies_at)
-    checkpoints = _blocking(AsyncClient.checkpoints)
+    log_checkpoints = _blocking(AsyncClient.log_checkpoints)
+    checkpoints = former("checkpoints", log_checkpoints)
     consistency = _blocking(AsyncClient.consistency)
     inclusion = _blocking(AsyncClient.inclusion)
     invariants = _blocking(AsyncClient.invariants)
@@ -202,9 +238,12 @@ class Client:
     export_history = _blocking(AsyncClient.export_history)
     download_history = _blocking(AsyncClient.download_history)
 
-    sweep = _blocking(AsyncClient.sweep)
-    sweeps = _blocking(AsyncClient.sweeps)
-    sweep_plan = _blocking(AsyncClient.sweep_plan)
+    clean_up = _blocking(AsyncClient.clean_up)
+    cleanup_runs = _blocking(AsyncClient.cleanup_runs)
+    cleanup_run = _blocking(AsyncClient.cleanup_run)
+    sweep = former("sweep", clean_up)
+    sweeps = former("sweeps", cleanup_runs)
+    sweep_plan = former("sweep_plan", cleanup_run)
     retention = _blocking(AsyncClient.retention)
     set_retention = _blocking(AsyncClient.set_retention)
     remove_retention = _blocking(AsyncClient.remove_retention)

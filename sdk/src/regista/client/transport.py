@@ -128,7 +128,7 @@ class Transport:
         content = None if body is None else msgspec.json.encode(body)
         if content is not None:
             headers["Content-Type"] = "application/json"
-        params = {k: _text(v) for k, v in (query or {}).items() if v is not None}
+        params = _params(query or {})
         timeout = httpx.Timeout(LONG_SECONDS if long else READ_SECONDS, connect=CONNECT_SECONDS)
         send = functools.partial(
             self._client().request,
@@ -155,7 +155,7 @@ class Transport:
             "Content-Length": str(size),
             "Idempotency-Key": str(uuid.uuid4()),
         }
-        params = {k: _text(v) for k, v in query.items() if v is not None}
+        params = _params(query)
         timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS, read=STORE_SECONDS)
         limit = STORE_SECONDS + size / SLOWEST
         got = await self._with_retries(
@@ -170,7 +170,11 @@ class Transport:
 
     @asynccontextmanager
     async def download(
-        self, service: str, path: str, headers: Mapping[str, str] | None = None
+        self,
+        service: str,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, Any] | None = None,
     ) -> AsyncIterator[httpx.Response]:
         """Return a response whose body the caller streams, as the service sends it.
 
@@ -178,7 +182,8 @@ class Transport:
         """
         url = f"{await self.url_of(service)}/v1{path}"
         sent = {"Accept-Encoding": "identity"} | dict(headers or {})
-        request = self._client().build_request("GET", url, headers=sent)
+        params = {k: _text(v) for k, v in (query or {}).items() if v is not None}
+        request = self._client().build_request("GET", url, params=params, headers=sent)
         got = await self._with_retries(service, url, lambda: self._client().send(request, stream=True))
         try:
             yield got
@@ -251,6 +256,15 @@ def _json(got: httpx.Response) -> Any:
             "not_regista",
             f"{got.request.url} did not answer JSON: is this the registry's URL?",
         ) from e
+
+
+def _params(query: Mapping[str, Any]) -> dict[str, str | list[str]]:
+    """Return the parameters that are given; a list is repeated."""
+    return {
+        name: [*map(_text, value)] if isinstance(value, list | tuple) else _text(value)
+        for name, value in query.items()
+        if value is not None
+    }
 
 
 def _text(value: Any) -> str:

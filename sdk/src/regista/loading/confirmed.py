@@ -44,8 +44,8 @@ _references = msgspec.json.Decoder(_Named)
 class Confirmed:
     """`<root>/references/` has the version that each reference of a registry named, `versions/` its state.
 
-    The state of a version stands once, so that a recall holds for every spelling. Files are written whole;
-    one that cannot be read is absent.
+    The state of a version stands once, so that a withdrawal holds for every spelling. Files are written
+    whole; one that cannot be read is absent.
     """
 
     def __init__(self, root: Path, registry: str) -> None:

@@ -95,7 +95,7 @@ class Finder:
             raise NotFound("not_cached", detail, advice=advice)
         log.warning(
             "%s is number %s from the cache: %s. The registry last confirmed it at %s, %s ago; "
-            "it may have been recalled since.",
+            "it may have been withdrawn since.",
             reference,
             copy.version.get("number"),
             unavailable.detail if unavailable else "no request was sent",
@@ -120,7 +120,7 @@ class Finder:
             await self._check(reference, found)
             digest = str(found.get("artifact_digest"))
             cached = await asyncio.to_thread(self._cache.manifest, digest)
-            if cached is not None and found.get("artifact_state") == "released":
+            if cached is not None and found.get("artifact_state") == "available":
                 return Found(found, cached)
             wanted = str(found["number"])
         version = await self._verified(calls, reference, f"{model}@{wanted}")
@@ -171,10 +171,10 @@ class Finder:
 def check_loadable(reference: str, version: Mapping[str, Any]) -> None:
     """Raise RuleBroken for a version that must not be loaded, even if its files are in the cache."""
     advice = "Load another version: `regista versions list MODEL` shows them."
-    if version.get("recalled"):
+    if version.get("withdrawn"):
         raise RuleBroken(
-            "version_recalled",
-            f"{reference} was recalled: {version['recalled']}",
+            "version_withdrawn",
+            f"{reference} was withdrawn: {version['withdrawn']}",
             advice=f"{advice} Where it serves, roll back (`regista rollback`) or stop "
             "(`regista rollout stop`).",
         )
@@ -192,7 +192,7 @@ def check_loadable(reference: str, version: Mapping[str, Any]) -> None:
             advice=advice,
             facts={"retired": version["retired"]},
         )
-    if (state := version.get("artifact_state")) not in {None, "", "released"}:
+    if (state := version.get("artifact_state")) not in {None, "", "available"}:
         raise RuleBroken(
-            "artifact_not_released", f"the artifact of {reference} is {state}, not released", advice=advice
+            "artifact_not_available", f"the artifact of {reference} is {state}, not available", advice=advice
         )

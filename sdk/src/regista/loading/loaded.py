@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from regista.errors import Invalid, NotConfigured, RecalledAncestor
+from regista.errors import Invalid, NotConfigured, WithdrawnAncestor
 from regista.onnx_files import NotOnnx, weight_files
 from regista.own_imports import own
 
@@ -99,6 +99,6 @@ class Loaded:
 
 
 def warn_of_ancestors(reference: str, version: Mapping[str, Any]) -> None:
-    """Warn of each recalled version that a version was made from."""
-    for why in version.get("recalled_ancestors") or ():
-        warnings.warn(f"{reference} {why}", RecalledAncestor, stacklevel=3)
+    """Warn of each withdrawn version that a version was made from."""
+    for why in version.get("withdrawn_ancestors") or ():
+        warnings.warn(f"{reference} {why}", WithdrawnAncestor, stacklevel=3)

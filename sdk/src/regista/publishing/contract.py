@@ -32,7 +32,7 @@ def check_publication(data: Mapping[str, Any], *, creator_known: bool = False) -
     if creator_known:
         complete["training"] = {"creator": "the caller", **(complete.get("training") or {})}
     kind = str(complete.get("kind") or "model")
-    missing = [Problem(name, problem_of_missing(kind)) for name in missing_fields(complete)]
+    missing = [Problem(name, problem_of_missing(name, kind)) for name in missing_fields(complete)]
     if problems := [*_problems(data), *missing]:
         raise Refused(str(data.get("model", "")), problems)
     encode(data)

@@ -16,6 +16,7 @@ from regista.wire.limits import RECORD_BYTES
 
 SEND_SECONDS = 30.0
 STOP_SECONDS = 5.0
+MECHANISMS = ("SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN")
 
 
 class KafkaSender:
@@ -132,8 +133,14 @@ def connection(profile: Profile) -> dict[str, Any]:
     security = profile.kafka_security or ("SASL_SSL" if profile.kafka_user else "PLAINTEXT")
     settings["security_protocol"] = security
     if security.startswith("SASL"):
+        if profile.kafka_mechanism not in MECHANISMS:
+            raise NotConfigured(
+                "not_configured",
+                f"REGISTA_KAFKA_MECHANISM is {profile.kafka_mechanism!r}",
+                advice=f"Set it to one of {', '.join(MECHANISMS)}.",
+            )
         settings |= {
-            "sasl_mechanism": "SCRAM-SHA-512",
+            "sasl_mechanism": profile.kafka_mechanism,
             "sasl_plain_username": profile.kafka_user,
             "sasl_plain_password": profile.kafka_password,
         }

@@ -27,6 +27,7 @@ from regista.errors import (
     Unavailable,
 )
 from regista.files import HashingStream, Progress, begin, manifest
+from regista.former_names import warn_of
 from regista.local_errors import reading
 from regista.publishing.json_values import check_exact, json_value
 from regista.publishing.tracking import Run
@@ -92,6 +93,7 @@ def document(
     *,
     kind: str = "model",
     training: Mapping[str, Any] | None = None,
+    schema: Mapping[str, Any] | None = None,
     signature: Mapping[str, Any] | None = None,
     creator: str = "",
     on_behalf_of: str = "",
@@ -103,6 +105,7 @@ def document(
     draft: bool = False,
     version: str = "",
     exact: bool = False,
+    compare_with: int | str | None = None,
     base: int | str | None = None,
     parents: Sequence[Mapping[str, Any]] = (),
     strict: bool = False,
@@ -127,13 +130,35 @@ def document(
         tier=tier,
         tags=_object("tags", tags) or None,
         version={"claim": version, "exact": exact} if version else None,
-        base=base,
+        base=_compared(compare_with, base),
         training=_known(**facts) or None,
-        signature=_object("signature", signature) or (run.signature if run else None),
+        signature=_schema(schema, signature) or (run.model_schema if run else None),
         parents=_objects("parents", parents) or None,
         strict=strict or None,
     )
     return _checked(known)
+
+
+def _schema(schema: Mapping[str, Any] | None, former: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the schema that was given by its name or by its former name `signature`."""
+    if former is None:
+        return _object("schema", schema)
+    if schema is not None:
+        detail = "`signature` is the former name of `schema`"
+        raise Invalid("two_schemas", detail, advice="Pass `schema` only.")
+    warn_of("signature", "schema")
+    return _object("signature", former)
+
+
+def _compared(compare_with: int | str | None, former: int | str | None) -> int | str | None:
+    """Return the version to compare with, which was given by its name or by its former name `base`."""
+    if former is None:
+        return compare_with
+    if compare_with is not None:
+        detail = "`base` is the former name of `compare_with`"
+        raise Invalid("two_comparisons", detail, advice="Pass `compare_with` only.")
+    warn_of("base", "compare_with")
+    return former
 
 
 def _check_claim(version: str, *, exact: bool) -> None:
@@ -150,7 +175,7 @@ def _checked(known: dict[str, Any]) -> dict[str, Any]:
 
 def _training_of(run: Run | None) -> dict[str, Any]:
     if run is not None and not isinstance(run, Run):
-        detail = f"`run` must be what regista.track() returns, not {type(run).__name__}"
+        detail = f"`run` must be what regista.capture() returns, not {type(run).__name__}"
         raise Invalid("no_run", detail, advice="Pass a dict as `training`.")
     return run.training() if run else {}
 

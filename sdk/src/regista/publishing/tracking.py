@@ -1,4 +1,4 @@
-"""`regista.track()`: capture what a training run was made of, where it runs."""
+"""`regista.capture()`: capture what a training run was made of, where it runs."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from regista.files import hash_file, manifest
+from regista.former_names import warn_of
 from regista.local_errors import reading
 from regista.own_imports import canonical, modules_of_training, own_distributions
 from regista.publishing.data_digest import columns_of, dataset_digest
@@ -54,7 +55,7 @@ class Run:
         self.dataset: dict[str, str] | None = None
         self.features: list[str] | None = None
         self.metrics: list[dict[str, Any]] = []
-        self.signature: dict[str, Any] | None = None
+        self.model_schema: dict[str, Any] | None = None
         self._framework = framework
         self._test: dict[str, str] | None = None
         self._environment: dict[str, Any] = {}
@@ -140,13 +141,24 @@ class Run:
         given = schema_of(outputs, name="output")
         if labels is not None:
             given[0]["labels"] = [str(label) for label in labels]
-        self.signature = {
+        self.model_schema = {
             "inputs": schema_of(inputs, name="input", features=features or self.features),
             "outputs": given,
             "inputs_by": addressed_by(inputs),
             "outputs_by": addressed_by(outputs),
         }
         return self
+
+    @property
+    def signature(self) -> dict[str, Any] | None:
+        """`model_schema` by its former name."""
+        warn_of("signature", "model_schema")
+        return self.model_schema
+
+    @signature.setter
+    def signature(self, schema: dict[str, Any] | None) -> None:
+        warn_of("signature", "model_schema")
+        self.model_schema = schema
 
     def training(self) -> dict[str, Any]:
         """Return the `training` section of ModelTrained, without unknown values.
@@ -172,14 +184,14 @@ class Run:
         return {name: value for name, value in known.items() if value is not None}
 
 
-def track(
+def capture(
     config: Any = None,
     *,
     code: str | Path | Sequence[str | Path] | None = None,
     seed: int | None = None,
     framework: str = "",
 ) -> Run:
-    """Start to capture a training run: `with regista.track(config={"C": 1.0}) as run: …`.
+    """Start to capture a training run: `with regista.capture(config={"C": 1.0}) as run: …`.
 
     `config` is a dict, a namespace of argparse, a dataclass, or an estimator, which is recorded by its class
     and parameters.
@@ -188,11 +200,32 @@ def track(
     cell uses (`regista.publishing.notebook`). `framework` defaults to
     the first known one that is imported. Raises Invalid for missing code.
     """
+    return _run(inspect.stack()[1].filename, config, code, seed, framework)
+
+
+def track(
+    config: Any = None,
+    *,
+    code: str | Path | Sequence[str | Path] | None = None,
+    seed: int | None = None,
+    framework: str = "",
+) -> Run:
+    """Call `capture` by its former name."""
+    warn_of("track", "capture")
+    return _run(inspect.stack()[1].filename, config, code, seed, framework)
+
+
+def _run(
+    caller: str,
+    config: Any,
+    code: str | Path | Sequence[str | Path] | None,
+    seed: int | None,
+    framework: str,
+) -> Run:
     given = [code] if isinstance(code, str | Path) else code
     if given is not None:
         return Run({} if config is None else config, [Path(p) for p in given], seed=seed, framework=framework)
     notebook = bool(cells_run())
-    caller = inspect.stack()[1].filename
     return Run(
         {} if config is None else config,
         [] if notebook or not Path(caller).is_file() else [Path(caller)],
@@ -295,5 +328,11 @@ def environment() -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "platform": f"{platform.system()}-{platform.machine()}".lower(),
-        "packages": {name: metadata.version(name) for name in sorted(imported)},
+        "packages": {name: _version(name) for name in sorted(imported)},
     }
+
+
+@functools.cache
+def _version(distribution: str) -> str:
+    """Return the version that was installed when a run first read it; what is imported stays that version."""
+    return metadata.version(distribution)

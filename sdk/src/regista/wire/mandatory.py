@@ -45,9 +45,12 @@ MANDATORY: Mapping[str, tuple[str, ...]] = MappingProxyType(
 """
 
 
-def problem_of_missing(kind: str) -> str:
+def problem_of_missing(name: str, kind: str) -> str:
     """Return the text of the problem that a mandatory field is missing."""
-    return f"missing; it is mandatory for the kind {kind}"
+    called = (
+        f" (`{name.replace('signature', 'schema')}` in the client)" if name.startswith("signature") else ""
+    )
+    return f"missing{called}; it is mandatory for the kind {kind}"
 
 
 def missing_fields(data: Mapping[str, Any]) -> tuple[str, ...]:

@@ -92,7 +92,7 @@ class Policy(Protocol):
 
     @property
     def two_to_recall(self) -> bool:
-        """Whether a recall needs a second person."""
+        """Whether a withdrawal needs a second person."""
 
     @property
     def break_glass(self) -> BreakGlass:
@@ -166,7 +166,7 @@ def _weaker_rollout(before: Policy, after: Policy, tiers: tuple[str, str]) -> It
     if now > was:
         yield f"versions without a promotion may take {now} percent of the requests; before, {was}"
     if before.two_to_recall and not after.two_to_recall:
-        yield "the recall of a version needs no second person"
+        yield "the withdrawal of a version needs no second person"
 
 
 def _cap(policy: Policy, tier: str) -> int:

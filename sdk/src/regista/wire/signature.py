@@ -86,11 +86,9 @@ def differences(old: Signature | None, new: Signature | None) -> tuple[Differenc
             return ()
         if old is None:
             return (
-                Difference(
-                    "signature", "added", detail="a signature is given for the first time", breaking=False
-                ),
+                Difference("schema", "added", detail="a schema is given for the first time", breaking=False),
             )
-        return (Difference("signature", "removed", detail="the signature is no longer given"),)
+        return (Difference("schema", "removed", detail="the schema is no longer given"),)
     inputs = (
         *_inputs(old.inputs, new.inputs),
         *_columns(old.columns or {}, new.columns or {}),

@@ -156,6 +156,66 @@ class MetadataAdded:
 
 
 @dataclass(frozen=True, slots=True)
+class VersionDescribed:
+    """Description or tags of a version changed. They are given as they are now, and as they were before."""
+
+    model: str
+    number: int
+    semver: str
+    description: str
+    tags: dict[str, str]
+    previous_description: str
+    previous_tags: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class NoteAdded:
+    """A person or pipeline noted something about a version. `note` counts the notes of the version from 1."""
+
+    model: str
+    number: int
+    semver: str
+    note: int
+    text: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoteCorrected:
+    """The author corrected a note. The text before stands in the event before."""
+
+    model: str
+    number: int
+    semver: str
+    note: int
+    text: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """One corrected field of a version's metadata, by its path. None is a field that is not given."""
+
+    field: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataCorrected:
+    """Metadata that no decision is bound to were corrected. The document stays as it was registered.
+
+    `corrected`: every correction of the version that is valid now, by path.
+    """
+
+    model: str
+    number: int
+    semver: str
+    changes: tuple[Correction, ...]
+    corrected: dict[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
 class RegistrationRefused:
     """A registration was refused, with every rule that failed.
 
@@ -238,7 +298,7 @@ class RecallProposed:
 
 @dataclass(frozen=True, slots=True)
 class VersionRecalled:
-    """`by` is the subject who recalled it; empty in events of the first schema.
+    """`by` is the subject who recalled it; in events of the first schema it stands in the envelope.
 
     `withdrawal_id` is the step that recalled several versions, empty for a single recall.
     """
@@ -460,6 +520,10 @@ ModelEvent = (
     | TagsChanged
     | VersionRegistered
     | MetadataAdded
+    | VersionDescribed
+    | NoteAdded
+    | NoteCorrected
+    | MetadataCorrected
     | RegistrationRefused
     | ChildLinked
     | ChildUnlinked

@@ -17,6 +17,7 @@ from services.registry.domain.model.state import (
     Alias,
     EvaluationRef,
     ModelState,
+    NoteRef,
     OpenPromotion,
     Rollout,
     VersionState,
@@ -39,6 +40,7 @@ _Serving = (
     | e.RolloutChanged
     | e.RolledBack
 )
+_Annotation = e.VersionDescribed | e.NoteAdded | e.NoteCorrected | e.MetadataCorrected
 _Model = (
     e.ModelRegistered
     | e.ModelRenamed
@@ -93,8 +95,30 @@ def evolve(state: ModelState, event: e.ModelEvent | Noted) -> ModelState:
             )
         case e.RegistrationRefused():
             return state
+        case e.VersionDescribed() | e.NoteAdded() | e.NoteCorrected() | e.MetadataCorrected():
+            return with_version(_annotated(state, event), event.number)
         case _:
             return _evolve_model(state, event)
+
+
+def _annotated(state: ModelState, event: _Annotation) -> ModelState:
+    number, revision = event.number, state.revision
+    match event:
+        case e.VersionDescribed():
+            return replace(state, descriptions=state.descriptions.set(number, revision))
+        case e.MetadataCorrected():
+            return replace(state, corrections=state.corrections.set(number, revision))
+        case e.NoteAdded():
+            added = NoteRef(event.by, text_digest(event.text))
+            return replace(state, notes=state.notes.set(number, (*state.notes.get(number, ()), added)))
+        case e.NoteCorrected():
+            notes = tuple(
+                NoteRef(ref.by, text_digest(event.text), ref.corrections + 1) if n == event.note else ref
+                for n, ref in enumerate(state.notes.get(number, ()), 1)
+            )
+            return replace(state, notes=state.notes.set(number, notes))
+        case _:
+            assert_never(event)
 
 
 def _recalled(
@@ -384,6 +408,11 @@ def _reviewed(state: ModelState, reviewed: noted.OverrideReviewed) -> ModelState
 def evaluation_digest(evaluation: e.Evaluation) -> str:
     """Return a short digest for the state. A collision would only drop one evaluation."""
     return hashlib.sha256(encode(evaluation)).hexdigest()[:16]
+
+
+def text_digest(text: str) -> str:
+    """Return the digest by which the state compares texts."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def measures(evaluation: e.Evaluation) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -178,6 +179,31 @@ def merged(old: Metadata, new: Metadata) -> Metadata:
         signature=new.signature or old.signature,
         parents=new.parents or old.parents,
     )
+
+
+def correctable(metadata: Metadata) -> dict[str, str | None]:
+    """Return the values of the fields that may be corrected, by path. No decision is bound to them."""
+    training = metadata.training
+    return {
+        "training.run_url": training.run_url,
+        "training.code.repository": training.code.repository if training.code else None,
+        "training.framework.name": training.framework.name if training.framework else None,
+        "training.framework.version": (training.framework.version or None) if training.framework else None,
+    }
+
+
+def corrected(metadata: Metadata, corrections: Mapping[str, str | None]) -> Metadata:
+    """Return the document with the corrected fields."""
+    if not corrections:
+        return metadata
+    is_now = {**correctable(metadata), **corrections}
+    training = replace(metadata.training, run_url=is_now["training.run_url"])
+    if (repository := is_now["training.code.repository"]) or training.code:
+        training = replace(training, code=replace(training.code or Code(), repository=repository))
+    if name := is_now["training.framework.name"]:
+        version = is_now["training.framework.version"] or ""
+        training = replace(training, framework=Framework(name, version))
+    return replace(metadata, training=training)
 
 
 def identity(metadata: Metadata) -> str:

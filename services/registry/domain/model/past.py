@@ -5,7 +5,7 @@ The state holds only where these events are, because documents are too large to 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import cast
 
 from regista.wire.limits import EVENT_BYTES
@@ -14,11 +14,12 @@ from services.registry.domain.model.events import (
     Evaluation,
     EvaluationRecorded,
     MetadataAdded,
+    MetadataCorrected,
     VersionRegistered,
 )
-from services.registry.domain.model.metadata import Metadata, callers_signature
+from services.registry.domain.model.metadata import Metadata, callers_signature, corrected
 from services.registry.domain.model.state import ModelState, VersionState, stream_of
-from shared.deciding.decider import Streams
+from shared.deciding.decider import Forbidden, Streams
 from shared.deciding.person import folded_name
 
 PRODUCTION = "production"
@@ -40,12 +41,17 @@ def document_at(model_id: str, version: VersionState) -> Position:
 
 
 def documents_of(model_id: str, state: ModelState, numbers: Iterable[int]) -> set[Position]:
-    """Return where the documents of these versions are. Numbers that the model does not have are left out."""
-    return {
-        document_at(model_id, version)
-        for number in numbers
-        if (version := state.versions.get(number)) is not None
-    }
+    """Return where the documents of these versions and their corrections are.
+
+    Numbers that the model does not have are left out.
+    """
+    found = set()
+    for number in numbers:
+        if (version := state.versions.get(number)) is not None:
+            found.add(document_at(model_id, version))
+            if number in state.corrections:
+                found.add((stream_of(model_id), state.corrections[number]))
+    return found
 
 
 def evidence_at(model_id: str, state: ModelState, number: int) -> set[Position]:
@@ -69,8 +75,33 @@ def document_event(
 
 
 def document(model_id: str, state: ModelState, number: int, streams: Streams) -> Metadata:
-    """Return the loaded document of a version."""
-    return document_event(model_id, state, number, streams).metadata
+    """Return the loaded document of a version, with its corrections."""
+    metadata = document_event(model_id, state, number, streams).metadata
+    return corrected(metadata, corrections(model_id, state, number, streams))
+
+
+def corrections(model_id: str, state: ModelState, number: int, streams: Streams) -> Mapping[str, str | None]:
+    """Return the loaded corrections of a version's metadata, by path."""
+    if number not in state.corrections:
+        return {}
+    event = streams.past[stream_of(model_id), state.corrections[number]]
+    return cast("MetadataCorrected", event).corrected
+
+
+def publishers(model_id: str, state: ModelState, number: int, streams: Streams) -> frozenset[str]:
+    """Return the subjects that sent the version or a part of its metadata."""
+    return frozenset(document_event(model_id, state, number, streams).contributors)
+
+
+def check_own(by: str, model_id: str, state: ModelState, number: int, streams: Streams) -> None:
+    """Raise Forbidden unless `by` published the version."""
+    if by not in publishers(model_id, state, number, streams):
+        raise Forbidden(
+            "not_your_version",
+            f"{by} did not publish {state.model} version {number}, and the role publisher allows this for "
+            "own versions only: ask an engineer.",
+            number=number,
+        )
 
 
 def makers(model_id: str, state: ModelState, number: int, streams: Streams) -> frozenset[str]:

@@ -19,6 +19,8 @@ from shared.deciding.decider import NotFound, RuleBroken, Stale
 Stage = Literal["Draft", "Staging", "Validated", "Production", "Archived", "Rejected"]
 Events = dict[str, list[Any]]
 """The events of a decision, by stream."""
+LATEST = "latest"
+"""The reserved name of the newest version that may be used: `model@latest`."""
 FURTHEST_BACK = 20
 """The number of predecessors that a rollback considers."""
 
@@ -55,6 +57,15 @@ class EvaluationRef:
     revision: int
     digest: str
     about: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoteRef:
+    """A note: its author, the digest of its text, and how often it was corrected."""
+
+    by: str
+    digest: str
+    corrections: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +125,8 @@ class ModelState(msgspec.Struct, frozen=True, gc=False):
     version, by number; `recall_proposals`: who proposed that. `not_production`: the environments in which a
     promotion leaves the stage as it is. `selected_by`: who chose a description that selects a weaker policy.
     `makers`: everyone who is named as a maker of a version, or who requested a promotion.
+    By number: `descriptions` and `corrections` are the revisions of the newest VersionDescribed and
+    MetadataCorrected, `notes` the notes of a version.
     """
 
     model: str = ""
@@ -151,6 +164,9 @@ class ModelState(msgspec.Struct, frozen=True, gc=False):
     makers: Map[str, bool] = msgspec.field(default_factory=Map)
     overridden: Map[str, str] = msgspec.field(default_factory=Map)
     withdrawn: Map[str, str] = msgspec.field(default_factory=Map)
+    descriptions: Map[int, int] = msgspec.field(default_factory=Map)
+    corrections: Map[int, int] = msgspec.field(default_factory=Map)
+    notes: Map[int, tuple[NoteRef, ...]] = msgspec.field(default_factory=Map)
 
     @property
     def taken(self) -> Taken:
@@ -215,13 +231,13 @@ def require_version(state: ModelState, number: int, expected: int | None = None)
 def require_usable(state: ModelState, number: int, expected: int | None = None) -> VersionState:
     """Return a version that may be used.
 
-    Raise RuleBroken for a draft and for a retired, recalled or rejected version.
+    Raise RuleBroken for a draft and for a retired, withdrawn or rejected version.
     """
     version = require_version(state, number, expected)
     why = unusable_because(version)
     if why:
         way = {
-            "recalled": "choose another version, or have a second person reinstate it",
+            "withdrawn": "choose another version, or have a second person reinstate it",
             "draft": "complete it, or choose another version",
         }.get(why, "choose another version")
         raise RuleBroken(f"version_{why}", f"{state.model} version {number} is {why}: {way}.", number=number)
@@ -229,12 +245,18 @@ def require_usable(state: ModelState, number: int, expected: int | None = None) 
 
 
 def unusable_because(version: VersionState) -> str:
-    """Return `retired`, `recalled`, `rejected`, `draft`, or "" for a usable version."""
+    """Return `retired`, `withdrawn`, `rejected`, `draft`, or "" for a usable version."""
     if version.retired:
         return "retired"
     if version.recalled:
-        return "recalled"
+        return "withdrawn"
     return {"Rejected": "rejected", "Draft": "draft"}.get(version.stage, "")
+
+
+def latest(state: ModelState, among: int) -> int:
+    """Return the number of the newest version that may be used, 0 for none `among` the newest numbers."""
+    newest = range(state.newest, max(0, state.newest - among), -1)
+    return next((n for n in newest if n in state.versions and not unusable_because(state.versions[n])), 0)
 
 
 def open_requests(state: ModelState, number: int, environment: str) -> dict[str, OpenPromotion]:

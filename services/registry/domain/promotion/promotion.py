@@ -160,7 +160,7 @@ def _check_promotable(command: RequestPromotion, version: VersionState, state: M
     if step == "verify":
         raise RuleBroken(
             "artifact_not_good",
-            f"The artifact of {state.model} version {command.number} is not released: wait for its "
+            f"The artifact of {state.model} version {command.number} is not available: wait for its "
             "verification.",
             next_step=step,
         )

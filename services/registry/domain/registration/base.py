@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from semver import Version
 
 from services.registry.domain.model.past import champion_number
-from services.registry.domain.model.state import ModelState, precedence
+from services.registry.domain.model.state import LATEST, ModelState, latest, precedence
 from services.registry.domain.versioning.bump import Claim
 
 RECENT = 1_000
@@ -46,7 +46,7 @@ def choose_base(state: ModelState, declared: int | str | None, claim: Claim) -> 
 
 
 def _declared(state: ModelState, declared: int | str) -> int:
-    """Return the number that is declared: itself, a semantic version, an environment's champion, an alias's.
+    """Return the number that is declared, or that of a champion, an alias, `latest` or a semantic version.
 
     A semantic version that the look-up did not find was registered a moment ago, so it is searched among the
     newest versions only. An environment wins over an alias, as everywhere.
@@ -58,6 +58,8 @@ def _declared(state: ModelState, declared: int | str) -> int:
         return champion
     if name in state.aliases:
         return state.aliases[name].number
+    if name == LATEST:
+        return latest(state, RECENT)
     newest = range(state.newest, max(0, state.newest - RECENT), -1)
     return next((n for n in newest if n in state.versions and state.versions[n].semver == declared), 0)
 

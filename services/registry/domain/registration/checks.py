@@ -35,7 +35,7 @@ def problems_of(
                 Problem("kind", f"{state.model} is of kind {state.kind}: use that kind, or another model")
             )
         if not command.draft:
-            problems += [Problem(name, problem_of_missing(kind)) for name in missing(kind, metadata)]
+            problems += [Problem(name, problem_of_missing(name, kind)) for name in missing(kind, metadata)]
     problems += selection_problems(command, streams)
     if not choose_base(state, command.base, command.claim).is_known:
         problems.append(

@@ -8,15 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from typing import assert_never
 
 from immutables import Map
 
 from regista.wire.names import may_exist
 from services.registry.domain.model.past import PRODUCTION
-from shared.deciding.access import covers
-from shared.deciding.decider import Decider, NotFound, RuleBroken, Stale, Unprocessable
+from services.registry.domain.model.state import LATEST
+from shared.deciding.decider import Decider, RuleBroken, Stale, Unprocessable
+from shared.deciding.environments import is_for, unknown_environment
 
 ENVIRONMENTS = "environments-all"
 LAST, MOST = 1000, 500
@@ -49,7 +49,7 @@ class EditEnvironment:
 
 @dataclass(frozen=True, slots=True)
 class RetireEnvironment:
-    """End an environment. `used_by` names the models that use it now: it is refused for them."""
+    """End an environment. It is refused for the models that use it (`used_by`, as read under its lock)."""
 
     namespace: str
     name: str
@@ -127,11 +127,6 @@ def full_name(namespace: str, name: str) -> str:
     return f"{namespace}.{name}" if namespace else name
 
 
-def is_for(outer: str, namespace: str) -> bool:
-    """Return whether what is declared in `outer` holds in the namespace: there, or above it."""
-    return not outer or covers(outer, namespace)
-
-
 def require_environment(environments: Environments, namespace: str, name: str) -> Environment:
     """Return the environment in which a model of the namespace may serve.
 
@@ -147,19 +142,6 @@ def require_environment(environments: Environments, namespace: str, name: str) -
             "admin to create it again.",
         )
     return found
-
-
-def unknown_environment(name: str, declared: Sequence[str]) -> NotFound:
-    """Return the error for an environment that is not declared, with the nearest of those that are."""
-    near = get_close_matches(name.lower(), sorted(declared), n=1, cutoff=0.5)
-    advice = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(declared)) or 'none'}."
-    return NotFound(
-        "unknown_environment",
-        f"There is no environment {name!r:.60} for this model: {advice} `regista environment list` shows "
-        "all; an admin declares another one with `regista environment create`.",
-        nearest=near[0] if near else None,
-        environments=sorted(declared)[:20],
-    )
 
 
 def decide(command: EnvironmentCommand, state: Environments) -> Sequence[EnvironmentEvent]:
@@ -190,6 +172,12 @@ def _create(command: CreateEnvironment, state: Environments) -> Sequence[Environ
             "invalid_environment",
             f"{full_name(namespace, name)!r:.200} cannot be an environment: use a lower-case letter, then "
             "lower-case letters, digits and '-', at most 40, after the namespace, if any, and a dot.",
+        )
+    if name == LATEST:
+        raise Unprocessable(
+            "reserved_environment",
+            f"{LATEST} cannot be an environment: model@{LATEST} is the newest version that may be used. "
+            "Choose another name.",
         )
     created = EnvironmentCreated(namespace, name, command.production, command.order, command.description)
     here = state.declared.get(full_name(namespace, name))

@@ -26,9 +26,11 @@ from services.registry.domain.model.state import (
     unusable_because,
 )
 from services.registry.domain.serving.departure import departures
+from services.registry.domain.serving.environment import ENVIRONMENT, ENVIRONMENTS, require_environment
 from services.registry.domain.serving.rollout import grant_withdrawn, require_rollout, way_to_champion
 from services.registry.domain.versioning.bump import most_important
 from services.registry.domain.versioning.signature import incompatibilities
+from shared.deciding.access import namespace_of
 from shared.deciding.decider import Joint, NotFound, RuleBroken, Streams
 
 NO_DOUBTS: Mapping[int, str] = MappingProxyType({})
@@ -38,7 +40,7 @@ NO_DOUBTS: Mapping[int, str] = MappingProxyType({})
 class RollBack:
     """End a split, or roll back to what served before, or to `to_number`, which was champion there before.
 
-    `even_if_incompatible` accepts a target whose signature breaks today's callers. `expected` is the revision
+    `even_if_incompatible` accepts a target whose schema breaks today's callers. `expected` is the revision
     of the rollout that the caller saw, `from_number` the champion. `doubts` names the versions that share
     data or parents with a recalled version; they are the last to be chosen. `dry_run` raises DryRun.
     """
@@ -93,7 +95,7 @@ def rollback_target(
         why = _unfit_because(environment, before, state)
         offered = callers_signature(past.document(model_id, state, before, streams))
         if not why and incompatibilities(used, offered):
-            why = "its signature does not serve today's callers"
+            why = "its schema does not serve today's callers"
         if not why and before in doubts:
             doubtful = doubtful if doubtful.number else Target(before, tuple(skipped), doubts[before])
             why = doubts[before]
@@ -104,9 +106,9 @@ def rollback_target(
 
 
 def fallback_target(environment: str, number: int, state: ModelState) -> int:
-    """Return the nearest predecessor that only its signature or its bytes keep from being the target, or 0.
+    """Return the nearest predecessor that only its schema or its bytes keep from being the target, or 0.
 
-    A caller can overrule the signature, and the bytes can become good again.
+    A caller can overrule the schema, and the bytes can become good again.
     """
     return next(
         (n for n in predecessors(state, environment, number) if not _excluded_because(environment, n, state)),
@@ -138,6 +140,8 @@ def roll_back(command: RollBack, streams: Streams) -> Events:
             f"Nothing of {state.model} serves in {environment}: there is nothing to roll back.",
         )
     rollout = require_rollout(state, environment, command.expected, command.from_number)
+    if not rollout.entries:  # after a stop a rollback begins a use, which a retired environment has no more
+        require_environment(streams.state(ENVIRONMENT, ENVIRONMENTS), namespace_of(state.model), environment)
     left = past.champion_number(state, environment)
     target = _target(command, left, state, streams)
     callers = left or rollout.last
@@ -228,7 +232,7 @@ def _named_ways(environment: str, state: ModelState) -> str:
 def _overruled(
     command: RollBack, left: int, target: int, state: ModelState, streams: Streams
 ) -> tuple[Any, ...]:
-    """Return how the target's signature breaks callers. Raise RuleBroken unless the caller accepts that."""
+    """Return how the target's schema breaks callers. Raise RuleBroken unless the caller accepts that."""
     if left in {0, target}:
         return ()
     used, offered = (

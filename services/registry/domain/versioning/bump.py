@@ -1,6 +1,6 @@
 """The semantic version of a new version. Each difference from its base proves a level; the highest wins.
 
-MAJOR  callers notice: the signature accepts or returns less, or a rule of the kind applies.
+MAJOR  callers notice: the schema accepts or returns less, or a rule of the kind applies.
 MINOR  the training changed: code, configuration, features, framework, parents; an optional input was added;
        the primary metric moved.
 PATCH  the same training was repeated: other data, another seed, another environment, other bytes.

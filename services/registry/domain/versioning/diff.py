@@ -65,7 +65,7 @@ def _values(
 ) -> list[Change]:
     if encode(old) == encode(new):
         return []
-    before, after = dict(_leaves(old or {}, ())), dict(_leaves(new or {}, ()))
+    before, after = dict(leaves(old or {}, ())), dict(leaves(new or {}, ()))
     changes = []
     for path in sorted(before.keys() | after.keys()):
         if _same(before.get(path, _ABSENT), after.get(path, _ABSENT)):
@@ -84,10 +84,11 @@ def _same(a: Any, b: Any) -> bool:
     return type(a) is type(b) and a == b if isinstance(a, bool) or isinstance(b, bool) else a == b
 
 
-def _leaves(value: Mapping[str, Any], at: tuple[str, ...]) -> Iterable[tuple[tuple[str, ...], Any]]:
+def leaves(value: Mapping[str, Any], at: tuple[str, ...]) -> Iterable[tuple[tuple[str, ...], Any]]:
+    """Yield the path and the value of everything that is no object."""
     for name, inner in value.items():
         if isinstance(inner, Mapping) and inner:
-            yield from _leaves(inner, (*at, name))
+            yield from leaves(inner, (*at, name))
         else:
             yield (*at, name), inner
 

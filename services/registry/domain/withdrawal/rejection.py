@@ -1,4 +1,4 @@
-"""Rejection and recall: a person withdraws a version before it serves, or after."""
+"""Rejection and withdrawal: a person ends a version before it serves, or after."""
 
 from __future__ import annotations
 
@@ -28,18 +28,22 @@ from shared.deciding.decider import Forbidden, Joint, RuleBroken, Streams
 
 @dataclass(frozen=True, slots=True)
 class RejectVersion:
+    """`own_only`: `by`, the actor, may reject versions only that they published."""
+
     model_id: str
     number: int
     reason: str
     expected: int | None = None
+    by: str = ""
+    own_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class RecallVersion:
-    """`by` is the subject who recalls the version, `person` whether it is one.
+    """`by` is the subject who withdraws the version, `person` whether it is one.
 
     `others`: the subjects of other identities of the same person.
-    `withdrawal_id` names the step when it recalls several versions.
+    `withdrawal_id` names the step when it withdraws several versions.
     """
 
     model_id: str
@@ -54,17 +58,19 @@ class RecallVersion:
 def reject(command: RejectVersion, streams: Streams) -> Events:
     """Reject the version and refuse its open promotions.
 
-    A version that is or was in Production is recalled instead. A version that something needs is not
+    A version that is or was in Production is withdrawn instead. A version that something needs is not
     rejected.
     """
     state = streams.state(MODEL, stream_of(command.model_id))
     version = require_version(state, command.number, command.expected)
+    if command.own_only:
+        past.check_own(command.by, command.model_id, state, command.number, streams)
     if version.stage == "Rejected":
         return {}
     if version.retired or version.stage in {"Production", "Archived"}:
         raise RuleBroken(
             "not_rejectable",
-            f"{state.model} version {command.number} is {version.stage}: recall it instead, and roll back "
+            f"{state.model} version {command.number} is {version.stage}: withdraw it instead, and roll back "
             "where it serves.",
         )
     if needed := needed_by(state, command.number):
@@ -85,10 +91,10 @@ def reject(command: RejectVersion, streams: Streams) -> Events:
 
 
 def recall(command: RecallVersion, streams: Streams) -> Events:
-    """Recall the version: it must never be used again.
+    """Withdraw the version: it must never be used again.
 
     Where it serves, it serves until a rollback; where it does not, it is archived. Where the policy wants a
-    second person, the first call only proposes the recall.
+    second person, the first call only proposes the withdrawal.
     """
     state = streams.state(MODEL, stream_of(command.model_id))
     version = require_version(state, command.number, command.expected)
@@ -111,7 +117,7 @@ def _is_confirmed(command: RecallVersion, state: ModelState) -> bool:
         return False
     if not command.person:
         raise Forbidden(
-            "person_needed", "A second person confirms the recall: sign in as one.", number=command.number
+            "person_needed", "A second person confirms the withdrawal: sign in as one.", number=command.number
         )
     return True
 
@@ -122,12 +128,17 @@ def _proposed(command: RecallVersion, state: ModelState, version: VersionState) 
     return [RecallProposed(state.model, command.number, version.semver, command.by, command.withdrawal_id)]
 
 
+def _own_document(command: RejectVersion, streams: Streams) -> set[past.Position]:
+    state = streams.state(MODEL, stream_of(command.model_id))
+    return past.documents_of(command.model_id, state, [command.number] if command.own_only else [])
+
+
 def _document(command: RecallVersion, streams: Streams) -> set[past.Position]:
     state = streams.state(MODEL, stream_of(command.model_id))
     return past.documents_of(command.model_id, state, [command.number])
 
 
 DECIDERS: Mapping[type, Joint[Any]] = {
-    RejectVersion: Joint(reject),
+    RejectVersion: Joint(reject, _own_document),
     RecallVersion: Joint(recall, _document),
 }

@@ -1,4 +1,4 @@
-"""Reversal: an archived version is reopened, and a mistaken recall is undone."""
+"""Reversal: an archived version is reopened, and a mistaken withdrawal is undone."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ReopenVersion:
 
 @dataclass(frozen=True, slots=True)
 class ReinstateVersion:
-    """`by` is the subject who reverses the recall, `others` those of other identities of the same person."""
+    """`by` is the subject who reverses the withdrawal, `others` those of their other identities."""
 
     model_id: str
     number: int
@@ -41,9 +41,9 @@ def reopen(command: ReopenVersion, streams: Streams) -> Events:
 
 
 def reinstate(command: ReinstateVersion, streams: Streams) -> Events:
-    """Undo a recall; nothing when the version is not recalled.
+    """Undo a withdrawal; nothing when the version is not withdrawn.
 
-    Who recalled it, or proposed that, cannot undo it.
+    Who withdrew it, or proposed that, cannot undo it.
     """
     state = streams.state(MODEL, stream_of(command.model_id))
     version = require_version(state, command.number, command.expected)
@@ -58,8 +58,8 @@ def reinstate(command: ReinstateVersion, streams: Streams) -> Events:
     recalled_by = state.recalls.get(command.number, "")
     if {command.by, *command.others} & {recalled_by, state.recall_proposals.get(command.number)}:
         raise Forbidden(
-            "own_recall",
-            f"You recalled {state.model} version {command.number}: ask a second person to reinstate it.",
+            "own_withdrawal",
+            f"You withdrew {state.model} version {command.number}: ask a second person to reinstate it.",
             number=command.number,
         )
     digest = past.artifact_digest(past.document(command.model_id, state, command.number, streams))

@@ -12,7 +12,7 @@ HAVE_ADVICE = frozenset({404, 409, 412, 422})
 LISTED_BY = {
     "unknown_review": "regista reviews",
     "unknown_policy": "regista policy list",
-    "unknown_sweep": "regista cleanup list",
+    "unknown_cleanup_run": "regista cleanup list",
     "unknown_history_file": "regista history list",
 }
 """Codes of services whose detail names an HTTP request for the list; the command for it."""

@@ -12,13 +12,16 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
 Column = tuple[str, Any]
 """The title of a column, and the key of its value or a function of the item."""
-MOST_COLUMNS = 100_000
 FORMATS = ("json", "yaml", "csv", "wide", "name")
 
 
@@ -39,14 +42,29 @@ def say(value: object, *, err: bool = False, nl: bool = True, **style: Any) -> N
 
 
 def colors() -> bool | None:
-    """Return click's `color` argument: False when NO_COLOR is set, else None (colors on a terminal)."""
-    return False if os.environ.get("NO_COLOR") else None
+    """Return click's `color` argument: None means colors on a terminal only.
+
+    NO_COLOR and CLICOLOR=0 turn colors off, CLICOLOR_FORCE turns them on in a pipe, too; NO_COLOR wins.
+    """
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("CLICOLOR_FORCE", "0") not in {"", "0"}:
+        return True
+    return False if os.environ.get("CLICOLOR") == "0" else None
+
+
+def console(file: TextIO | None = None, width: int | None = None) -> Console:
+    """Return a console of rich for `file` (stdout) with the same choice of colors as `say`."""
+    from rich.console import Console  # noqa: PLC0415 - a pipe needs no rich
+
+    plain = Console(file=file, highlight=False, width=width, color_system=None)
+    return plain if colors() is False else Console(file=file, highlight=False, width=width)
 
 
 def print_table(items: Sequence[Mapping[str, Any]], columns: Sequence[Column], *, wide: bool = False) -> None:
     """Print a table: aligned on a terminal, tab-separated elsewhere. `wide` does not fold long cells."""
     rows = [[_cell(item, key) for _, key in columns] for item in items]
-    if not sys.stdout.isatty() and not wide:
+    if not sys.stdout.isatty():
         say("\t".join(title for title, _ in columns))
         for row in rows:
             say("\t".join(" ".join(cell.split()) for cell in row))
@@ -55,13 +73,36 @@ def print_table(items: Sequence[Mapping[str, Any]], columns: Sequence[Column], *
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for title, _ in columns:
-        longest = max(map(len, title.split()))  # a title is folded between words only
-        table.add_column(title, overflow="fold", min_width=longest, no_wrap=wide)
-    for row in rows:
-        table.add_row(*map(Text, row))
-    _print(table, wide=wide)
+    cells = [[Text(cell) for cell in row] for row in [[title for title, _ in columns], *rows]]
+    longest = [max(_width(row[n]) for row in cells) for n in range(len(columns))]
+    shortest = [max(map(len, title.split())) for title, _ in columns]  # folded between words only
+    width, gap = console().width, 3
+    if not wide and sum(shortest) + gap * (len(columns) - 1) + 2 > width:
+        gap = 1
+    between = gap * (len(columns) - 1) + 2
+    wide = wide or sum(shortest) + between > width  # then the terminal folds the lines, and nothing is cut
+    widths = longest if wide else fitted(longest, shortest, width - between)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, gap // 2))
+    for (title, _), one in zip(columns, widths, strict=True):
+        table.add_column(title, overflow="fold", width=one)
+    for line in cells[1:]:
+        table.add_row(*line)
+    console(width=sum(widths) + between).print(table)
+
+
+def _width(cell: Text) -> int:
+    return max((line.cell_len for line in cell.split()), default=0)
+
+
+def fitted(longest: Sequence[int], shortest: Sequence[int], total: int) -> list[int]:
+    """Return widths of columns with the sum `total` or less: the widest give way, down to their shortest."""
+    widths = [max(least, min(most, total)) for most, least in zip(longest, shortest, strict=True)]
+    while sum(widths) > total:
+        widest = max(range(len(widths)), key=lambda n: (widths[n] > shortest[n], widths[n]))
+        if widths[widest] == shortest[widest]:
+            break
+        widths[widest] -= 1
+    return widths
 
 
 def print_fields(item: Mapping[str, Any]) -> None:
@@ -84,16 +125,7 @@ def print_fields(item: Mapping[str, Any]) -> None:
     table.add_column(overflow="fold")
     for name, value in fields.items():
         table.add_row(Text(name), Text(value))
-    _print(table)
-
-
-def _print(table: Any, *, wide: bool = False) -> None:
-    from rich.console import Console  # noqa: PLC0415
-
-    console = Console(highlight=False)
-    if wide:
-        console = Console(highlight=False, width=Console(width=MOST_COLUMNS).measure(table).maximum)
-    console.print(table)
+    console().print(table)
 
 
 def as_csv(items: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -17,7 +16,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from regista.cli.terminal.output import one_line
+from regista.cli.terminal.output import console, one_line
 
 
 class Bar:
@@ -55,5 +54,5 @@ def bar(title: str, file: TextIO, *, bytes_: bool) -> Iterator[Bar]:
     """Show a bar of bytes, or of other things, on a terminal until the block ends."""
     amounts = (DownloadColumn(), TransferSpeedColumn()) if bytes_ else (MofNCompleteColumn(),)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), *amounts)
-    with Progress(*columns, console=Console(file=file), transient=True) as bars:
+    with Progress(*columns, console=console(file), transient=True) as bars:
         yield Bar(bars, title)

@@ -17,6 +17,7 @@ from regista.cli.terminal.output import (
     as_csv,
     as_json,
     as_yaml,
+    console,
     one_line,
     print_fields,
     print_table,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from regista.client.sync_client import Client
     from regista.files import Progress
 
-NAMES = ("review_id", "promotion_id", "sweep_id", "id", "subject", "name", "alias", "model")
+NAMES = ("review_id", "promotion_id", "cleanup_run_id", "id", "subject", "name", "alias", "model")
 """The fields that `-o name` prints of an object: the first that it has."""
 
 
@@ -125,10 +126,9 @@ class Session:
         if not sys.stderr.isatty():
             yield
             return
-        from rich.console import Console  # noqa: PLC0415
-        from rich.text import Text  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415 - a pipe needs no rich
 
-        with Console(stderr=True).status(Text(printable(title))):
+        with console(sys.stderr).status(Text(printable(title))):
             yield
 
 

@@ -5,29 +5,36 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from regista.cli.terminal.output import to_the_second
+from regista.cli.terminal.output import text, to_the_second
 
 
 def bump(version: Mapping[str, Any]) -> str:
     return f"{version['bump_level']} ({version.get('bump_rule') or ''})" if version.get("bump_level") else ""
 
 
-def gates(version: Mapping[str, Any]) -> str:
-    return {True: "passed", False: "blocked"}.get(version.get("gates_passed"), "")  # type: ignore[arg-type]
+def metric(version: Mapping[str, Any]) -> str:
+    """Return name and value of the primary metric, and the data that it was measured on."""
+    found = version.get("primary_metric")
+    if not isinstance(found, Mapping):
+        return ""
+    data = found.get("dataset_name") or str(found.get("dataset_digest") or "")[:19]
+    by_others = ", independent" if found.get("independent") is True else ""
+    return f"{found.get('name')} {text(found.get('value'))} on {data}{by_others}"
 
 
 def remarks(version: Mapping[str, Any]) -> str:
     remarks = [f"missing {', '.join(version['missing'])}"] if version.get("missing") else []
+    remarks += ["blocked by a gate"] if version.get("gates_passed") is False else []
     remarks += [
         str(r.get("detail", r) if isinstance(r, Mapping) else r) for r in version.get("reasons") or ()
     ]
     remarks += [
         f"{what}: {version[field]}"
-        for field, what in (("held", "held"), ("recalled", "recalled"))
+        for field, what in (("legal_hold", "legal hold"), ("withdrawn", "withdrawn"))
         if version.get(field)
     ]
-    remarks += list(version.get("recalled_ancestors") or ())
-    remarks += ["a recall is proposed"] if version.get("recall_proposed") else []
+    remarks += list(version.get("withdrawn_ancestors") or ())
+    remarks += ["a withdrawal is proposed"] if version.get("withdrawal_proposed") else []
     remarks += ["retired"] if version.get("retired") else []
     return "; ".join(remarks)
 

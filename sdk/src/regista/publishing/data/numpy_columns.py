@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from regista.publishing.data.small_numbers import CANONICAL
 from regista.publishing.data.vectors import Array, Fixed, Moments, NoForm, Texts, Vector, structs, texts
 
 PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
@@ -15,13 +16,15 @@ def vector(values: Array, valid: Array | None = None, *, missing_nan: bool = Fal
 
     `missing_nan`: NaN marks a missing row, as in pandas. NaT always does. Raises NoForm.
     """
-    kind = values.dtype.kind
+    kind, name = values.dtype.kind, values.dtype.name
+    if name in CANONICAL or name == "bfloat16":  # types of ml_dtypes
+        return Fixed(name, valid, np.ascontiguousarray(values).view(f"u{values.dtype.itemsize}"))
     if kind in "Mm":
         return _moments(values, valid)
     if kind in "biufc" and values.dtype.type not in {np.longdouble, np.clongdouble}:
         if missing_nan and kind in "fc":
             valid = _both(valid, ~np.isnan(values))
-        return Fixed(values.dtype.name, valid, values)
+        return Fixed(name, valid, values)
     if kind in "fc":
         return _long(values, valid)
     if kind == "U":
@@ -33,8 +36,6 @@ def vector(values: Array, valid: Array | None = None, *, missing_nan: bool = Fal
         return structs(fields, len(values), valid)
     if kind == "V" and values.dtype.subdtype is None and values.dtype.name.startswith("void"):
         return _raw("binary", values, valid)
-    if values.dtype.name.startswith(("bfloat16", "float", "int", "uint")):  # ml_dtypes
-        return Fixed(values.dtype.name, valid, np.ascontiguousarray(values).view(f"u{values.dtype.itemsize}"))
     raise NoForm(f"the NumPy type {values.dtype} has no canonical form")
 
 

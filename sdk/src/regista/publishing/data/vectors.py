@@ -13,6 +13,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from regista.publishing.data.small_numbers import CANONICAL
+
 Array = np.ndarray[Any, Any]
 MAX_LENGTH = 2**32 - 1
 """Bytes of one text, or items of one list: lengths are written in 32 bits."""
@@ -104,6 +106,8 @@ class Fixed(Vector):
 
 def _canonical(type_: str, values: Any) -> Any:
     """Return little-endian values with one NaN and one zero."""
+    if type_ in CANONICAL:
+        return CANONICAL[type_][values]
     kind = values.dtype.kind
     if kind == "c":
         half = np.dtype(f"<f{values.dtype.itemsize // 2}")

@@ -1,0 +1,52 @@
+"""Read how much there is from the metrics of the services: sizes, versions by stage, waiting reviews."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Callable
+from http import HTTPStatus
+from http.client import HTTPException
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from services.local.instance import Instance
+
+Amounts = dict[str, dict[str, float]]
+"""The values by what is measured, then by the label of the metric."""
+
+SHOWN = {
+    "registry": {"regista_versions": "versions", "regista_database_bytes": "database_bytes"},
+    "approval": {"regista_reviews": "reviews"},
+    "artifact": {"regista_artifacts": "artifacts", "regista_artifact_bytes": "artifact_bytes"},
+    "audit": {"regista_history_bytes": "history_bytes"},
+}
+"""Which metric of which service is shown, and as what."""
+
+
+def amounts(instance: Instance, get: Callable[[str, str], tuple[int, bytes]]) -> Amounts:
+    """Return what the services that answer have measured, and the disk of the instance.
+
+    `get` requests a path of a service. What is not measured yet, or could not be measured, is missing.
+    """
+    disk = shutil.disk_usage(instance.folder.directory)
+    found: Amounts = {"disk_bytes": {"free": disk.free, "total": disk.total}}
+    for service, metrics in SHOWN.items():
+        try:
+            status, text = get(instance.urls[service], "/metrics")
+        except (OSError, HTTPException, KeyError):
+            continue
+        if status == HTTPStatus.OK:
+            found |= _read(text.decode(), metrics)
+    return found
+
+
+def _read(text: str, metrics: dict[str, str]) -> Amounts:
+    found: Amounts = {}
+    for family in text_string_to_metric_families(text):
+        if family.name in metrics:
+            values = {next(iter(s.labels.values())): s.value for s in family.samples}
+            found[metrics[family.name]] = {
+                label: value for label, value in values.items() if not math.isnan(value)
+            }
+    return found

@@ -1,0 +1,1 @@
+"""What people say about versions: rows and queries of descriptions, tags, notes and corrections."""

@@ -1,0 +1,1 @@
+"""How versions are found and compared: rows of measurements, queries of lists."""
