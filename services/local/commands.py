@@ -31,7 +31,7 @@ from services.local.with_instance import with_instance
 @click.option(
     "--servers",
     is_flag=True,
-    help="Start only PostgreSQL, Kafka and the store: to restore a database and compare it (`regista doctor`).",
+    help="Start the servers only: to restore a database and compare it (`regista doctor`).",
 )
 @click.option(
     "--store",
