@@ -69,14 +69,14 @@ class Forbidden(RegistaError):
     """403: the owner of the key lacks the role for this request."""
 
     exit_code = 5
-    advice = "Ask an admin for the role: `regista access grant IDENTITY ROLE --namespace NAMESPACE`."
+    advice = "Ask an admin for the role that the detail names (`regista access grant`)."
 
 
 class NotFound(RegistaError):
     """404: the object does not exist, or the caller may not read it."""
 
     exit_code = 4
-    advice = "Check the name: `regista models list` and `regista versions list MODEL` show what you may read."
+    advice = "Check the name: `regista models list` and `regista versions list` show what you may read."
 
 
 class RuleBroken(RegistaError):
@@ -139,7 +139,7 @@ class TimedOut(RegistaError):
     """The wait ended before the outcome was known. A published message is not lost."""
 
     exit_code = 6
-    advice = "Wait again: the publication stays valid. `regista timeline MODEL` shows what happened."
+    advice = "Wait again: the publication stays valid. `regista timeline` shows what happened to the model."
 
 
 class DeadLettered(RegistaError):
@@ -203,6 +203,15 @@ _BY_STATUS: dict[int, type[RegistaError]] = {
 }
 
 
+def _grant(code: str, facts: Mapping[str, Any]) -> str:
+    """Return the command that grants the role that is missing, "" for another error."""
+    subject, role, namespace = (str(facts.get(name) or "") for name in ("subject", "role", "namespace"))
+    if code != "role_missing" or not subject or not role.isalpha():
+        return ""
+    where = "--everywhere" if namespace in {"", "*"} else f"--namespace {namespace}"
+    return f"Ask an admin for the role: `regista access grant {subject} {role} {where}`."
+
+
 def from_problem(status: int, problem: Mapping[str, Any]) -> RegistaError:
     """Return the exception for an RFC 9457 problem document."""
     facts = {
@@ -211,6 +220,7 @@ def from_problem(status: int, problem: Mapping[str, Any]) -> RegistaError:
         if key not in {"type", "title", "status", "detail", "code", "instance"}
     }
     detail = str(problem.get("detail") or problem.get("title") or f"the service answered {status}")
-    error = _BY_STATUS.get(status, Failed)(str(problem.get("code") or f"http_{status}"), detail, facts=facts)
+    code = str(problem.get("code") or f"http_{status}")
+    error = _BY_STATUS.get(status, Failed)(code, detail, advice=_grant(code, facts), facts=facts)
     error.status = status
     return error
