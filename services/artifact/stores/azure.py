@@ -37,7 +37,7 @@ COPYING = 3600.0
 """Seconds that the server may take for a copy. It copies in the background and reports how far it is."""
 
 POLL = 0.2
-"""Seconds between two looks at a copy that was not complete at once."""
+"""Seconds between two looks at a copy that is not complete yet."""
 
 IDLE = 60.0
 """Seconds after which an upload that sends no byte fails."""
@@ -53,7 +53,7 @@ _FULL = frozenset({"ContainerQuotaExceeded", "ShareSizeLimitReached", "507"})
 
 
 class AzureStore:
-    """One container, reached as `shared/foundation/azure.py` says.
+    """One container, reached by the settings of `shared/foundation/azure.py`.
 
     `connections` is the largest number of concurrent uploads.
     """

@@ -187,9 +187,9 @@ async def test_concurrent_writers_of_one_key_leave_one_of_their_contents(store, 
     ends = await asyncio.gather(*puts, return_exceptions=True)
     stored = [c for c, end in zip(contents, ends, strict=True) if isinstance(end, StoredObject)]
     assert await whole(store.read(f"{folder}/a")) in stored
-    told = [str(end) for end in ends if isinstance(end, StoreUnavailable)]
-    assert len(stored) + len(told) == 4
-    assert all("repeat it" in one for one in told) if isinstance(store, AzureStore) else not told
+    refused = [str(end) for end in ends if isinstance(end, StoreUnavailable)]
+    assert len(stored) + len(refused) == 4
+    assert all("repeat it" in one for one in refused) if isinstance(store, AzureStore) else not refused
 
 
 @pytest.mark.slow
