@@ -30,6 +30,8 @@ class Azurite:
     """One process, with one account whose key only this instance has.
 
     The emulator has no accounts with fewer rights and no policies: both services use the key of the account.
+    It writes its index every few seconds and at its end, so kill -9 may lose the newest blobs. The artifact
+    service notices that and quarantines them.
     """
 
     folder: InstanceFolder
