@@ -85,7 +85,7 @@ def test_a_person_is_found_by_name_and_an_ambiguous_name_is_refused(run: Any, an
 
 
 @pytest.mark.parametrize("person", ["Grace Hoper", "u-3"])
-def test_a_person_whom_no_identity_is_is_not_said_to_have_done_nothing(
+def test_a_name_that_no_identity_has_is_refused_instead_of_without_acts(
     run: Any, answers: Answers, person: str
 ) -> None:
     answers.fixed["GET", "/v1/access/identities"] = page({"subject": "u-1", "name": "Grace Hopper"})
