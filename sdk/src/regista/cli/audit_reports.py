@@ -84,8 +84,7 @@ def overrides(session: Session, since: str, until: str, model: str, limit: int) 
     """
     with session.client() as client:
         found = client.overrides(since, until, model, limit)
-        reviewers = (one for d in found for one in actors({"actor": (d.get("after_review") or {}).get("by")}))
-        shown = naming(session, client, (*_deciders(found), *reviewers))
+        shown = naming(session, client, (*_deciders(found), *_reviewers(found)))
     columns = [
         *_version_columns("used"),
         ("by", lambda d: who({"actor": d["by"]}, shown)),
@@ -240,6 +239,11 @@ def _approvers(item: Item, shown: Shown) -> str:
     promotion = item.get("promotion") or {}
     names = ", ".join(shown(one.get("subject")) for one in promotion.get("approvers") or ())
     return f"{names} (override)".strip() if promotion.get("override") else names
+
+
+def _reviewers(items: Iterable[Item]) -> Iterator[Any]:
+    for item in items:
+        yield from actors({"actor": (item.get("after_review") or {}).get("by")})
 
 
 def _after_review(item: Item, shown: Shown) -> str:
