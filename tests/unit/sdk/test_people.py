@@ -79,6 +79,7 @@ def test_a_review_shows_the_printed_names_of_signers_and_looks_up_the_others(
     review = {
         "review_id": "r",
         "revision": 2,
+        "state": "open",
         "results": [],
         "entries": entries,
         "excluded": ["u-1"],
