@@ -17,6 +17,7 @@ from regista.errors import Refused
 from regista.publishing.contract import check_message
 from regista.wire.forms import RULES, rule_of
 from services.audit.shapes import TimelineQuery
+from services.cleanup.shapes import Policy
 from services.registry.inbound import ModelTrained, VersionClaim
 from services.registry.shapes.versions import Registration
 from services.registry.trained_message import TrainedMessage
@@ -101,6 +102,13 @@ def test_a_time_that_cannot_be_read_is_named_once_with_examples_that_can(given: 
     for example in re.findall(r"2026-\S+(?=,|$)", since["problem"]):
         assert TimelineQuery.model_validate({"since": example.rstrip(",")}).since
     assert "2026-03-01T12:00:00Z" in since["problem"]
+
+
+def test_a_rule_of_our_own_is_stated_without_the_words_of_a_library() -> None:
+    with pytest.raises(ValidationError) as wrong:
+        Policy.model_validate({"unused": "90"})
+    (error,) = of_shape(wrong.value, "body").facts["errors"]
+    assert error["problem"].startswith("'90' is no duration: write a number")
 
 
 def test_fields_that_are_called_date_keep_their_own_errors() -> None:

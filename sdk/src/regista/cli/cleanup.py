@@ -47,7 +47,8 @@ def plan(session: Session, model: str) -> None:
 def simulate(session: Session, model: str, namespace: str, **given: Any) -> None:
     """Show what a cleanup would do under another retention policy; nothing is changed.
 
-    A duration that is left out keeps the versions that it is about.
+    The policy is what is given here, not that of the model with changes. A duration that is left out keeps
+    the versions that it is about; without --keep-newest the newest 3 stay.
     """
     if model and namespace:
         raise click.UsageError("name a model or --namespace")
