@@ -116,6 +116,13 @@ async def test_a_signature_keeps_the_name_of_its_moment(desk, people, request_pr
     assert [(entry["by"], entry["name"]) for entry in entries] == [("ann", "Ann"), ("bob", "Robert")]
 
 
+async def test_who_lacks_the_role_is_not_sent_for_a_name(desk, people, request_promotion):
+    await request_promotion()
+    await desk.identities.name("eve", None, 2)
+    refused = await approve(desk, "eve", 1)
+    assert (refused.status_code, refused.json()["code"]) == (403, "role_missing")
+
+
 async def test_a_signature_needs_a_name(desk, people, request_promotion):
     """By a person's name approval also finds that carl, named in the metadata, made the version."""
     await request_promotion()
