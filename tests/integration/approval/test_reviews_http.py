@@ -390,6 +390,12 @@ async def test_an_unknown_path_is_answered_with_a_problem(desk, people, request_
     assert answer.headers["content-type"] == "application/problem+json"
 
 
+async def test_a_version_without_gates_may_be_a_draft(desk, people, request_promotion):
+    await request_promotion()
+    answer = await call(desk, "root", "GET", "/models/team.churn/versions/9/gates")
+    assert (answer.status_code, "a draft has no gates" in answer.json()["detail"]) == (404, True)
+
+
 async def test_a_comment_is_kept_without_deciding(desk, people, request_promotion):
     await request_promotion()
     answer = await call(desk, "eve", "POST", "/reviews/p1:comment", {"comment": "which holdout?"})

@@ -65,6 +65,7 @@ def test_a_rollback_shows_what_it_does_and_sends_what_it_showed(run: Any, answer
     result = run("rollback", "churn", "--reason", "slow", "--dry-run")
     assert "now: 3 (champion, 100 %)" in result.stderr
     assert "2 would get all requests" in result.stderr
+    assert "  3 leaves: promote it again before a switch to it\n" in result.stderr
     assert "not 4: withdrawn" in result.stderr
     assert "warning: 2 was trained on the same data" in result.stderr
     assert len(answers.of("POST", path)) == 1
