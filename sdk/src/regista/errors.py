@@ -66,10 +66,10 @@ class Unauthorized(RegistaError):
 
 
 class Forbidden(RegistaError):
-    """403: the owner of the key lacks the role for this request."""
+    """403: the owner of the key lacks the role for this request, or another person has to make it."""
 
     exit_code = 5
-    advice = "Ask an admin for the role: `regista access grant IDENTITY ROLE --namespace NAMESPACE`."
+    advice = "Do what the detail states: it names what is missing, or who may do this."
 
 
 class NotFound(RegistaError):
@@ -211,6 +211,17 @@ def from_problem(status: int, problem: Mapping[str, Any]) -> RegistaError:
         if key not in {"type", "title", "status", "detail", "code", "instance"}
     }
     detail = str(problem.get("detail") or problem.get("title") or f"the service answered {status}")
-    error = _BY_STATUS.get(status, Failed)(str(problem.get("code") or f"http_{status}"), detail, facts=facts)
+    code = str(problem.get("code") or f"http_{status}")
+    advice = _grant(facts) if code == "role_missing" else ""
+    error = _BY_STATUS.get(status, Failed)(code, detail, advice=advice, facts=facts)
     error.status = status
     return error
+
+
+def _grant(facts: Mapping[str, Any]) -> str:
+    """Return whom to ask for a missing role, with the command where the answer names its parts."""
+    subject, role, namespace = (str(facts.get(name) or "") for name in ("subject", "role", "namespace"))
+    command = "IDENTITY ROLE --namespace NAMESPACE"
+    if subject and role and namespace:
+        command = f"{subject} {role} " + ("--everywhere" if namespace == "*" else f"--namespace {namespace}")
+    return f"Ask an admin for the role: `regista access grant {command}`."
