@@ -163,6 +163,6 @@ def test_a_dead_letter_is_listed_with_its_code_and_what_it_is_about(run: Any, an
     one = {"id": "a", "subject": "fraud.scoring", "code": "not_authentic", "reason": "the signature is wrong"}
     answers.fixed["GET", "/v1/dlq"] = JSONResponse({"items": [one]})
     columns, found = (line.split("\t") for line in run("dlq", "list").stdout.splitlines())
-    told = dict(zip(columns, found, strict=True))
-    assert (told["about"], told["code"]) == ("fraud.scoring", "not_authentic")
-    assert "identity" not in told
+    row = dict(zip(columns, found, strict=True))
+    assert (row["about"], row["code"]) == ("fraud.scoring", "not_authentic")
+    assert "identity" not in row
