@@ -22,6 +22,8 @@ import pytest
 
 from services.kafka.topics import SERVICES, TOPICS
 from services.local import kafka_access, lifecycle
+from services.local.azurite import PORTS as AZURITE_PORTS
+from services.local.azurite import Azurite
 from services.local.folders import InstanceFolder, home
 from services.local.processes import ProcessIdentity
 from services.local.stack import Stack
@@ -48,9 +50,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test that uses the stack, however indirectly, carries the marker `servers`."""
+    """A test that uses the servers, however indirectly, carries the marker `servers`."""
     for item in items:
-        if "stack" in getattr(item, "fixturenames", ()):
+        if {"stack", "azurite"} & {*getattr(item, "fixturenames", ())}:
             item.add_marker(pytest.mark.servers)
 
 
@@ -66,6 +68,21 @@ def stack() -> Iterator[Stack]:
     with containers.running(own) if containers.docker_answers() else _running(own):
         yield own
     shutil.rmtree(own.folder.directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def azurite() -> Iterator[Azurite]:
+    """Azure Blob Storage, running: fetched when the first test needs it."""
+    folder = InstanceFolder.named(f"test-{os.getpid()}-azurite")
+    own = Azurite(folder, folder.ports(AZURITE_PORTS))
+    own.prepare()
+    child = own.launch()
+    try:
+        own.await_ready()
+        yield own
+    finally:
+        child.stop()
+    shutil.rmtree(folder.directory, ignore_errors=True)
 
 
 @contextmanager

@@ -118,9 +118,12 @@ _ANY_WHOLE_NAMES = frozenset().union(*(rule.whole_names for rule in RULES))
 OTHERS = frozenset({"tell", "run_forever", "serve_forever"})
 """Names of the standard library."""
 EXCEPTIONS: dict[tuple[str, str], str] = {
+    ("letter", "sdk/src/regista/wire/forms.py"): "letters of the alphabet",
     ("letter", "sdk/src/regista/cli/access.py"): "a letter on paper, in an example",
     ("letter", "schemas/public/openapi/*"): "a field of an answer keeps its name",
     ("place (a class or variable)", "services/audit/shapes.py"): "a field of an answer keeps its name",
+    ("place (a class or variable)", "sdk/src/regista/calls/audit.py"): "the same field, in the client",
+    ("place (a class or variable)", "sdk/src/regista/shapes/*"): "written from the same field",
 }
 """(entry, file pattern) → why the word stays there."""
 

@@ -80,7 +80,7 @@ async def verify_claim(app: App, row: DueRow) -> list[Submission]:
 async def _verified(app: App, claimed: Claimed, target: str) -> Wrong | None:
     store = app.parts_as(Parts).store
     try:
-        source = claimed_prefix(claimed.location, store.bucket)
+        source = claimed_prefix(claimed.location, store.root)
     except BadLocation as e:
         return Wrong(str(e), missing=True)
     received: dict[str, StoredObject] = {}

@@ -38,7 +38,7 @@ async def _own_upload(app: App, makers: frozenset[str], artifact: ClaimedArtifac
     """Return whether a maker owns the claimed location, and whether all files are there and were hashed."""
     parts = app.parts_as(Parts)
     try:
-        folder = claimed_folder(artifact.location, parts.store.bucket)
+        folder = claimed_folder(artifact.location, parts.store.root)
     except BadLocation:
         return False, False
     if not is_upload_id(folder):

@@ -15,14 +15,18 @@ from services.artifact.stores.disk import DiskStore
 from services.artifact.stores.s3 import MOST, S3Store
 from shared.foundation.settings import HostPort, Settings, SettingsWrong
 
-NO_STORE = (
+ONE_STORE = (
     "set REGISTA_S3_ENDPOINT (with REGISTA_S3_ACCESS_KEY and REGISTA_S3_SECRET_KEY), "
-    "or REGISTA_ARTIFACT_DIR: one of them names the store of the artifacts"
+    "REGISTA_AZURE_CONNECTION_STRING or REGISTA_AZURE_ACCOUNT_URL, or REGISTA_ARTIFACT_DIR: "
+    "exactly one of them names the store of the artifacts"
 )
 
 
 class ArtifactSettings(Settings):
-    """The store is S3 when `s3_endpoint` (`host:port`) is set, else the folder `artifact_dir`.
+    """The store is S3 (`s3_endpoint`, `host:port`), Azure Blob Storage or the folder `artifact_dir`.
+
+    Azure: `azure_connection_string` has a key or a shared access signature. With `azure_account_url` alone
+    the service signs in with its managed identity, workload identity or service principal.
 
     Sizes are bytes, times are seconds. `artifact_delete_after`: from the expiry tag to the deletion.
     `artifact_upload_keep`: how long files may be added to an upload. `artifact_max_uploads`: the most
@@ -35,6 +39,9 @@ class ArtifactSettings(Settings):
     s3_bucket: str = "regista"
     s3_region: str = "us-east-1"
     s3_secure: bool = False
+    azure_connection_string: str = Field(default="", repr=False)
+    azure_account_url: str = ""
+    azure_container: str = "regista"
     artifact_dir: str = ""
     artifact_max_file_bytes: int = Field(default=limits.FILE_BYTES, gt=0, le=MOST)
     artifact_max_bytes: int = Field(default=limits.ARTIFACT_BYTES, gt=0)
@@ -83,6 +90,9 @@ class ArtifactSettings(Settings):
 
     def store(self) -> ObjectStore:
         """Return the store that the settings name. Raises SettingsWrong."""
+        azure = self.azure_connection_string or self.azure_account_url
+        if sum(map(bool, (self.s3_endpoint, azure, self.artifact_dir))) != 1:
+            raise SettingsWrong(ONE_STORE)
         if self.s3_endpoint:
             self.require("s3_access_key", "s3_secret_key", "s3_bucket")
             return S3Store(
@@ -94,6 +104,14 @@ class ArtifactSettings(Settings):
                 secure=self.s3_secure,
                 connections=self.artifact_connections,
             )
-        if not self.artifact_dir:
-            raise SettingsWrong(NO_STORE)
+        if azure:
+            self.require("azure_container")
+            from services.artifact.stores.azure import AzureStore  # noqa: PLC0415 - 30 MB of memory
+
+            return AzureStore(
+                self.azure_container,
+                connection_string=self.azure_connection_string,
+                account_url=self.azure_account_url,
+                connections=self.artifact_connections,
+            )
         return DiskStore(Path(self.artifact_dir))

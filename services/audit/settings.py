@@ -10,6 +10,7 @@ from pydantic import Field
 from regista.wire.history import FOLDER
 from services.audit.checkpoint_copies.copies import Copy, StoreCopy
 from services.audit.checkpoint_copies.kafka_copy import KafkaCopy
+from services.audit.export.azure import AzureStore
 from services.audit.export.stores import DiskStore, HistoryStore, S3Store
 from shared.foundation.settings import HostPort, Settings
 
@@ -29,6 +30,10 @@ class AuditSettings(Settings):
     history_s3_prefix: str = ""
     history_s3_region: str = "us-east-1"
     history_s3_secure: bool = False
+    history_azure_connection_string: str = Field(default="", repr=False)
+    history_azure_account_url: str = ""
+    history_azure_container: str = "regista-history"
+    history_azure_prefix: str = ""
     history_dir: str = ""
     history_chunk_leaves: int = Field(default=50_000, gt=0, le=1_000_000)
     history_chunk_bytes: int = Field(default=64 * 1024**2, gt=0, le=1024**3)
@@ -48,7 +53,7 @@ class AuditSettings(Settings):
         )
 
     def store(self, folder: str = FOLDER) -> HistoryStore | None:
-        """Return S3 when an endpoint is set, else the folder; None when the log is not exported.
+        """Return S3 or Azure Blob Storage where one is set, else the folder; None without an export.
 
         `folder` is where the files are below the bucket or the folder. Raises SettingsWrong.
         """
@@ -63,6 +68,15 @@ class AuditSettings(Settings):
                 folder=folder,
                 region=self.history_s3_region,
                 secure=self.history_s3_secure,
+            )
+        if self.history_azure_connection_string or self.history_azure_account_url:
+            self.require("history_azure_container")
+            return AzureStore(
+                self.history_azure_container,
+                self.history_azure_prefix,
+                folder=folder,
+                connection_string=self.history_azure_connection_string,
+                account_url=self.history_azure_account_url,
             )
         return DiskStore(Path(self.history_dir), folder) if self.history_dir else None
 

@@ -11,7 +11,7 @@ from regista.cli.terminal.output import FORMATS, say
 from regista.cli.terminal.output import as_json as dumped
 from services.kafka.commands import kafka
 from services.kafka.topics import SERVICES, WRITERS
-from services.local.folders import InstanceFolder, LocalError
+from services.local.folders import STORES, InstanceFolder, LocalError
 from services.local.restore_commands import doctor, restore
 from services.local.with_instance import with_instance
 
@@ -31,24 +31,34 @@ from services.local.with_instance import with_instance
 @click.option(
     "--servers",
     is_flag=True,
-    help="Start PostgreSQL, Kafka and S3 only: to restore a database and compare it (`regista doctor`).",
+    help="Start the servers only: to restore a database and compare it (`regista doctor`).",
+)
+@click.option(
+    "--store",
+    type=click.Choice(STORES),
+    help="The kind of object store of a new instance: S3, or Azure Blob Storage (Microsoft's emulator).",
 )
 @click.option(
     "--json", "as_json", is_flag=True, help="For programs: the addresses on stdout, the progress on stderr."
 )
 def up(
     folder: InstanceFolder,
+    store: str | None,
     foreground: bool,
     patience: float,
     without: tuple[str, ...],
     servers: bool,
     as_json: bool,
 ) -> None:
-    """Start PostgreSQL, Kafka, S3 and all services on this machine."""
+    """Start PostgreSQL, Kafka, an object store and all services on this machine."""
     from services.local import lifecycle  # noqa: PLC0415 - the other commands of the CLI do without it
 
     without = SERVICES if servers else without
     try:
+        if store:
+            from services.local.stack import Stack  # noqa: PLC0415
+
+            Stack(folder).choose_store(store)
         with lifecycle.stopping_when_interrupted(folder):
             instance = lifecycle.start(
                 folder, patience, lifecycle.Progress(output=partial(say, err=as_json)), without

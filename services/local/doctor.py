@@ -59,10 +59,10 @@ class Diagnosis:
             return [
                 "Keep this database and stop the services: regista down",
                 f"Restore the newest backup to the end of the WAL ({RESTORE}), then: regista doctor",
-                "Only if no newer copy exists: regista restore accept --lost --reason …",
+                "Only if no newer copy exists: regista restore accept --lost --reason 'no newer copy exists'",
             ]
         if audit.get("restored"):
-            return ["Nothing is lost. Stop the services, then: regista restore accept --reason …"]
+            return ["Nothing is lost. Stop the services, then: regista restore accept --reason 'a backup'"]
         if self.damaged:
             return ["Nothing is lost. Copy the files back from a copy that `regista history verify` proves."]
         if self.exit_code:

@@ -16,6 +16,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+STORES = ("s3", "azure")
+"""The kinds of object stores that an instance can have."""
 LOOPBACK = "127.0.0.1"
 PORTS = range(20_000, 32_000)
 """Below the ports of outgoing connections, which could take the port of a stopped server."""

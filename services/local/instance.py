@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from services.kafka.topics import SERVICES
-from services.local import kafka, postgres, s3
+from services.local import kafka, postgres
 from services.local.folders import REPOSITORY, InstanceFolder, write_private
 from services.local.identities import ADMIN, Identities
 from services.local.processes import Child, run_to_end, spawn
@@ -51,7 +51,12 @@ class Instance:
         """Choose ports for servers and services together, so that none is given twice."""
         self._set_addresses(
             self.folder.ports(
-                [*postgres.PORTS, *kafka.PORTS, *s3.PORTS, *(f"http.{name}" for name in SERVICES)]
+                [
+                    *postgres.PORTS,
+                    *kafka.PORTS,
+                    *self.stack.store_ports,
+                    *(f"http.{name}" for name in SERVICES),
+                ]
             )
         )
 

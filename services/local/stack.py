@@ -1,4 +1,4 @@
-"""The three servers: PostgreSQL, Kafka and S3, started in parallel and stopped in order.
+"""The servers: PostgreSQL, Kafka and an object store, started in parallel and stopped in order.
 
 `python -m services.local.stack --keep` runs them until Ctrl-C and prints their folder.
 """
@@ -18,15 +18,19 @@ from typing import Protocol
 
 from services.kafka.needs import PUBLISHERS, NeedsWrong, bound_publishers
 from services.kafka.topics import SERVICES
-from services.local import kafka, postgres, s3
-from services.local.folders import InstanceFolder, LocalError, write_private
+from services.local import azurite, kafka, postgres, s3
+from services.local.azurite import Azurite
+from services.local.folders import STORES, InstanceFolder, LocalError, write_private
 from services.local.kafka import SECURITY, Kafka
 from services.local.postgres import OWNER, Postgres
 from services.local.processes import Child, ProcessIdentity, end_all, interrupt_commands
 from services.local.s3 import BUCKET, HISTORY, S3
 
 STATE = "stack.json"
-SERVERS = ("postgres", "kafka", "s3")
+STORE = "store.json"
+"""The kind of object store that an instance has. Without this file it is S3."""
+SERVERS = ("postgres", "kafka", *STORES)
+"""Every server that an instance may have."""
 
 
 class Server(Protocol):
@@ -49,6 +53,7 @@ class Stack:
     postgres: Postgres = field(init=False)
     kafka: Kafka = field(init=False)
     s3: S3 = field(init=False)
+    azurite: Azurite = field(init=False)
     children: list[Child] = field(default_factory=list)
     took: dict[str, float] = field(default_factory=dict)
 
@@ -56,6 +61,23 @@ class Stack:
         self.postgres = Postgres(self.folder, given=os.environ.get("REGISTA_POSTGRES_URL", ""))
         self.kafka = Kafka(self.folder, publishers=self.publishers, bound=self._bound())
         self.s3 = S3(self.folder)
+        self.azurite = Azurite(self.folder)
+
+    @property
+    def store(self) -> str:
+        """The kind of object store, one of STORES. It never changes: artifacts are in it."""
+        return str(self.folder.read(STORE).get("store", "s3"))
+
+    def choose_store(self, kind: str) -> None:
+        """Set the kind of object store before the first start. Raises LocalError for another one later."""
+        if kind == self.store:
+            return
+        if (self.folder.directory / "ports.json").exists():
+            raise LocalError(
+                f"this instance has its artifacts in {self.store}: choose another with --instance, or stop "
+                f"it and delete {self.folder.directory}"
+            )
+        self.folder.write(STORE, {"store": kind})
 
     @staticmethod
     def _bound() -> dict[str, str]:
@@ -69,7 +91,7 @@ class Stack:
 
     def set_ports(self, ports: Mapping[str, int]) -> None:
         """Set the ports of the servers, by the names in each server's PORTS."""
-        self.postgres.ports = self.kafka.ports = self.s3.ports = ports
+        self.postgres.ports = self.kafka.ports = self.s3.ports = self.azurite.ports = ports
 
     @classmethod
     def attach(cls, directory: Path) -> Stack:
@@ -94,7 +116,7 @@ class Stack:
         end_all(ProcessIdentity(**one) for one in self.folder.read(STATE).get("processes", []))
         began = time.monotonic()
         self.folder.check_space()
-        self.set_ports(self.folder.ports([*postgres.PORTS, *kafka.PORTS, *s3.PORTS]))
+        self.set_ports(self.folder.ports([*postgres.PORTS, *kafka.PORTS, *self.store_ports]))
         servers = self.servers()
         threads = ThreadPoolExecutor(len(servers))
         try:
@@ -130,7 +152,18 @@ class Stack:
 
     def servers(self) -> dict[str, Server]:
         """Return the three servers by name."""
-        return {"postgres": self.postgres, "kafka": self.kafka, "s3": self.s3}
+        store: Server = self.azurite if self.store == "azure" else self.s3
+        return {"postgres": self.postgres, "kafka": self.kafka, self.store: store}
+
+    @property
+    def store_ports(self) -> tuple[str, ...]:
+        """The names of the ports of the object store."""
+        return azurite.PORTS if self.store == "azure" else s3.PORTS
+
+    @property
+    def store_url(self) -> str:
+        """Where the object store answers."""
+        return self.azurite.url if self.store == "azure" else f"http://{self.s3.endpoint}"
 
     def adopt(self, children: Mapping[str, Child]) -> None:
         """Replace the children by those that were started again."""
@@ -180,7 +213,9 @@ class Stack:
             "KAFKA_SECURITY": SECURITY,
             "KAFKA_NAMESPACES": ",".join(sorted(set(self.kafka.bound.values()))),
         }
-        if service == "artifact":
+        if self.store == "azure":
+            settings |= self._azure(service)
+        elif service == "artifact":
             settings |= {
                 "S3_ENDPOINT": self.s3.endpoint,
                 "S3_ACCESS_KEY": service,
@@ -188,7 +223,7 @@ class Stack:
                 "S3_BUCKET": BUCKET,
                 "S3_SECURE": "false",
             }
-        if service == "audit":
+        elif service == "audit":
             settings |= {
                 "HISTORY_S3_ENDPOINT": self.s3.endpoint,
                 "HISTORY_S3_ACCESS_KEY": service,
@@ -197,6 +232,18 @@ class Stack:
                 "HISTORY_S3_SECURE": "false",
             }
         return {f"REGISTA_{name}": str(value) for name, value in settings.items()}
+
+    def _azure(self, service: str) -> dict[str, str | Path]:
+        """Return the settings of the store of a service, in the account of this instance."""
+        part, container = {
+            "artifact": ("AZURE", azurite.CONTAINER),
+            "audit": ("HISTORY_AZURE", azurite.HISTORY),
+        }.get(service, ("", ""))
+        if not part:
+            return {}
+        secret = self.folder.subfolder("secrets") / "azure-connection-string"
+        write_private(secret, self.azurite.connection_string)
+        return {f"{part}_CONNECTION_STRING_FILE": secret, f"{part}_CONTAINER": container}
 
     def _url_file(self, service: str, database: str) -> Path:
         """Return the file with the URL of a service's role, which contains its password."""

@@ -168,7 +168,7 @@ def _address(instance: Instance, name: str) -> str:
     return {
         "postgres": stack.postgres.address,
         "kafka": stack.kafka.bootstrap,
-        "s3": f"http://{stack.s3.endpoint}",
+        stack.store: stack.store_url,
     }[name]
 
 

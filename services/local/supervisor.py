@@ -24,7 +24,6 @@ from services.local.full_disk import DiskWatch
 from services.local.instance import Instance
 from services.local.log_writer import LogWriter
 from services.local.processes import Child, ProcessIdentity, end_all, send_output
-from services.local.stack import SERVERS
 from services.local.supervisor_state import Phase, ProcessState, SupervisorState, read_state
 from shared.foundation.telemetry import error_summary
 
@@ -101,7 +100,7 @@ class Supervisor:
                 time.sleep(CHECK_EVERY)
                 self.logs.check()
                 if disk.has_room_again():
-                    self._start_again("s3")
+                    self._start_again(self.instance.stack.store)
                 changed = [one.check(time.monotonic()) for one in self.supervised]  # a list: all are checked
                 if any(changed):
                     self._report("running")
@@ -123,7 +122,10 @@ class Supervisor:
     def _open_logs(self) -> None:
         """Let the processes write through the log writer, which bounds their files."""
         folder = self.instance.folder
-        self.logs.start([folder.log(name) for name in (*SERVERS, *SERVICES)], folder.log("supervisor"))
+        self.logs.start(
+            [folder.log(name) for name in (*self.instance.stack.servers(), *SERVICES)],
+            folder.log("supervisor"),
+        )
         send_output(self.logs.outputs())
 
     def _start_again(self, name: str) -> None:

@@ -50,6 +50,9 @@ Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 Tags = Annotated[
     dict[Annotated[str, Field(min_length=1, max_length=100)], Label], Field(max_length=limits.TAGS)
 ]
+TagChanges = Annotated[
+    dict[Annotated[str, Field(min_length=1, max_length=100)], Label | None], Field(max_length=limits.TAGS)
+]
 Features = Annotated[list[Label], Field(max_length=limits.FEATURES)]
 Document = Annotated[dict[str, Any], AfterValidator(exact)]
 

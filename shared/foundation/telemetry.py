@@ -107,7 +107,7 @@ def _printable(line: object) -> str:
     )
 
 
-LIBRARIES = ("aiokafka", "asyncio", "asyncpg", "faststream", "urllib3", "uvicorn")
+LIBRARIES = ("aiokafka", "asyncio", "asyncpg", "azure", "faststream", "urllib3", "uvicorn")
 
 
 class AtMostOnceAMinute(logging.Filter):

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from shared.deciding.events import NUL, storable
+from shared.foundation.shape_errors import in_words
 from shared.http.problems import Problem, of_shape
 from shared.http.routes import Route
 
@@ -102,7 +103,7 @@ def of_struct(wrong: msgspec.ValidationError) -> Problem:
     elif missing := re.fullmatch(r"Object missing required field `(.+)`", problem):
         field, problem, kind = _under(field, missing[1]), "Field required", "missing"
     else:
-        kind = "invalid"
+        problem, kind = in_words(problem), "invalid"
     errors = [{"field": field, "problem": problem, "kind": kind}]
     return Problem(422, "invalid_body", f"Correct the body and repeat: {field}: {problem}", errors=errors)
 

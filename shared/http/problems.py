@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from shared.deciding.decider import Forbidden, Misrouted, NotFound, RuleBroken, Stale, Unprocessable
 from shared.foundation.postgres import CONNECTION_ERRORS, Unavailable
+from shared.foundation.shape_errors import problem_of
 from shared.log.eventlog import LogStopped
 
 BASE = "https://regista.dev/problems/"
@@ -102,8 +103,12 @@ def of_rule(broken: RuleBroken) -> Problem:
 def of_shape(wrong: ValidationError, where: str) -> Problem:
     """Return 422 with every error of the body or the query."""
     errors = [
-        {"field": ".".join(str(part) for part in e["loc"]) or where, "problem": e["msg"], "kind": e["type"]}
-        for e in wrong.errors(include_url=False, include_input=False, include_context=False)
+        {
+            "field": ".".join(str(part) for part in e["loc"]) or where,
+            "problem": problem_of(e),
+            "kind": e["type"],
+        }
+        for e in wrong.errors(include_url=False, include_input=False)
     ]
     named = "; ".join(f"{e['field']}: {e['problem']}" for e in errors[:3]) + (
         "; …" if len(errors) > 3 else ""

@@ -28,6 +28,7 @@ from shared.deciding.access import covers
 from shared.deciding.events import Actor, Source, storable
 from shared.deciding.submission import Cause, Submission
 from shared.foundation.settings import Settings
+from shared.foundation.shape_errors import problem_of
 from shared.identity.access_view import Signer
 from shared.messaging.aiokafka_seam import abandon
 
@@ -56,10 +57,10 @@ class Malformed(Exception):  # noqa: N818 - a fault of the message
     @classmethod
     def in_shape(cls, wrong: ValidationError) -> Malformed:
         """Return one line with up to twenty errors of a message's data."""
-        errors = wrong.errors(include_url=False, include_context=False, include_input=False)
+        errors = wrong.errors(include_url=False, include_input=False)
         return cls(
             "; ".join(
-                f"{'.'.join(str(part) for part in e['loc']) or 'data'}: {e['msg']}" for e in errors[:20]
+                f"{'.'.join(str(part) for part in e['loc']) or 'data'}: {problem_of(e)}" for e in errors[:20]
             )
         )
 

@@ -1,4 +1,4 @@
-"""Write schemas/ from the code.
+"""Write schemas/, and the types of the client, from the code.
 
 This refuses a change that breaks readers or writers of a published version: publish a new version instead.
 """
@@ -17,6 +17,8 @@ ROOT = Path(__file__).parents[2] / "schemas"
 
 
 def text_of(document: Document) -> str:
+    if isinstance(document.content, str):
+        return document.content
     return json.dumps(document.content, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
@@ -24,6 +26,8 @@ def problems_of(document: Document, root: Path = ROOT) -> list[str]:
     """Return what writing this document would break."""
     path = root / document.path
     if not path.exists():
+        return []
+    if isinstance(document.content, str):
         return []
     old = json.loads(path.read_text("utf-8"))
     if document.path.startswith("stored/"):
@@ -62,7 +66,7 @@ def main() -> None:
         path = ROOT / document.path
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text_of(document), "utf-8")
-    sys.stdout.write(f"{len(documents)} documents in {ROOT.name}/\n")
+    sys.stdout.write(f"{len(documents)} documents in {ROOT.name}/ and the client\n")
 
 
 if __name__ == "__main__":

@@ -24,9 +24,10 @@ from services.registry.service import SERVICE as REGISTRY
 from shared.deciding.events import KERNEL_EVENTS, encode
 from shared.deciding.service import Service
 from shared.foundation.topics import topic_of
-from tools.contracts import asyncapi, vectors
+from tools.contracts import asyncapi, client_shapes, client_stub, vectors
 from tools.contracts.compare import Side
 from tools.contracts.example import example
+from tools.contracts.python_text import formatted
 
 SERVICES: Sequence[Service] = (REGISTRY, ACCESS_SERVICE, APPROVAL, ARTIFACT, CLEANUP)
 OUTBOUND: Mapping[str, Mapping[str, type]] = {
@@ -41,13 +42,14 @@ INBOUND: Mapping[str, tuple[str, type[BaseModel]]] = {
 }
 
 
-OF_CLIENT = "../sdk/src/regista/publishing"
+CLIENT = "../sdk/src/regista"
+OF_CLIENT = f"{CLIENT}/publishing"
 """Where the client's copy of the schema of `ModelTrained` is: it checks what it publishes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One file. `side` is whom a change can break; None for documents that only refer to others."""
+    """One file, of JSON or a text. `side` is whom a change can break; None where nothing reads it alone."""
 
     path: str
     content: Any
@@ -103,16 +105,26 @@ def channels() -> Iterator[asyncapi.Channel]:
 
 
 def openapi() -> Iterator[Document]:
-    """Yield the OpenAPI 3.1 document of each service."""
+    """Yield the OpenAPI 3.1 document of each service, and the types of the client that follow from them."""
     from tools.contracts.routes import documents  # noqa: PLC0415 - services' APIs are heavy and only needed here
 
-    for service, document in documents():
+    by_service = dict(documents())
+    for service, document in by_service.items():
         yield Document(f"public/openapi/{service}.json", document)
+    for name, text in client_shapes.modules(by_service):
+        yield Document(f"{CLIENT}/shapes/{name}.py", formatted(text))
+
+
+def client() -> Iterator[Document]:
+    """Yield the type declarations of the synchronous client, which has the calls of the asynchronous one."""
+    yield Document(f"{CLIENT}/client/sync_calls.pyi", formatted(client_stub.calls(), "a.pyi"))
+    yield Document(f"{CLIENT}/client/functions.pyi", formatted(client_stub.functions(), "a.pyi"))
 
 
 def everything() -> Iterator[Document]:
     yield from public()
     yield from stored()
     yield from openapi()
+    yield from client()
     for path, content in vectors.everything():
         yield Document(path, content)

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from regista.client.async_client import AsyncClient
+    from regista.client.functions import load, publish
     from regista.client.profile import Profile, read_profile
-    from regista.client.sync_client import Client, Publication, load, publish
+    from regista.client.publication import Publication
+    from regista.client.sync_client import Client
     from regista.errors import Refused, RegistaError
     from regista.following.event import Event
     from regista.loading.loaded import Loaded
@@ -45,14 +47,14 @@ _MODULES = {
     "Event": "following.event",
     "Loaded": "loading.loaded",
     "Profile": "client.profile",
-    "Publication": "client.sync_client",
+    "Publication": "client.publication",
     "Refused": "errors",
     "RegistaError": "errors",
     "Registered": "publishing.publication",
     "Run": "publishing.tracking",
     "capture": "publishing.tracking",
-    "load": "client.sync_client",
-    "publish": "client.sync_client",
+    "load": "client.functions",
+    "publish": "client.functions",
     "read_profile": "client.profile",
     "track": "publishing.tracking",
 }

@@ -76,7 +76,7 @@ class NotFound(RegistaError):
     """404: the object does not exist, or the caller may not read it."""
 
     exit_code = 4
-    advice = "Check the name: `regista models list` and `regista versions list MODEL` show what you may read."
+    advice = "Check the name: `regista models list` and `regista versions list` show what you may read."
 
 
 class RuleBroken(RegistaError):
@@ -139,7 +139,7 @@ class TimedOut(RegistaError):
     """The wait ended before the outcome was known. A published message is not lost."""
 
     exit_code = 6
-    advice = "Wait again: the publication stays valid. `regista timeline MODEL` shows what happened."
+    advice = "Wait again: the publication stays valid. `regista timeline` shows what happened to the model."
 
 
 class DeadLettered(RegistaError):
@@ -203,6 +203,15 @@ _BY_STATUS: dict[int, type[RegistaError]] = {
 }
 
 
+def _grant(code: str, facts: Mapping[str, Any]) -> str:
+    """Return the command that grants the role that is missing, "" for another error."""
+    subject, role, namespace = (str(facts.get(name) or "") for name in ("subject", "role", "namespace"))
+    if code != "role_missing" or not subject or not role.isalpha():
+        return ""
+    where = "--everywhere" if namespace in {"", "*"} else f"--namespace {namespace}"
+    return f"Ask an admin for the role: `regista access grant {subject} {role} {where}`."
+
+
 def from_problem(status: int, problem: Mapping[str, Any]) -> RegistaError:
     """Return the exception for an RFC 9457 problem document."""
     facts = {
@@ -212,16 +221,6 @@ def from_problem(status: int, problem: Mapping[str, Any]) -> RegistaError:
     }
     detail = str(problem.get("detail") or problem.get("title") or f"the service answered {status}")
     code = str(problem.get("code") or f"http_{status}")
-    advice = _grant(facts) if code == "role_missing" else ""
-    error = _BY_STATUS.get(status, Failed)(code, detail, advice=advice, facts=facts)
+    error = _BY_STATUS.get(status, Failed)(code, detail, advice=_grant(code, facts), facts=facts)
     error.status = status
     return error
-
-
-def _grant(facts: Mapping[str, Any]) -> str:
-    """Return whom to ask for a missing role, with the command where the answer names its parts."""
-    subject, role, namespace = (str(facts.get(name) or "") for name in ("subject", "role", "namespace"))
-    command = "IDENTITY ROLE --namespace NAMESPACE"
-    if subject and role and namespace:
-        command = f"{subject} {role} " + ("--everywhere" if namespace == "*" else f"--namespace {namespace}")
-    return f"Ask an admin for the role: `regista access grant {command}`."

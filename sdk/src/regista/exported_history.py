@@ -120,7 +120,8 @@ def _base(folder: Path) -> Path:
         raise NotFound(
             "no_history",
             f"no folder below {folder} has files of an exported log (0000…-0000….json beside .parquet)",
-            advice="Name the folder of `regista history export --to FOLDER`, or a copy of the bucket.",
+            advice=f"Export the log there: `regista history export --all --to {folder}`; or name a copy of "
+            "the bucket.",
         )
     return below[0]
 

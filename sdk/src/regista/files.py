@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import uuid
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from hashlib import sha256
 from io import RawIOBase
 from pathlib import Path
@@ -14,17 +14,13 @@ from typing import Any, Self, TypeVar
 
 from regista.errors import Damaged, Invalid, NotConfigured
 from regista.local_errors import reading, shown, writing
+from regista.progress import Report
 from regista.wire.digests import FileEntry, Manifest, NoDigest
 from regista.wire.file_names import problem_of_names
 from regista.wire.keys import BadKey, SigningKey, load_signing_key
 
 CHUNK = 4 << 20  # bytes read or written, and hashed, by one call in a thread
 PIECE = 512 << 10  # bytes of one write to the connection
-Progress = Callable[[str, int, int], None]
-"""Called with the name of a file, the bytes done, and the bytes in all.
-
-If it has a method `begin`, that is called before, with the number of files and their bytes.
-"""
 T = TypeVar("T")
 
 
@@ -63,12 +59,6 @@ def copy_folder(source: Path, target: Path) -> None:
             partial.rename(target)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-
-
-def begin(progress: Progress | None, sizes: Collection[int]) -> None:
-    """Pass the size of a transfer to a callback that has a method for it."""
-    if progress is not None and (begin := getattr(progress, "begin", None)) is not None:
-        begin(len(sizes), sum(sizes))
 
 
 def files_of(path: Path, *, follow_links: bool = False) -> dict[str, Path]:
@@ -182,7 +172,7 @@ class HashingStream:
     `sha256` and `size` describe what was sent.
     """
 
-    def __init__(self, path: Path, name: str, progress: Progress | None) -> None:
+    def __init__(self, path: Path, name: str, progress: Report | None) -> None:
         self.path = path
         self.name = name
         with reading(name):

@@ -159,4 +159,4 @@ def verify_proof(proof: Mapping[str, Any], key: str) -> dict[str, Any]:
     return {"leaf_index": index, "log": checkpoint.origin, "log_checkpoint": checkpoint.size} | event
 
 
-_MAKE = "Make one with `regista audit proof LEAF_INDEX --save FILE`."
+_MAKE = "Make one with `regista audit proof`: it takes the event's leaf index, and --save names the file."

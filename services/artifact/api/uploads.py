@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import shlex
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from uuid import UUID
@@ -32,10 +33,6 @@ from shared.deciding.submission import (
 from shared.http.problems import Problem
 from shared.http.routes import Call, Reply, Route
 
-AS_BODY = (
-    "Send the bytes of the file as the body: curl -X POST --data-binary @FILE -H 'Content-Type: "
-    "application/octet-stream' -H 'Authorization: Bearer …' '…/v1/uploads?name=FILE'."
-)
 QUARANTINE_TAGS = {"regista-state": "quarantine"}
 Record = Callable[[StoredObject], Awaitable[None]]
 
@@ -160,12 +157,18 @@ def _require_path(name: str) -> None:
 
 def _require_plain_bytes(call: Call[None, UploadQuery]) -> None:
     """Raise 415 for a body that is not the file itself: it would be stored as it is."""
+    name = call.query.name
     kind = call.headers.get("content-type", "").partition(";")[0].strip().lower()
     coding = call.headers.get("content-encoding", "").strip().lower()
+    as_body = (
+        "Send the bytes of the file as the body: repeat the call (curl) with "
+        f"`--data-binary {shlex.quote('@' + name)} -H 'Content-Type: application/octet-stream'` instead of a "
+        "form; address and key stay."
+    )
     if kind.startswith("multipart/"):
-        raise Problem(415, "not_the_file", f"The body is {kind}, with other bytes around the file. {AS_BODY}")
+        raise Problem(415, "not_the_file", f"The body is {kind}, with other bytes around the file. {as_body}")
     if coding not in {"", "identity"}:
-        raise Problem(415, "not_the_file", f"The body is compressed ({coding:.40}). {AS_BODY}")
+        raise Problem(415, "not_the_file", f"The body is compressed ({coding:.40}). {as_body}")
 
 
 def _too_large(limit: int) -> Problem:

@@ -54,32 +54,32 @@ def upload_prefix(upload_id: str) -> str:
     return f"{QUARANTINE}/{upload_id}"
 
 
-def claimed_prefix(location: str, bucket: str) -> str:
-    """Return the key prefix of a claimed location: an upload id, or `s3://<our bucket>/quarantine/…`.
+def claimed_prefix(location: str, root: str) -> str:
+    """Return the key prefix of a claimed location: an upload id, or a URI below `quarantine/` in our store.
 
+    `root` is the URI of the store with a slash at its end, "" for a store that publishers cannot write to.
     Raises BadLocation.
     """
-    if not location.startswith("s3://"):
+    if "://" not in location:
         return upload_prefix(location)
-    named, _, key = location.removeprefix("s3://").rstrip("/").partition("/")
+    key = location.removeprefix(root).rstrip("/") if root and location.startswith(root) else ""
     try:
-        check_path(key)
+        if key:
+            check_path(key)
     except NoDigest as e:
         raise BadLocation(f"{location!r:.200} is no location of an upload: {e}.") from None
-    if named != bucket or not key.startswith(f"{QUARANTINE}/"):
-        raise BadLocation(
-            f"{location!r:.200} is no location of an upload: "
-            f"use POST /v1/uploads, or a key below s3://{bucket}/{QUARANTINE}/."
-        )
+    if not key.startswith(f"{QUARANTINE}/"):
+        instead = f", or a key below {root}{QUARANTINE}/" if root else ""
+        raise BadLocation(f"{location!r:.200} is no location of an upload: use POST /v1/uploads{instead}.")
     return key
 
 
-def claimed_folder(location: str, bucket: str) -> str:
+def claimed_folder(location: str, root: str) -> str:
     """Return the folder below `quarantine/` that a claimed location is in. Raises BadLocation.
 
     It is an upload id, or the subject whose folder it is.
     """
-    return claimed_prefix(location, bucket).split("/")[1]
+    return claimed_prefix(location, root).split("/")[1]
 
 
 def verified_prefix(hex_: str, generation: int) -> str:

@@ -42,7 +42,14 @@ class StoredObject:
 class ObjectStore(Protocol):
     """Keys are relative paths with forward slashes. Every method may raise StoreUnavailable."""
 
-    bucket: str
+    @property
+    def root(self) -> str:
+        """The URI of all keys, with a slash at its end; "" where publishers cannot store bytes themselves."""
+        ...
+
+    async def close(self) -> None:
+        """Close the connections of the store."""
+        ...
 
     async def check(self) -> None:
         """Return when the store can be used. After it refused an object, store a small one first."""
@@ -56,7 +63,8 @@ class ObjectStore(Protocol):
         """Store a stream and hash it on the way.
 
         The object replaces an earlier one in one step, after the last byte. A stream that raises changes
-        nothing.
+        nothing. Of several at the same time one is stored; a store may ask the others to repeat
+        (StoreUnavailable).
         """
         ...
 

@@ -42,10 +42,13 @@ class DiskStore:
     """All keys are paths below `root`."""
 
     def __init__(self, root: Path) -> None:
-        self.bucket = ""
+        self.root = ""
         self._root = root.absolute()
         self._new = self._root / ".new"
         self._tags = self._root / ".tags"
+
+    async def close(self) -> None:
+        """Do nothing: no file stays open."""
 
     async def check(self) -> None:
         """Create the folders, delete half-written files that a crash left, and write a small file."""

@@ -78,7 +78,8 @@ class S3Store:
         secure: bool = False,
         connections: int = 16,
     ) -> None:
-        self.bucket = bucket
+        self._bucket = bucket
+        self.root = f"s3://{bucket}/"
         self._client = client(
             endpoint, access_key, secret_key, secure=secure, region=region, connections=2 * connections
         )
@@ -97,11 +98,16 @@ class S3Store:
         self._uploads = ThreadPoolExecutor(connections, "s3-upload")
         self._must_probe = True
 
+    async def close(self) -> None:
+        """End the threads. The connections end with the process."""
+        for threads in (self._calls, self._hashing, self._uploads):
+            threads.shutdown(wait=False, cancel_futures=True)
+
     async def check(self) -> None:
         """Return when the bucket exists, may be listed and, after it refused an object, stores one."""
-        if not await self._call(lambda: self._client.bucket_exists(self.bucket)):
+        if not await self._call(lambda: self._client.bucket_exists(self._bucket)):
             raise StoreUnavailable(
-                f"the bucket {self.bucket!r} does not exist: create it, or correct REGISTA_S3_BUCKET"
+                f"the bucket {self._bucket!r} does not exist: create it, or correct REGISTA_S3_BUCKET"
             )
         if self._must_probe:
             await self._call(self._probe)
@@ -110,7 +116,7 @@ class S3Store:
     def _probe(self) -> None:
         """Store a small object. Raises StoreFull when the store answers and refuses it."""
         try:
-            self._copier.put_object(self.bucket, PROBE, io.BytesIO(b"ready"), 5)
+            self._copier.put_object(self._bucket, PROBE, io.BytesIO(b"ready"), 5)
         except S3Error as e:
             if e.code not in {"InternalError", *NO_ROOM}:
                 raise
@@ -132,7 +138,7 @@ class S3Store:
 
     def uri(self, prefix: str) -> str:
         """Return `s3://bucket/…`."""
-        return f"s3://{self.bucket}/{prefix}"
+        return f"{self.root}{prefix}"
 
     async def put(self, key: str, chunks: AsyncIterable[bytes], tags: Mapping[str, str]) -> StoredObject:
         """Store by a multipart upload, completed only when the stream ended without an error."""
@@ -140,7 +146,7 @@ class S3Store:
 
         def upload() -> StoredObject:
             written = self._client.put_object(
-                self.bucket,
+                self._bucket,
                 key,
                 cast("BinaryIO", incoming),
                 -1,
@@ -176,19 +182,19 @@ class S3Store:
             raise await self._explain(refused) from refused
 
     def _copy(self, source: str, target: str, etag: str, tags: Tags | None) -> None:
-        found = self._client.stat_object(self.bucket, source)
+        found = self._client.stat_object(self._bucket, source)
         if (size := found.size or 0) <= COPY_PART:
-            origin = CopySource(self.bucket, source, match_etag=etag)
-            self._copier.copy_object(self.bucket, target, origin, tags=tags, tagging_directive=REPLACE)
+            origin = CopySource(self._bucket, source, match_etag=etag)
+            self._copier.copy_object(self._bucket, target, origin, tags=tags, tagging_directive=REPLACE)
             return
         parts = [
             ComposeSource(
-                self.bucket, source, offset=first, length=min(COPY_PART, size - first), match_etag=etag
+                self._bucket, source, offset=first, length=min(COPY_PART, size - first), match_etag=etag
             )
             for first in range(0, size, COPY_PART)
         ]
         try:
-            self._copier.compose_object(self.bucket, target, parts, tags=tags)
+            self._copier.compose_object(self._bucket, target, parts, tags=tags)
         except ValueError as shorter:  # `minio` reads the size of the source before the server compares ETags
             raise ObjectChanged(source) from shorter
 
@@ -196,7 +202,7 @@ class S3Store:
         """Yield pieces of CHUNK bytes."""
         if length == 0:
             return
-        response = await self._call(lambda: self._client.get_object(self.bucket, key, offset, length or 0))
+        response = await self._call(lambda: self._client.get_object(self._bucket, key, offset, length or 0))
         try:
             while chunk := await self._call(lambda: response.read(CHUNK)):
                 yield chunk
@@ -208,13 +214,13 @@ class S3Store:
         """Replace the tags of the object."""
         try:
             await self._call(
-                lambda: self._client.set_object_tags(self.bucket, key, cast("Tags", _tags(tags)))
+                lambda: self._client.set_object_tags(self._bucket, key, cast("Tags", _tags(tags)))
             )
         except NoSuchObject:
             return
 
     async def tags(self, key: str) -> dict[str, str]:
-        return dict(await self._call(lambda: self._client.get_object_tags(self.bucket, key)) or {})
+        return dict(await self._call(lambda: self._client.get_object_tags(self._bucket, key)) or {})
 
     async def keys(self, prefix: str) -> list[str]:
         """List the prefix with a closing slash, so that `g1` does not include `g10`."""
@@ -222,7 +228,7 @@ class S3Store:
             await self._call(
                 lambda: [
                     str(o.object_name)
-                    for o in self._client.list_objects(self.bucket, f"{prefix}/", recursive=True)
+                    for o in self._client.list_objects(self._bucket, f"{prefix}/", recursive=True)
                 ]
             )
         )
@@ -230,7 +236,7 @@ class S3Store:
     async def remove(self, keys: Sequence[str]) -> None:
         """Delete a thousand keys a request."""
         failed = await self._call(
-            lambda: list(self._client.remove_objects(self.bucket, [DeleteObject(key) for key in keys]))
+            lambda: list(self._client.remove_objects(self._bucket, [DeleteObject(key) for key in keys]))
         )
         if failed:
             raise StoreUnavailable(
@@ -239,7 +245,7 @@ class S3Store:
             )
 
     def _hash(self, key: str, cancelled: threading.Event) -> StoredObject:
-        response = self._client.get_object(self.bucket, key)
+        response = self._client.get_object(self._bucket, key)
         try:
             digest, size = hashlib.sha256(), 0
             for chunk in response.stream(CHUNK):

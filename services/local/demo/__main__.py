@@ -143,7 +143,7 @@ def _where(scene: Scene) -> None:
     narrator.plain("\nStill running:")
     for service, url in instance.urls.items():
         narrator.plain(f"  {service:<10} {url}/openapi.json")
-    narrator.plain(f"  {'S3':<10} http://{instance.stack.s3.endpoint}")
+    narrator.plain(f"  {'store':<10} {instance.stack.store_url}")
     narrator.plain(f"\nContinue as Ada:\n  export REGISTA_CONFIG={instance.profile_file} REGISTA_PROFILE=ada")
     narrator.plain(f"  {regista} versions list {scene.model}\n  {regista} status")
     others = "; ".join(f"{who}: {', '.join(person.roles)}" for who, person in people.PEOPLE.items())

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from regista.choices import IdentityKind
 from regista.client.async_client import AsyncClient
 from regista.client.profile import Profile
 from regista.errors import RuleBroken
@@ -24,7 +25,7 @@ class Person:
     The keys of PEOPLE are profile names on this machine. A subject does not contain a name.
     """
 
-    kind: str
+    kind: IdentityKind
     name: str
     roles: tuple[str, ...]
     kafka_user: str = ""

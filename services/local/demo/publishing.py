@@ -6,6 +6,7 @@ Also messages that must be refused.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -49,7 +50,7 @@ def compared_with(scene: Scene, generation: str) -> int | None:
 async def _registered(scene: Scene, generation: str, publication: AsyncPublication, timed: Timed) -> None:
     scene.versions[generation] = await publication.wait()
     version = await scene.ada.version(scene.reference(generation))
-    bump = version.get("bump") or {}
+    bump: Mapping[str, Any] = version.get("bump") or {}
     level = f"{str(bump['level']).upper()} " if bump.get("level") else ""
     scene.narrator.line(
         f"Kafka → registered as {scene.name(generation)}: {level}because {bump.get('rule', '?')}",
@@ -143,8 +144,8 @@ async def publish_unreadable(scene: Scene) -> None:
         scene.narrator.line(f"dead letter for {content}: {found['reason']}", timed.seconds)
 
 
-async def _dead_letter(scene: Scene, partition: int, offset: int) -> dict[str, Any]:
-    async def look() -> dict[str, Any] | None:
+async def _dead_letter(scene: Scene, partition: int, offset: int) -> Mapping[str, Any]:
+    async def look() -> Mapping[str, Any] | None:
         found = await scene.people["admin"].dead_letters("registry", topic=TOPIC)
         return next(
             (one for one in found if (one.get("partition"), one.get("offset")) == (partition, offset)), None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +17,7 @@ from services.local.demo.training import Trained
 from services.local.instance import Instance
 
 NAMESPACE = "demo"
-Json = dict[str, Any]
+Json = Mapping[str, Any]
 
 
 @dataclass(slots=True)

@@ -80,15 +80,17 @@ async def read_model(call: Call) -> Reply:
 async def change_model(call: Call[ModelChanges]) -> Reply:
     model, body = await model_of(call), call.body
     claimed = () if body.name is None else (name_stream(body.name),)
-    selects = body.tags is not None or body.tier is not None
+    tags, description = body.new_tags(), body.new_description()
+    selects = tags is not None or bool(body.tags) or body.tier is not None
     may_approve = selects and may_choose(call.access_state, model.namespace)
     stored = await directory.stored_name(call.app.pool, call.actor.subject) if may_approve else None
     command = DescribeModel(
         model.model_id,
         body.name,
         body.owner,
-        body.description,
-        body.tags,
+        description,
+        tags,
+        body.tags or {},
         body.tier,
         by=call.actor.subject,
         names=stored.all if stored else (),
@@ -99,7 +101,7 @@ async def change_model(call: Call[ModelChanges]) -> Reply:
         call,
         model,
         command,
-        role=_role(body, may_approve=may_approve),
+        role=_role(body, description, may_approve=may_approve),
         streams=claimed,
         depends_on=(POLICIES,) if selects else (),
         also=("approver",) if may_approve else (),
@@ -107,9 +109,9 @@ async def change_model(call: Call[ModelChanges]) -> Reply:
     return await _answer(call, model)
 
 
-def _role(body: ModelChanges, *, may_approve: bool) -> str:
+def _role(body: ModelChanges, description: str | None, *, may_approve: bool) -> str:
     """Return the role that the change needs: an approver may change what selects policies, and only that."""
-    only_selects = body.name is None and body.owner is None and body.description is None
+    only_selects = body.name is None and body.owner is None and description is None
     return "approver" if may_approve and only_selects else "engineer"
 
 

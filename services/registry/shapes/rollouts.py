@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
@@ -62,14 +62,31 @@ class SkippedAnswer(Body):
     why: str
 
 
+class PreviousEntry(Body):
+    number: int
+    semver: str
+    percent: int
+    role: Role
+
+
+class EntryAnswer(PreviousEntry):
+    """A version that serves, with its `percent` of the requests.
+
+    `withdrawn`: why it must not be loaded. `conditions`: those of its approvals. `grant_withdrawn`: the
+    override that let it serve was not justified.
+    """
+
+    withdrawn: str | None
+    conditions: list[str]
+    grant_withdrawn: bool
+
+
 class RolloutAnswer(Body):
     """Which versions serve; `champion` 0 and no `entries` when the rollout is stopped.
 
-    An entry is {number, semver, percent, role, withdrawn, conditions, grant_withdrawn}: `conditions` are
-    those of the approvals, and `grant_withdrawn` is true when the override that let the version serve was not
-    justified. `skipped`: what the rollback that led here skipped; `warning`: what is doubtful about its
-    target. `revision` is the ETag. With `dry_run` nothing was changed: `revision` is that of the present
-    rollout.
+    `previous`: the entries before the last change. `skipped`: what the rollback that led here skipped;
+    `warning`: what is doubtful about its target. `revision` is the ETag. With `dry_run` nothing was changed:
+    `revision` is that of the present rollout.
     """
 
     model_id: str
@@ -77,8 +94,8 @@ class RolloutAnswer(Body):
     environment: str
     production: bool
     champion: int
-    entries: list[dict[str, Any]]
-    previous: list[dict[str, Any]]
+    entries: list[EntryAnswer]
+    previous: list[PreviousEntry]
     rolled_back_from: int | None
     skipped: list[SkippedAnswer] | None
     warning: str

@@ -157,6 +157,17 @@ class VersionRolloutAnswer(Shape):
     role: Role
 
 
+class PromotedAnswer(Shape):
+    """The newest promotion that was carried out. `override`: it was granted without the quorum."""
+
+    promotion_id: str
+    environment: str
+    at: str
+    approvers: list[str]
+    override: bool
+    conditions: list[str]
+
+
 class VersionPromotionAnswer(Shape):
     """`withdrawn`: the override that granted it was not justified. `conditions`: those of all approvals."""
 
@@ -219,7 +230,7 @@ class VersionAnswer(Shape):
     artifact_detail: str | None
     gates: GatesAnswer | None
     reasons: list[str] | None
-    promoted: dict[str, Any] | None
+    promoted: PromotedAnswer | None
     legal_hold: str | None
     withdrawn: str | None
     withdrawn_ancestors: list[str]

@@ -31,8 +31,10 @@ from services.artifact.parts import Parts, make_parts
 from services.artifact.service import SERVICE
 from services.artifact.settings import ArtifactSettings
 from services.artifact.stores import ObjectStore, StoredObject
+from services.artifact.stores.azure import AzureStore
 from services.artifact.stores.disk import DiskStore
 from services.artifact.stores.s3 import S3Store
+from services.local.azurite import CONTAINER
 from shared.deciding.decider import RuleBroken
 from shared.deciding.events import Actor
 from shared.deciding.submission import Cause, Submission
@@ -52,15 +54,18 @@ def s3_store(stack) -> S3Store:
     return S3Store(stack.s3.endpoint, "artifact", stack.folder.secret("s3-artifact"), "regista")
 
 
-@pytest.fixture(params=["disk", "s3"])
-async def store(request, tmp_path) -> ObjectStore:
-    found = (
-        DiskStore(tmp_path / "artifacts")
-        if request.param == "disk"
-        else s3_store(request.getfixturevalue("stack"))
-    )
+@pytest.fixture(params=["disk", "s3", "azure"])
+async def store(request, tmp_path) -> AsyncIterator[ObjectStore]:
+    if request.param == "disk":
+        found: ObjectStore = DiskStore(tmp_path / "artifacts")
+    elif request.param == "s3":
+        found = s3_store(request.getfixturevalue("stack"))
+    else:
+        azurite = request.getfixturevalue("azurite")
+        found = AzureStore(CONTAINER, connection_string=azurite.connection_string)
     await found.check()
-    return found
+    yield found
+    await found.close()
 
 
 @pytest.fixture

@@ -157,7 +157,7 @@ async def test_a_refused_upload_is_answered_with_the_reason(start, people):
         ):
             answer = await client.post("/v1/uploads", params={"name": "m.onnx"}, **body)
             assert (answer.status_code, answer.json()["code"]) == (415, "not_the_file")
-            assert "--data-binary @FILE" in answer.json()["detail"]
+            assert "--data-binary @" in answer.json()["detail"]
         location = await upload(client, {"a": b"1"})
     assert await refused("", "a") == (401, "unauthenticated")
     assert await refused(reader, "a") == (403, "role_missing")

@@ -18,8 +18,10 @@ from services.artifact.projections import DELETE, VERIFY
 from services.artifact.service import SERVICE
 from services.artifact.stored_bytes import CopyDiffers, verify
 from services.artifact.stores import ObjectChanged, StoreUnavailable
+from services.artifact.stores.azure import AzureStore
 from services.artifact.stores.disk import DiskStore
 from services.artifact.stores.s3 import S3Store
+from services.local.azurite import CONTAINER
 from shared.log import projector
 from tests.integration.artifact.conftest import digest_of, manifest, pieces, sum_of, without_etag
 from tests.integration.artifact.copier import Job
@@ -39,6 +41,8 @@ async def until(true: Callable[[], Awaitable[Any]], seconds: float = 20) -> None
 def settings_of(store, stack) -> dict[str, str]:
     if isinstance(store, DiskStore):
         return {"artifact_dir": str(store._root)}
+    if isinstance(store, AzureStore):
+        return {"azure_connection_string": store._connection_string, "azure_container": CONTAINER}
     return {
         "s3_endpoint": stack.s3.endpoint,
         "s3_access_key": "artifact",

@@ -45,7 +45,7 @@ async def test_knowing_digest_and_files_gives_no_bytes(replica, content, locatio
 
 async def test_the_upload_of_another_publisher_proves_nothing(replica, content):
     upload = await replica.upload(content)
-    for location in (upload, f"s3://{replica.store.bucket}/quarantine/{upload}"):
+    for location in (upload, f"{replica.store.root}quarantine/{upload}"):
         assert await replica.register(content, location, model=f"t{len(location)}", by="bert") == REFUSED
 
 
@@ -113,7 +113,7 @@ async def test_a_folder_of_the_bucket_belongs_to_the_subject_it_is_named_after(r
     """A holder of the store's own credentials puts files below quarantine/<subject>/."""
     for name, data in content.items():
         await replica.store.put(f"quarantine/carl/run/{name}", pieces(data), {})
-    location = f"s3://{replica.store.bucket}/quarantine/carl/run"
+    location = f"{replica.store.root}quarantine/carl/run"
     assert await replica.register(content, location, model="thief", by="bert") == REFUSED
     assert await replica.register(content, location, model="m2", by="carl") == ["Noted", "ArtifactReceived"]
     assert await replica.work(VERIFY) == ["CopyLeft", "ArtifactReleased"]

@@ -204,6 +204,12 @@ async def test_models_are_described_renamed_and_found_by_their_old_name(registry
             "team.leave",
             {"pii": "yes"},
         )
+        merged = await client.patch(
+            "/models/team.leave",
+            json={"tags": {"region": "eu", "pii": None}},
+            headers={"if-match": changed.headers["etag"], "content-type": "application/merge-patch+json"},
+        )
+        assert (merged.status_code, merged.json()["tags"]) == (200, {"region": "eu"})
         assert (await client.get("/models/team.churn")).json()["model_id"] == made.json()["model_id"]
         assert (await client.get(f"/models/{made.json()['model_id']}")).json()["model"] == "team.leave"
         listed = (await client.get("/models", params={"search": "LEA"})).json()["items"]

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,22 @@ def _published(profile: Profile, folder: Path, model: str, *argv: str | Path) ->
     (folder / "model.onnx").write_bytes(b"onnx" * 1000)
     metadata = document(model, trained(), creator="publisher:nightly")
     (folder / "run.json").write_bytes(msgspec.json.encode(metadata))
+    words = [*argv, "publish", model, folder / "model.onnx", folder / "run.json"]
+    ran = subprocess.run(
+        [str(word) for word in words],
+        env=_environment(profile),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert ran.returncode == 0, ran.stderr
+    answer: dict[str, Any] = json.loads(ran.stdout)
+    return answer
+
+
+def _environment(profile: Profile) -> dict[str, str]:
+    """Return the environment of a program that publishes with the profile."""
     settings = {
         "URL": profile.url,
         "API_KEY": profile.api_key,
@@ -36,18 +53,30 @@ def _published(profile: Profile, folder: Path, model: str, *argv: str | Path) ->
         "KAFKA_PASSWORD": profile.kafka_password,
         "KAFKA_SECURITY": profile.kafka_security,
     }
-    words = [*argv, "publish", model, folder / "model.onnx", folder / "run.json"]
+    environment = {f"REGISTA_{name}": value for name, value in settings.items() if value}
+    return dict(os.environ) | environment | {"REGISTA_CACHE_DIR": str(profile.cache_dir)}
+
+
+def test_the_python_of_the_readme_trains_publishes_and_loads(house: House, tmp_path: Path) -> None:
+    profile = replace(house.people["nightly"], cache_dir=str(tmp_path / "cache"))
     ran = subprocess.run(
-        [str(word) for word in words],
-        env=dict(os.environ) | {f"REGISTA_{name}": value for name, value in settings.items()},
+        [sys.executable, EXAMPLES / "python" / "train.py", "crm.biopsies"],
+        env=_environment(profile) | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        cwd=tmp_path,
         capture_output=True,
         text=True,
         check=False,
         timeout=300,
     )
     assert ran.returncode == 0, ran.stderr
-    answer: dict[str, Any] = json.loads(ran.stdout)
-    return answer
+    published, *predicted = ran.stdout.splitlines()
+    assert published == "crm.biopsies 1.0.0, number 1, Staging"
+    assert predicted[0].startswith("[")
+    with house.client("nightly") as client:
+        again = client.publish(
+            "crm.biopsies", tmp_path / "model.onnx", **json.loads((tmp_path / "run.json").read_text())
+        )
+        assert (again.wait().number, again.wait().new) == (1, False)
 
 
 @pytest.mark.skipif(shutil.which("javac") is None, reason="no JDK is installed")

@@ -24,14 +24,15 @@ from regista.wire.keys import SigningKey
 from services.local.stack import Stack
 
 
-async def _first(stack: Stack, topic: str) -> Any:
+async def _first(stack: Stack, topic: str, service: str) -> Any:
+    """Return the first message of a topic, read as the service that subscribes to it."""
     reader = AIOKafkaConsumer(
         topic,
         bootstrap_servers=stack.kafka.bootstrap,
         security_protocol="SASL_PLAINTEXT",
         sasl_mechanism="SCRAM-SHA-512",
-        sasl_plain_username="registry",
-        sasl_plain_password=stack.kafka.password("registry"),
+        sasl_plain_username=service,
+        sasl_plain_password=stack.kafka.password(service),
         auto_offset_reset="earliest",
     )
     async with reader:
@@ -44,7 +45,7 @@ async def test_a_published_model_arrives_signed_by_its_publisher_under_the_model
     async with AsyncClient(publisher) as client:
         result = await client.publish("fraud.cards", training={"config": {"C": 1.0}}, draft=True)
     result.detach()
-    record = await _first(empty_kafka, "regista.training.v1")
+    record = await _first(empty_kafka, "regista.training.v1", "registry")
     event = from_kafka(record.value, record.headers)
     verify(event, signing_key.public)
     assert (record.key, event.id, event.type, event.source) == (
@@ -69,7 +70,7 @@ async def test_usage_is_reported_on_its_topic(
 
     async with AsyncClient(replace(publisher, usage_window=3600)) as client:
         client._usage.record(Used("churn", "", 3, "production"), 5)
-    record = await _first(empty_kafka, "regista.usage.v1")
+    record = await _first(empty_kafka, "regista.usage.v1", "cleanup")
     event = from_kafka(record.value, record.headers)
     verify(event, signing_key.public)
     assert (event.type, msgspec.json.decode(event.data)["count"]) == ("regista.ModelUsed.v1", 5)
@@ -105,7 +106,7 @@ async def test_the_last_usage_before_a_program_ends_is_reported_on_its_topic_too
     empty_kafka: Stack, publisher: Profile, signing_key: SigningKey
 ) -> None:
     assert await asyncio.to_thread(_ends, publisher) == ""
-    record = await _first(empty_kafka, "regista.usage.v1")
+    record = await _first(empty_kafka, "regista.usage.v1", "cleanup")
     event = from_kafka(record.value, record.headers)
     verify(event, signing_key.public)
     assert msgspec.json.decode(event.data)["count"] == 7

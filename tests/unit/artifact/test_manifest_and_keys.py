@@ -69,12 +69,12 @@ def test_a_path_that_leaves_the_artifact_has_no_digest(path):
 )
 def test_only_uploads_can_be_claimed(location):
     with pytest.raises(BadLocation):
-        claimed_prefix(location, "regista")
+        claimed_prefix(location, "s3://regista/")
 
 
 def test_a_claim_names_an_upload_or_a_place_in_the_quarantine():
-    assert claimed_prefix(UPLOAD, "regista") == f"quarantine/{UPLOAD}"
-    assert claimed_prefix("s3://regista/quarantine/team/run7/", "regista") == "quarantine/team/run7"
+    assert claimed_prefix(UPLOAD, "s3://regista/") == f"quarantine/{UPLOAD}"
+    assert claimed_prefix("s3://regista/quarantine/team/run7/", "s3://regista/") == "quarantine/team/run7"
 
 
 def test_only_digests_of_64_lower_case_digits_name_an_artifact():

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from regista.wire import limits
 from services.registry.domain.model.metadata import Input
 from services.registry.domain.naming.description import DescribeModel
 from services.registry.domain.registration.commands import AddMetadata, RegisterVersion
@@ -135,3 +136,43 @@ def test_a_stale_alias_is_neither_moved_nor_removed():
     ):
         with pytest.raises(Stale):
             story.when(command)
+
+
+def test_a_tag_is_added_changed_or_removed_and_the_others_stay():
+    story = Story()
+    story.register(tags={"team": "risk", "region": "eu"})
+    (changed,) = story.when(
+        DescribeModel(MODEL_ID, tag_changes={"region": "us", "tier2": "yes", "team": None})
+    )
+    assert changed.tags == {"region": "us", "tier2": "yes"}
+
+
+def test_a_tag_that_is_there_or_not_there_already_changes_nothing():
+    story = Story()
+    story.register(tags={"team": "risk"})
+    assert story.when(DescribeModel(MODEL_ID, tag_changes={"team": "risk", "region": None})) == []
+    assert story.when(DescribeModel(MODEL_ID, tag_changes={})) == []
+
+
+def test_removing_a_tag_that_selects_a_policy_is_governed_like_replacing_all():
+    story = Story()
+    story.register(tags={"team": "risk"}, tier="high")
+    with pytest.raises(Forbidden):
+        story.when(DescribeModel(MODEL_ID, tier="low", tag_changes={"team": None}))
+
+
+def test_more_tags_than_a_model_may_have_are_refused():
+    story = Story()
+    story.register(tags={f"t{number}": "" for number in range(limits.TAGS)})
+    with pytest.raises(RuleBroken, match="too_many_tags"):
+        story.when(DescribeModel(MODEL_ID, tag_changes={"one": "more"}))
+    story.when(DescribeModel(MODEL_ID, tag_changes={"one": "more", "t0": None}))
+    assert story.model.tags["one"] == "more"
+
+
+def test_an_empty_description_clears_it():
+    story = Story()
+    story.register()
+    story.when(DescribeModel(MODEL_ID, description="who leaves"))
+    (changed,) = story.when(DescribeModel(MODEL_ID, description=""))
+    assert changed.description == ""

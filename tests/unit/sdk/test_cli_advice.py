@@ -23,7 +23,7 @@ def test_a_withdrawal_names_where_the_version_still_serves_and_how_to_end_it(
         "withdrawn churn@3",
         (
             "it still serves in production (champion, 90 %): "
-            "regista rollback churn --environment production --reason …"
+            "regista rollback churn --environment production --reason poisoned"
         ),
     ]
 
@@ -31,8 +31,8 @@ def test_a_withdrawal_names_where_the_version_still_serves_and_how_to_end_it(
 @pytest.mark.parametrize(
     ("targets", "way"),
     [
-        ([2, 1], "regista rollback churn --environment production --to 2 --reason …"),
-        ([], "regista rollout stop churn -e production --reason …"),
+        ([2, 1], "regista rollback churn --environment production --to 2 --reason poisoned"),
+        ([], "regista rollout stop churn -e production --reason poisoned"),
     ],
 )
 def test_a_withdrawal_names_the_way_that_works_when_a_rollback_alone_is_refused(
@@ -141,7 +141,6 @@ def test_a_time_that_is_shown_is_accepted_by_as_of(run: Any, answers: Answers) -
             {"subject": "u-1", "role": "approver", "namespace": "fraud"},
             "regista access grant u-1 approver --namespace fraud",
         ),
-        ({"role": "publisher"}, "regista access grant IDENTITY ROLE --namespace NAMESPACE"),
     ],
 )
 def test_a_missing_role_is_answered_with_the_command_that_grants_it(

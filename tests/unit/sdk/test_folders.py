@@ -16,11 +16,11 @@ from rich.console import Console
 from rich.progress import Progress
 from starlette.responses import JSONResponse
 
-from regista.cli.terminal.progress import Bar
 from regista.client.profile import Profile
 from regista.client.sync_client import Client
 from regista.errors import Invalid
 from regista.files import empty_folders
+from regista.progress import Bar
 from regista.publishing.data_digest import data_digest
 from tests.unit.sdk.conftest import API_KEY, QUICK, Answers
 
@@ -40,7 +40,7 @@ def snapshot(tmp_path: Path) -> Path:
 
 def test_one_bar_shows_all_files_and_its_cost_does_not_grow_with_them() -> None:
     with Progress(console=Console(file=io.StringIO()), auto_refresh=False) as bars:
-        shown = Bar(bars, "uploading")
+        shown = Bar(lambda: bars, "uploading")
         shown.begin(3000, 3000 * 10)
         for number in range(3000):
             for done in (4, 10):
@@ -52,7 +52,7 @@ def test_one_bar_shows_all_files_and_its_cost_does_not_grow_with_them() -> None:
 
 def test_a_file_that_starts_again_is_counted_once() -> None:
     with Progress(console=Console(file=io.StringIO()), auto_refresh=False) as bars:
-        shown = Bar(bars, "uploading")
+        shown = Bar(lambda: bars, "uploading")
         for done in (8, 3, 10):
             shown("model.onnx\x1b[31m", done, 10)
         assert (bars.tasks[0].completed, bars.tasks[0].total) == (10, 10)

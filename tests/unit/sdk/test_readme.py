@@ -51,8 +51,7 @@ NO_EVENTS = Response('event: end\ndata: {"code":"caught_up","detail":""}\n\n', m
 @pytest.mark.parametrize(
     ("document", "model", "file", "output"),
     [
-        ("README.md", "fraud.scoring", "model.onnx", ""),
-        ("sdk/README.md", "crm.churn", "churn.onnx", "1.3.0 Staging\n"),
+        ("sdk/README.md", "crm.churn", "churn.onnx", "1.3.0 Staging\nValidated 1.3.0\n"),
     ],
 )
 def test_what_a_readme_shows_runs_as_it_stands(
@@ -68,6 +67,7 @@ def test_what_a_readme_shows_runs_as_it_stands(
     for name in (model, "0198-m"):
         answers.fixed["GET", f"/v1/models/{name}/versions/3"] = validated
     answers.fixed["GET", "/v1/promotions/p1"] = JSONResponse({"promotion_id": "p1", "state": "promoted"})
+    answers.fixed["POST", f"/v1/models/{model}/versions/3/evaluations"] = validated
     for method in ("GET", "PATCH"):
         answers.fixed[method, f"/v1/models/{model}"] = JSONResponse({"model": model, "revision": 7})
     answers.fixed["GET", "/v1/public-events"] = NO_EVENTS
@@ -96,3 +96,8 @@ def test_what_a_readme_shows_runs_as_it_stands(
     )
     assert (result.returncode, result.stderr, result.stdout) == (0, "", output)
     assert answers.of("POST", f"/v1/models/{model}/versions")
+
+
+def test_the_program_that_the_readme_shows_is_in_the_examples() -> None:
+    shown, *_ = BLOCK.findall((ROOT / "README.md").read_text("utf-8"))
+    assert shown == (ROOT / "examples" / "python" / "train.py").read_text("utf-8")

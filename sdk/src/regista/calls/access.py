@@ -5,47 +5,68 @@ from __future__ import annotations
 from collections.abc import Iterable
 from urllib.parse import quote
 
-from regista.calls.requests import Json, Requests, given
+from regista.calls.requests import Requests, given
+from regista.choices import IdentityKind
 from regista.errors import Forbidden, Invalid, NotFound, RegistaError
+from regista.shapes.registry import (
+    Caller,
+    ErasureAnswer,
+    IdentityAnswer,
+    KeyAnswer,
+    Names,
+    ServiceKey,
+    ServiceKeys,
+)
 
 NAMES_AT_ONCE = 100
+
+
+class RotatedKey(KeyAnswer):
+    """The new key. `old_revoked` is False when the outcome of the revocation of the old one is unknown."""
+
+    old_revoked: bool
 
 
 class AccessCalls(Requests):
     """Create identities and groups, issue keys, grant roles."""
 
-    async def identities(self, limit: int | None = None) -> list[Json]:
+    async def identities(self, limit: int | None = None) -> list[IdentityAnswer]:
         """Return people, publishers and services with their roles and keys, at most `limit`."""
-        return await self._all("registry", "/access/identities", limit)
+        return await self._all(IdentityAnswer, "registry", "/access/identities", limit)
 
-    async def identity(self, subject: str) -> Json:
+    async def identity(self, subject: str) -> IdentityAnswer:
         """Return one identity with its roles and keys. Each caller may read their own."""
-        return dict(await self._get("registry", _identity(subject)))
+        return await self._get(IdentityAnswer, "registry", _identity(subject))
 
-    async def whoami(self) -> Json:
+    async def whoami(self) -> Caller:
         """Return who sends this request: subject, name, roles, and the key with its expiry."""
-        return dict(await self._get("registry", "/access/me"))
+        return await self._get(Caller, "registry", "/access/me")
 
-    async def disable_identity(self, subject: str, reason: str) -> Json:
+    async def disable_identity(self, subject: str, reason: str) -> IdentityAnswer:
         """Take all effect from an identity's keys and roles, until it is enabled again."""
-        return await self._send("POST", "registry", f"{_identity(subject)}:disable", {"reason": reason})
+        return await self._send(
+            IdentityAnswer, "POST", "registry", f"{_identity(subject)}:disable", {"reason": reason}
+        )
 
-    async def enable_identity(self, subject: str, reason: str) -> Json:
+    async def enable_identity(self, subject: str, reason: str) -> IdentityAnswer:
         """Let a disabled identity act again, with the keys and roles that it has."""
-        return await self._send("POST", "registry", f"{_identity(subject)}:enable", {"reason": reason})
+        return await self._send(
+            IdentityAnswer, "POST", "registry", f"{_identity(subject)}:enable", {"reason": reason}
+        )
 
-    async def add_member(self, group: str, member: str) -> Json:
+    async def add_member(self, group: str, member: str) -> IdentityAnswer:
         """Add a person or publisher to a group: it gets every role of the group."""
-        return await self._send("PUT", "registry", f"{_identity(group)}/members", {"member": member})
+        return await self._send(
+            IdentityAnswer, "PUT", "registry", f"{_identity(group)}/members", {"member": member}
+        )
 
     async def remove_member(self, group: str, member: str) -> None:
         """Remove a member of a group: it loses the roles of the group."""
-        path = f"{_identity(group)}/members"
-        await self._transport.call("DELETE", "registry", path, query={"member": member})
+        await self._delete("registry", f"{_identity(group)}/members", member=member)
 
-    async def service_keys(self) -> list[Json]:
+    async def service_keys(self) -> list[ServiceKey]:
         """Return the public keys of the services as JSON Web Keys, with the times in which they are valid."""
-        return list((await self._get("registry", "/keys"))["keys"])
+        return (await self._get(ServiceKeys, "registry", "/keys"))["keys"]
 
     async def subject_of(self, person: str) -> str:
         """Return the subject of the one identity with this subject or name.
@@ -64,33 +85,37 @@ class AccessCalls(Requests):
             raise Invalid("ambiguous_name", f"{person} is the name of {', '.join(named)}: name the subject")
         return named[0] if named else person
 
-    async def create_identity(self, subject: str | None, kind: str, name: str = "") -> Json:
+    async def create_identity(
+        self, subject: str | None, kind: IdentityKind, name: str = ""
+    ) -> IdentityAnswer:
         """Create an identity. It can do nothing before it has a key and a role.
 
         Without `subject` the registry makes a random one that identifies no person. `kind`: person,
         publisher, service or group.
         """
         body = {"kind": kind, "name": name} | ({"subject": subject} if subject else {})
-        return await self._send("POST", "registry", "/access/identities", body)
+        return await self._send(IdentityAnswer, "POST", "registry", "/access/identities", body)
 
-    async def set_name(self, subject: str, name: str) -> Json:
+    async def set_name(self, subject: str, name: str) -> IdentityAnswer:
         """Set or correct a name. Earlier signatures keep the name printed on them."""
-        return await self._send("PUT", "registry", f"{_identity(subject)}/name", {"name": name})
+        return await self._send(
+            IdentityAnswer, "PUT", "registry", f"{_identity(subject)}/name", {"name": name}
+        )
 
-    async def erase_name(self, subject: str, reason: str) -> Json:
+    async def erase_name(self, subject: str, reason: str) -> ErasureAnswer:
         """Erase a name; the answer lists where it is kept.
 
         The reason stays in the log permanently: write it without the name.
         """
         path = f"{_identity(subject)}:erase-name"
-        return await self._send("POST", "registry", path, {"reason": reason})
+        return await self._send(ErasureAnswer, "POST", "registry", path, {"reason": reason})
 
     async def names(self, subjects: Iterable[str]) -> dict[str, str | None]:
         """Return the names of subjects: None for an erased name, no entry for a subject without a name."""
         wanted, found = sorted({s for s in subjects if s and "," not in s}), dict[str, str | None]()
         for first in range(0, len(wanted), NAMES_AT_ONCE):
             page = ",".join(wanted[first : first + NAMES_AT_ONCE])
-            found |= (await self._get("registry", "/access/names", subjects=page))["names"]
+            found |= (await self._get(Names, "registry", "/access/names", subjects=page))["names"]
         return found
 
     async def issue_key(
@@ -101,7 +126,7 @@ class AccessCalls(Requests):
         public_key: str | None = None,
         expires_at: str | None = None,
         never_expires: bool = False,
-    ) -> Json:
+    ) -> KeyAnswer:
         """Issue an API key, or register a signing key.
 
         The answer has the API key; no later answer shows it. With `public_key` (hex) and `key_id` the call
@@ -112,7 +137,9 @@ class AccessCalls(Requests):
         """
         never = True if never_expires else None
         body = given(key_id=key_id, public_key=public_key, expires_at=expires_at, never_expires=never)
-        return _with_its_key(await self._send("POST", "registry", f"{_identity(subject)}/keys", body))
+        return _with_its_key(
+            await self._send(KeyAnswer, "POST", "registry", f"{_identity(subject)}/keys", body)
+        )
 
     async def rotate_key(
         self,
@@ -122,7 +149,7 @@ class AccessCalls(Requests):
         key_id: str | None = None,
         public_key: str | None = None,
         expires_at: str | None = None,
-    ) -> Json:
+    ) -> RotatedKey:
         """Issue a new key as `issue_key` does, then revoke the old one.
 
         The old key is revoked only after the new one has arrived, so a lost answer leaves a valid key.
@@ -149,36 +176,35 @@ class AccessCalls(Requests):
         try:
             await self.revoke_key(subject, old_key_id, f"replaced by {issued['key_id']}")
         except RegistaError:  # a refusal, too: a lost first attempt may have revoked this client's own key
-            return issued | {"old_revoked": False}
-        return issued | {"old_revoked": True}
+            return {**issued, "old_revoked": False}
+        return {**issued, "old_revoked": True}
 
     async def revoke_key(
         self, subject: str, key_id: str, reason: str = "", *, compromised: bool = False
     ) -> None:
         """Revoke a key. With `compromised`, earlier signatures of a service with it become invalid, too."""
         query = {"reason": reason or None, "compromised": True if compromised else None}
-        path = f"{_identity(subject)}/keys/{quote(key_id)}"
-        await self._transport.call("DELETE", "registry", path, query=query)
+        await self._delete("registry", f"{_identity(subject)}/keys/{quote(key_id)}", **query)
 
-    async def grant(self, subject: str, role: str, namespace: str) -> Json:
+    async def grant(self, subject: str, role: str, namespace: str) -> IdentityAnswer:
         """Grant a role in a namespace and those below it (`*`: everywhere)."""
         body = {"role": role, "namespace": namespace}
-        return await self._send("PUT", "registry", f"{_identity(subject)}/roles", body)
+        return await self._send(IdentityAnswer, "PUT", "registry", f"{_identity(subject)}/roles", body)
 
     async def revoke_role(self, subject: str, role: str, namespace: str) -> None:
         """Revoke a role in a namespace."""
-        query = {"role": role, "namespace": namespace}
-        await self._transport.call("DELETE", "registry", f"{_identity(subject)}/roles", query=query)
+        await self._delete("registry", f"{_identity(subject)}/roles", role=role, namespace=namespace)
 
 
-def _with_its_key(issued: Json) -> Json:
+def _with_its_key(issued: KeyAnswer) -> KeyAnswer:
     """Return the answer. Raises RegistaError when the only answer that showed the API key was lost."""
     if "api_key" in issued and not issued["api_key"] and issued.get("algorithm") != "ed25519":
         raise RegistaError(
             "key_not_shown",
             f"the key {issued['key_id']} was issued, but the answer that showed it was lost",
-            advice="Revoke that key and issue another: `regista access key rotate IDENTITY KEY_ID`.",
-            facts=issued,
+            advice="Revoke that key and issue another: "
+            f"`regista access key rotate {issued.get('subject', '')} {issued['key_id']}`.",
+            facts=dict(issued),
         )
     return issued
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from regista.calls.requests import Json, Requests, given, summary
+from regista.calls.requests import Requests, given, summary
+from regista.shapes.registry import EnvironmentAnswer, RolloutAnswer
 
 
 class EnvironmentCalls(Requests):
@@ -15,25 +16,30 @@ class EnvironmentCalls(Requests):
 
     async def environments(
         self, limit: int | None = None, *, namespace: str | None = None, retired: bool = False
-    ) -> list[Json]:
+    ) -> list[EnvironmentAnswer]:
         """Return the environments, by namespace and order, at most `limit`.
 
         `namespace`: only what models of it may use. `retired`: retired ones, too.
         """
         return await self._all(
-            "registry", "/environments", limit, **given(namespace=namespace), retired=retired
+            EnvironmentAnswer,
+            "registry",
+            "/environments",
+            limit,
+            **given(namespace=namespace),
+            retired=retired,
         )
 
-    async def environment(self, name: str) -> Json:
+    async def environment(self, name: str) -> EnvironmentAnswer:
         """Return one environment with its `revision`."""
-        return dict(await self._get("registry", _path(name)))
+        return await self._get(EnvironmentAnswer, "registry", _path(name))
 
     async def create_environment(
         self, name: str, *, production: bool, order: int = 50, description: str = ""
-    ) -> Json:
+    ) -> EnvironmentAnswer:
         """Declare an environment. Whether it is `production` never changes. An admin of its namespace may."""
         body = {"name": name, "production": production, "order": order, "description": description}
-        return await self._send("POST", "registry", "/environments", body)
+        return await self._send(EnvironmentAnswer, "POST", "registry", "/environments", body)
 
     async def edit_environment(
         self,
@@ -42,7 +48,7 @@ class EnvironmentCalls(Requests):
         order: int | None = None,
         description: str | None = None,
         expected: int | None = None,
-    ) -> Json:
+    ) -> EnvironmentAnswer:
         """Change an environment's order in lists or its description; None leaves a field as it is.
 
         `expected` is the `revision` that you read: the call raises Stale if the environment changed since.
@@ -50,11 +56,15 @@ class EnvironmentCalls(Requests):
         body = given(order=order, description=description)
         shown = summary("order", "description", "retired")
         what = f"the environment {name}"
-        return await self._change("PATCH", "registry", _path(name), body, expected, what=what, shown=shown)
+        return await self._change(
+            EnvironmentAnswer, "PATCH", "registry", _path(name), body, expected, what=what, shown=shown
+        )
 
-    async def retire_environment(self, name: str, reason: str) -> Json:
+    async def retire_environment(self, name: str, reason: str) -> EnvironmentAnswer:
         """Retire an environment. The service refuses that while a model uses it."""
-        return await self._send("POST", "registry", f"{_path(name)}:retire", {"reason": reason})
+        return await self._send(
+            EnvironmentAnswer, "POST", "registry", f"{_path(name)}:retire", {"reason": reason}
+        )
 
     async def serving(
         self,
@@ -65,13 +75,13 @@ class EnvironmentCalls(Requests):
         model: str | None = None,
         namespace: str | None = None,
         stopped: bool = False,
-    ) -> list[Json]:
+    ) -> list[RolloutAnswer]:
         """Return the rollouts of all models and environments that the caller may read, at most `limit`.
 
         `production`: only environments that are production, or only others. `stopped`: stopped rollouts, too.
         """
         filters = given(environment=environment, production=production, model=model, namespace=namespace)
-        return await self._all("registry", "/serving", limit, **filters, stopped=stopped)
+        return await self._all(RolloutAnswer, "registry", "/serving", limit, **filters, stopped=stopped)
 
 
 def _path(name: str) -> str:

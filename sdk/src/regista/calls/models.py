@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote
 
-from regista.calls.requests import Json, Requests, at, given, summary, tag_conditions
+from regista.calls.requests import Requests, at, given, summary, tag_conditions
+from regista.choices import Kind, Tier
+from regista.shapes.registry import AliasAnswer, ModelAnswer
 
 _MODEL = summary("model", "owner", "tier", "description", "tags")
 
@@ -17,12 +19,12 @@ class ModelCalls(Requests):
         self,
         limit: int | None = None,
         *,
-        kind: str | None = None,
+        kind: Kind | None = None,
         owner: str | None = None,
-        tier: str | None = None,
+        tier: Tier | None = None,
         search: str | None = None,
         tags: Iterable[str] | Mapping[str, str] = (),
-    ) -> list[Json]:
+    ) -> list[ModelAnswer]:
         """Return the models that the caller may read, by name, at most `limit`.
 
         `search` is a part of the name; `owner` is a subject, for example `team:risk`; `tags` are names with
@@ -30,25 +32,25 @@ class ModelCalls(Requests):
         """
         tag = tag_conditions(tags) or None
         filters = given(kind=kind, owner=owner, tier=tier, search=search, tag=tag)
-        return await self._all("registry", "/models", limit, **filters)
+        return await self._all(ModelAnswer, "registry", "/models", limit, **filters)
 
-    async def model(self, model: str) -> Json:
+    async def model(self, model: str) -> ModelAnswer:
         """Return one model, by name or id, with its `revision`."""
-        return dict(await self._get("registry", at(model)))
+        return await self._get(ModelAnswer, "registry", at(model))
 
     async def create_model(
         self,
         name: str,
         *,
-        kind: str | None = None,
+        kind: Kind | None = None,
         description: str | None = None,
         owner: str | None = None,
         tags: Mapping[str, str] | None = None,
-        tier: str | None = None,
-    ) -> Json:
+        tier: Tier | None = None,
+    ) -> ModelAnswer:
         """Create a model without versions, and return it. `publish` creates a missing model, too."""
         body = given(name=name, kind=kind, description=description, owner=owner, tags=tags, tier=tier)
-        return await self._send("POST", "registry", "/models", body)
+        return await self._send(ModelAnswer, "POST", "registry", "/models", body)
 
     async def edit_model(
         self,
@@ -57,32 +59,43 @@ class ModelCalls(Requests):
         name: str | None = None,
         description: str | None = None,
         owner: str | None = None,
-        tags: Mapping[str, str] | None = None,
-        tier: str | None = None,
+        tags: Mapping[str, str | None] | None = None,
+        tier: Tier | None = None,
         expected: int | None = None,
-    ) -> Json:
-        """Change a model and return it; None leaves a field as it is, `tags` replaces all tags.
+    ) -> ModelAnswer:
+        """Change a model and return it; None leaves a field as it is, and an empty `description` clears it.
+
+        `tags` adds tags or changes their values, and removes those whose value is None; other tags stay.
 
         `expected` is the `revision` of the model that you read: the call raises Stale if the model changed
         since. Without it the last writer wins.
         """
         body = given(name=name, description=description, owner=owner, tags=tags, tier=tier)
         return await self._change(
-            "PATCH", "registry", at(model), body, expected, what=f"the model {model}", shown=_MODEL
+            ModelAnswer,
+            "PATCH",
+            "registry",
+            at(model),
+            body,
+            expected,
+            what=f"the model {model}",
+            shown=_MODEL,
         )
 
-    async def aliases(self, model: str) -> list[Json]:
+    async def aliases(self, model: str) -> list[AliasAnswer]:
         """Return the aliases of a model."""
-        return list((await self._get("registry", f"{at(model)}/aliases"))["items"])
+        return await self._items(AliasAnswer, "registry", f"{at(model)}/aliases")
 
-    async def set_alias(self, model: str, alias: str, number: int, *, protected: bool | None = None) -> Json:
+    async def set_alias(
+        self, model: str, alias: str, number: int, *, protected: bool | None = None
+    ) -> AliasAnswer:
         """Point an alias at a version. Only admins move or remove a `protected` alias."""
         body = given(number=number, protected=protected)
-        return await self._send("PUT", "registry", _alias(model, alias), body)
+        return await self._send(AliasAnswer, "PUT", "registry", _alias(model, alias), body)
 
     async def remove_alias(self, model: str, alias: str) -> None:
         """Remove an alias."""
-        await self._send("DELETE", "registry", _alias(model, alias))
+        await self._delete("registry", _alias(model, alias))
 
 
 def _alias(model: str, alias: str) -> str:

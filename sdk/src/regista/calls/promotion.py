@@ -7,6 +7,16 @@ from typing import Any
 from urllib.parse import quote
 
 from regista.calls.requests import Json, Requests, at, model_and_version, summary
+from regista.shapes import registry
+from regista.shapes.approval import (
+    GatesAnswer,
+    PolicyAnswer,
+    PolicyBody,
+    PolicyPreview,
+    PromotionAnswer,
+    ReviewAnswer,
+    ReviewListed,
+)
 
 _POLICY = summary("digest", "active")
 
@@ -16,44 +26,46 @@ class PromotionCalls(Requests):
 
     async def promote(
         self, reference: str, environment: str = "production", reason: str = "", *, serve: bool = False
-    ) -> Json:
+    ) -> registry.PromotionAnswer:
         """Request the promotion of a version; the answer has its `promotion_id`. Reviews may follow.
 
         A grant switches no requests. With `serve` it gives the version all requests; the service refuses that
         where a version serves already.
         """
         body = {"environment": environment, "reason": reason, **({"serve": True} if serve else {})}
-        return await self._send("POST", "registry", f"{at(*model_and_version(reference))}:promote", body)
+        return await self._send(
+            registry.PromotionAnswer, "POST", "registry", f"{at(*model_and_version(reference))}:promote", body
+        )
 
-    async def promotion(self, promotion_id: str) -> Json:
+    async def promotion(self, promotion_id: str) -> PromotionAnswer:
         """Return a promotion: open, granted (and not carried out yet), promoted, spent or refused, and why.
 
         Raises NotFound until the service approval has received the request.
         """
-        return dict(await self._get("approval", f"/promotions/{quote(promotion_id)}"))
+        return await self._get(PromotionAnswer, "approval", f"/promotions/{quote(promotion_id)}")
 
-    async def override(self, promotion_id: str, reason: str) -> Json:
+    async def override(self, promotion_id: str, reason: str) -> PromotionAnswer:
         """Grant a promotion past its gates (break-glass override). It opens a mandatory after-review."""
         path = f"/promotions/{quote(promotion_id)}:override"
-        return await self._send("POST", "approval", path, {"reason": reason})
+        return await self._send(PromotionAnswer, "POST", "approval", path, {"reason": reason})
 
-    async def gates(self, model: str, number: int) -> Json:
+    async def gates(self, model: str, number: int) -> GatesAnswer:
         """Return the result of each gate for a version, and what the gates still wait for."""
-        return dict(await self._get("approval", f"{at(model, str(number))}/gates"))
+        return await self._get(GatesAnswer, "approval", f"{at(model, str(number))}/gates")
 
-    async def evaluate_gates(self, model: str, number: int) -> Json:
+    async def evaluate_gates(self, model: str, number: int) -> GatesAnswer:
         """Evaluate the gates of a version again, and return their results."""
-        return await self._send("POST", "approval", f"{at(model, str(number))}/gates:evaluate")
+        return await self._send(GatesAnswer, "POST", "approval", f"{at(model, str(number))}/gates:evaluate")
 
     async def reviews(
         self, state: str | None = "open", model: str | None = None, limit: int | None = None
-    ) -> list[Json]:
+    ) -> list[ReviewListed]:
         """Return the reviews in a state, or with None all, at most `limit`."""
-        return await self._all("approval", "/reviews", limit, state=state, model=model)
+        return await self._all(ReviewListed, "approval", "/reviews", limit, state=state, model=model)
 
-    async def review(self, review_id: str) -> Json:
+    async def review(self, review_id: str) -> ReviewAnswer:
         """Return one review with its evidence and its `revision`."""
-        return dict(await self._get("approval", f"/reviews/{quote(review_id)}"))
+        return await self._get(ReviewAnswer, "approval", f"/reviews/{quote(review_id)}")
 
     async def approve(
         self,
@@ -63,7 +75,7 @@ class PromotionCalls(Requests):
         *,
         revision: int,
         accepts: Sequence[str] = (),
-    ) -> Json:
+    ) -> ReviewAnswer:
         """Approve what the review showed at `revision`. Raises Stale if the review changed since.
 
         `accepts`: the gates whose result each approver must accept by name (`summary.accept` of the review).
@@ -71,21 +83,26 @@ class PromotionCalls(Requests):
         body = {"comment": comment, "conditions": list(conditions), "accepts": list(accepts)}
         return await self._decide(review_id, "approve", body, revision)
 
-    async def reject(self, review_id: str, reason: str, *, revision: int) -> Json:
+    async def reject(self, review_id: str, reason: str, *, revision: int) -> ReviewAnswer:
         """Reject what the review showed at `revision`. Raises Stale if the review changed since."""
         return await self._decide(review_id, "reject", {"reason": reason}, revision)
 
-    async def comment(self, review_id: str, comment: str) -> Json:
+    async def comment(self, review_id: str, comment: str) -> ReviewAnswer:
         """Comment on a review without a decision."""
-        return await self._send("POST", "approval", f"{_review(review_id)}:comment", {"comment": comment})
+        return await self._send(
+            ReviewAnswer, "POST", "approval", f"{_review(review_id)}:comment", {"comment": comment}
+        )
 
-    async def review_override(self, review_id: str, *, justified: bool, comment: str = "") -> Json:
+    async def review_override(self, review_id: str, *, justified: bool, comment: str = "") -> ReviewAnswer:
         """Close the after-review of a break-glass override: the override was justified, or not."""
         body = {"justified": justified, "comment": comment}
-        return await self._send("POST", "approval", f"{_review(review_id)}:review-override", body)
+        return await self._send(
+            ReviewAnswer, "POST", "approval", f"{_review(review_id)}:review-override", body
+        )
 
-    async def _decide(self, review_id: str, action: str, body: Json, revision: int) -> Json:
+    async def _decide(self, review_id: str, action: str, body: Json, revision: int) -> ReviewAnswer:
         return await self._change(
+            ReviewAnswer,
             "POST",
             "approval",
             f"{_review(review_id)}:{action}",
@@ -96,17 +113,17 @@ class PromotionCalls(Requests):
             read=_review(review_id),
         )
 
-    async def policies(self) -> list[Json]:
+    async def policies(self) -> list[PolicyAnswer]:
         """Return the policies in force."""
-        return await self._all("approval", "/policies")
+        return await self._all(PolicyAnswer, "approval", "/policies")
 
-    async def policy(self, name: str) -> Json:
+    async def policy(self, name: str) -> PolicyAnswer:
         """Return one policy with its `revision`."""
-        return dict(await self._get("approval", f"/policies/{quote(name)}"))
+        return await self._get(PolicyAnswer, "approval", f"/policies/{quote(name)}")
 
     async def publish_policy(
-        self, name: str, policy: Mapping[str, Any], *, expected: int | None = None
-    ) -> Json:
+        self, name: str, policy: PolicyBody | Mapping[str, Any], *, expected: int | None = None
+    ) -> PolicyAnswer:
         """Publish a revision of a policy, and return the policy.
 
         A revision by which the policies require less is only proposed where there is a second admin: the
@@ -117,17 +134,26 @@ class PromotionCalls(Requests):
         """
         path = f"/policies/{quote(name)}"
         return await self._change(
-            "PUT", "approval", path, dict(policy), expected, what=f"the policy {name}", shown=_POLICY
+            PolicyAnswer,
+            "PUT",
+            "approval",
+            path,
+            dict(policy),
+            expected,
+            what=f"the policy {name}",
+            shown=_POLICY,
         )
 
-    async def preview_policy(self, name: str, policy: Mapping[str, Any]) -> Json:
+    async def preview_policy(self, name: str, policy: PolicyBody | Mapping[str, Any]) -> PolicyPreview:
         """Return what publishing the policy would change: models, open reviews, and how it requires less."""
-        return await self._send("POST", "approval", f"/policies/{quote(name)}:preview", dict(policy))
+        return await self._send(
+            PolicyPreview, "POST", "approval", f"/policies/{quote(name)}:preview", dict(policy)
+        )
 
-    async def confirm_policy(self, name: str, revision: int) -> Json:
+    async def confirm_policy(self, name: str, revision: int) -> PolicyAnswer:
         """Publish the proposal of this revision, which another admin made."""
         body = {"revision": revision}
-        return await self._send("POST", "approval", f"/policies/{quote(name)}:confirm", body)
+        return await self._send(PolicyAnswer, "POST", "approval", f"/policies/{quote(name)}:confirm", body)
 
 
 def _review(review_id: str) -> str:

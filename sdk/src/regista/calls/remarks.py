@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from regista.calls.requests import Json, Requests, at, given, model_and_version, summary
+from regista.shapes.registry import ComparisonAnswer, NoteAnswer, NoteWithEarlier, VersionAnswer
 
 _VERSION = summary("stage", "semver", "description", "tags")
 
@@ -15,7 +16,7 @@ class RemarkCalls(Requests):
     `reference` is `model@3`, `model@1.2.0`, `model@production`, `model@latest` or `model@alias`.
     """
 
-    async def compare(self, *references: str) -> Json:
+    async def compare(self, *references: str) -> ComparisonAnswer:
         """Return two to ten versions, also of different models, beside each other.
 
         `rows` have one value for each of `versions`: metrics on the same data, configuration values that
@@ -23,7 +24,7 @@ class RemarkCalls(Requests):
         """
         for reference in references:
             model_and_version(reference)
-        return dict(await self._get("registry", "/compare", version=list(references)))
+        return await self._get(ComparisonAnswer, "registry", "/compare", version=list(references))
 
     async def describe(
         self,
@@ -34,7 +35,7 @@ class RemarkCalls(Requests):
         remove_tags: Iterable[str] = (),
         reason: str = "",
         expected: int | None = None,
-    ) -> Json:
+    ) -> VersionAnswer:
         """Change description and tags of a version, and return it; what is not given stays.
 
         `tags` are added, or get another value; `description` "" removes it. `expected` is as in `complete`.
@@ -53,7 +54,7 @@ class RemarkCalls(Requests):
         tags: Mapping[str, str] | None = None,
         remove_tags: Iterable[str] = (),
         expected: int | None = None,
-    ) -> Json:
+    ) -> VersionAnswer:
         """Correct metadata that no decision is bound to, and return the version.
 
         `fields`: new values by path: `training.run_url`, `training.code.repository`,
@@ -64,9 +65,10 @@ class RemarkCalls(Requests):
         body = {**given(description=description), **_tags(tags, remove_tags), "fields": dict(fields or {})}
         return await self._edit(reference, "correct", body | {"reason": reason}, expected)
 
-    async def _edit(self, reference: str, action: str, body: Json, expected: int | None) -> Json:
+    async def _edit(self, reference: str, action: str, body: Json, expected: int | None) -> VersionAnswer:
         path = _path(reference)
         return await self._change(
+            VersionAnswer,
             "POST",
             "registry",
             f"{path}:{action}",
@@ -77,18 +79,18 @@ class RemarkCalls(Requests):
             read=path,
         )
 
-    async def notes(self, reference: str, limit: int | None = None) -> list[Json]:
+    async def notes(self, reference: str, limit: int | None = None) -> list[NoteWithEarlier]:
         """Return the notes of a version, the oldest first, each with its `earlier` texts."""
-        return await self._all("registry", f"{_path(reference)}/notes", limit)
+        return await self._all(NoteWithEarlier, "registry", f"{_path(reference)}/notes", limit)
 
-    async def add_note(self, reference: str, text: str) -> Json:
+    async def add_note(self, reference: str, text: str) -> NoteAnswer:
         """Add a note to a version, and return it. Its author and time are kept."""
-        return await self._send("POST", "registry", f"{_path(reference)}/notes", {"text": text})
+        return await self._send(NoteAnswer, "POST", "registry", f"{_path(reference)}/notes", {"text": text})
 
-    async def correct_note(self, reference: str, note: int, text: str, *, reason: str = "") -> Json:
+    async def correct_note(self, reference: str, note: int, text: str, *, reason: str = "") -> NoteAnswer:
         """Replace the text of an own note, and return it; the text before stays in `earlier`."""
         body = {"text": text, "reason": reason}
-        return await self._send("PUT", "registry", f"{_path(reference)}/notes/{note}", body)
+        return await self._send(NoteAnswer, "PUT", "registry", f"{_path(reference)}/notes/{note}", body)
 
 
 def _tags(tags: Mapping[str, str] | None, remove: Iterable[str]) -> Json:

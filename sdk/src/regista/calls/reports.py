@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from regista.calls.requests import Json, Requests
+from regista.calls.requests import Requests
+from regista.shapes.audit import Act, Decision, IdentityRights, InService, PolicyInForce
 
 
 class ReportCalls(Requests):
@@ -19,9 +20,11 @@ class ReportCalls(Requests):
         until: str | None = None,
         model: str | None = None,
         limit: int | None = None,
-    ) -> list[Json]:
+    ) -> list[Decision]:
         """Return the promotions of a period with who requested and who approved, the newest first."""
-        return await self._all("audit", "/reports/promotions", limit, since=since, until=until, model=model)
+        return await self._all(
+            Decision, "audit", "/reports/promotions", limit, since=since, until=until, model=model
+        )
 
     async def denials(
         self,
@@ -29,9 +32,11 @@ class ReportCalls(Requests):
         until: str | None = None,
         model: str | None = None,
         limit: int | None = None,
-    ) -> list[Json]:
+    ) -> list[Decision]:
         """Return the promotions that were denied or refused in a period, with reasons, the newest first."""
-        return await self._all("audit", "/reports/denials", limit, since=since, until=until, model=model)
+        return await self._all(
+            Decision, "audit", "/reports/denials", limit, since=since, until=until, model=model
+        )
 
     async def overrides(
         self,
@@ -39,22 +44,26 @@ class ReportCalls(Requests):
         until: str | None = None,
         model: str | None = None,
         limit: int | None = None,
-    ) -> list[Json]:
+    ) -> list[Decision]:
         """Return the break-glass overrides of a period, with what they bypassed, the newest first."""
-        return await self._all("audit", "/reports/overrides", limit, since=since, until=until, model=model)
+        return await self._all(
+            Decision, "audit", "/reports/overrides", limit, since=since, until=until, model=model
+        )
 
     async def serving_at(
         self, at_time: str | None = None, environment: str | None = None, limit: int | None = None
-    ) -> list[Json]:
+    ) -> list[InService]:
         """Return what served at a time in all models and environments, with who approved each version."""
-        return await self._all("audit", "/reports/serving", limit, at=at_time, environment=environment)
+        return await self._all(
+            InService, "audit", "/reports/serving", limit, at=at_time, environment=environment
+        )
 
     async def acts(
         self, subject: str, since: str | None = None, until: str | None = None, limit: int | None = None
-    ) -> list[Json]:
+    ) -> list[Act]:
         """Return everything that an identity did, or others on its behalf, the newest first."""
         path = f"/reports/acts/{quote(subject, safe='')}"
-        return await self._all("audit", path, limit, since=since, until=until)
+        return await self._all(Act, "audit", path, limit, since=since, until=until)
 
     async def rights_at(
         self,
@@ -62,12 +71,16 @@ class ReportCalls(Requests):
         role: str | None = None,
         namespace: str | None = None,
         limit: int | None = None,
-    ) -> list[Json]:
+    ) -> list[IdentityRights]:
         """Return who held which role, and which keys were live, at a time."""
-        return await self._all("audit", "/reports/rights", limit, at=at_time, role=role, namespace=namespace)
+        return await self._all(
+            IdentityRights, "audit", "/reports/rights", limit, at=at_time, role=role, namespace=namespace
+        )
 
     async def policies_at(
         self, at_time: str | None = None, name: str | None = None, model: str | None = None
-    ) -> list[Json]:
+    ) -> list[PolicyInForce]:
         """Return the policies in force at a time, or the one behind a model's newest promotion then."""
-        return await self._all("audit", "/reports/policies", None, at=at_time, name=name, model=model)
+        return await self._all(
+            PolicyInForce, "audit", "/reports/policies", None, at=at_time, name=name, model=model
+        )

@@ -5,16 +5,20 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from datetime import date, datetime
-from typing import Any
+from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
 from regista.client.transport import Transport
 from regista.errors import Invalid, RegistaError, Stale
+from regista.html import DiffShown, VersionShown
+from regista.shapes.registry import DiffAnswer, VersionAnswer
 from regista.wire.names import may_exist
 
 Json = dict[str, Any]
 """An answer of a service, or one object in it."""
 PAGE = 200
+T = TypeVar("T")
+_SHOWN: Mapping[type, type[dict[str, Any]]] = {VersionAnswer: VersionShown, DiffAnswer: DiffShown}
 
 
 class Requests:
@@ -23,17 +27,33 @@ class Requests:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    async def _get(self, service: str, path: str, **query: Any) -> Any:
-        return (await self._transport.call("GET", service, path, query=query)).body
+    async def _get(self, shape: type[T], service: str, path: str, **query: Any) -> T:
+        """Return the answer, of which `shape` declares what it has."""
+        body = (await self._transport.call("GET", service, path, query=query)).body
+        return shaped(shape, body)
 
-    async def _send(self, method: str, service: str, path: str, body: Any = None, if_match: str = "") -> Json:
-        """Return the answer's JSON object, empty where the answer has no body."""
-        return dict(
-            (await self._transport.call(method, service, path, body=body, if_match=if_match)).body or {}
-        )
+    async def _send(
+        self,
+        shape: type[T],
+        method: str,
+        service: str,
+        path: str,
+        body: Any = None,
+        *,
+        if_match: str = "",
+        long: bool = False,
+    ) -> T:
+        """Return the answer, empty where it has no body. `long`: it may take minutes."""
+        answer = await self._transport.call(method, service, path, body=body, if_match=if_match, long=long)
+        return shaped(shape, answer.body or {})
+
+    async def _delete(self, service: str, path: str, **query: Any) -> None:
+        """Delete; the answer has no body."""
+        await self._transport.call("DELETE", service, path, query=query)
 
     async def _change(
         self,
+        shape: type[T],
         method: str,
         service: str,
         path: str,
@@ -43,18 +63,18 @@ class Requests:
         what: str,
         shown: Callable[[Json], str],
         read: str = "",
-    ) -> Json:
+    ) -> T:
         """Send a change of what `read` (else `path`) answers, valid only for the revision `expected`.
 
         With None the change is valid for any revision. `what` names the thing in the error, `shown`
         summarizes its present state. Raises Stale with the present state.
         """
         try:
-            return await self._send(method, service, path, body, if_match(expected))
+            return await self._send(shape, method, service, path, body, if_match=if_match(expected))
         except Stale as stale:
             present: Json = {}
             with contextlib.suppress(RegistaError):
-                present = dict(await self._get(service, read or path))
+                present = await self._get(Json, service, read or path)
             raise stale_state(stale, what, expected, present, shown) from None
 
     async def pages(
@@ -64,7 +84,7 @@ class Requests:
         token, left = "", limit
         while left is None or left > 0:
             size = PAGE if left is None else min(PAGE, left)
-            answer = await self._get(service, path, **query, page_size=size, page_token=token or None)
+            answer = await self._get(Json, service, path, **query, page_size=size, page_token=token or None)
             for item in answer["items"][:left]:
                 yield item
             left = None if left is None else left - len(answer["items"])
@@ -72,18 +92,34 @@ class Requests:
             if not token:
                 return
 
-    async def _all(self, service: str, path: str, limit: int | None = None, **query: Any) -> list[Json]:
-        return [item async for item in self.pages(service, path, limit, **query)]
+    async def _all(
+        self, shape: type[T], service: str, path: str, limit: int | None = None, **query: Any
+    ) -> list[T]:
+        """Return the items of a list, each of which has this shape."""
+        return [shaped(shape, item) async for item in self.pages(service, path, limit, **query)]
 
-    async def _whole(self, service: str, path: str, *lists: str) -> Json:
+    async def _items(self, shape: type[T], service: str, path: str, **query: Any) -> list[T]:
+        """Return the items of a list that comes as a whole."""
+        return [shaped(shape, item) for item in (await self._get(Json, service, path, **query))["items"]]
+
+    async def _whole(self, shape: type[T], service: str, path: str, *lists: str) -> T:
         """Return one object with all items of its paged `lists`."""
-        found = dict(await self._get(service, path, page_size=PAGE))
+        found = await self._get(Json, service, path, page_size=PAGE)
         while token := found.get("next_page_token"):
-            more = await self._get(service, path, page_size=PAGE, page_token=token)
+            more = await self._get(Json, service, path, page_size=PAGE, page_token=token)
             found |= {name: found[name] + more[name] for name in lists} | {
                 "next_page_token": more.get("next_page_token")
             }
-        return found
+        return shaped(shape, found)
+
+
+def shaped(shape: type[T], answer: Any) -> T:
+    """Return a service's answer as what it declares. It is not checked: a newer service may add to it.
+
+    A version and a diff are dictionaries that notebooks show as tables.
+    """
+    shown = _SHOWN.get(shape)
+    return cast("T", shown(answer) if shown else answer)
 
 
 def if_match(expected: int | None) -> str:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from regista.calls.requests import Json, Requests, at, given
 from regista.client.transport import Transport
 from regista.errors import RuleBroken
+from regista.shapes.registry import EntryAnswer, NewEntry, Resolved, RolloutAnswer, RouteAnswer
 from regista.wire.routing import pick
 
 
@@ -19,23 +20,23 @@ class RolloutCalls(Requests):
 
     def __init__(self, transport: Transport) -> None:
         super().__init__(transport)
-        self._rollouts: dict[tuple[str, str], tuple[float, Json]] = {}
+        self._rollouts: dict[tuple[str, str], tuple[float, RolloutAnswer]] = {}
         """The rollouts that `route` read, and when."""
 
-    async def rollout(self, model: str, environment: str = "production") -> Json:
+    async def rollout(self, model: str, environment: str = "production") -> RolloutAnswer:
         """Return which versions serve in an environment, with the rollout's `revision`."""
-        return dict(await self._get("registry", _path(model, environment)))
+        return await self._get(RolloutAnswer, "registry", _path(model, environment))
 
     async def change_rollout(
         self,
         model: str,
-        entries: Sequence[Mapping[str, Any]],
+        entries: Sequence[NewEntry | Mapping[str, Any]],
         environment: str = "production",
         reason: str = "",
         *,
         expected: int | None = None,
         from_number: int | None = None,
-    ) -> Json:
+    ) -> RolloutAnswer:
         """Replace the rollout in one step, and return it.
 
         `entries` are objects {number, percent, role}; the percents sum to 100. `expected` is the `revision`
@@ -57,7 +58,7 @@ class RolloutCalls(Requests):
         expected: int | None = None,
         from_number: int | None = None,
         dry_run: bool = False,
-    ) -> Json:
+    ) -> RolloutAnswer:
         """Roll back, and return the rollout.
 
         While several versions serve, the champion gets all requests. When one serves alone, the rollback goes
@@ -85,7 +86,7 @@ class RolloutCalls(Requests):
         *,
         expected: int | None = None,
         from_number: int | None = None,
-    ) -> Json:
+    ) -> RolloutAnswer:
         """Stop the rollout, and return it: no version serves any more, and clients get `rollout_stopped`.
 
         `expected` and `from_number` are as in `rollback`.
@@ -95,8 +96,9 @@ class RolloutCalls(Requests):
 
     async def _changed(
         self, path: str, body: Json, expected: int | None, model: str, environment: str
-    ) -> Json:
+    ) -> RolloutAnswer:
         return await self._change(
+            RolloutAnswer,
             "POST",
             "registry",
             path,
@@ -107,14 +109,14 @@ class RolloutCalls(Requests):
             read=_path(model, environment),
         )
 
-    async def resolve(self, model: str, alias: str = "production") -> Json:
+    async def resolve(self, model: str, alias: str = "production") -> Resolved:
         """Return the version that an alias names, or the champion of an environment."""
-        return dict(await self._get("registry", f"/resolve/{quote(model)}@{quote(alias)}"))
+        return await self._get(Resolved, "registry", f"/resolve/{quote(model)}@{quote(alias)}")
 
     async def route(
         self, model: str, environment: str = "production", key: str = "", *, max_age: float = 5.0
-    ) -> Json:
-        """Return the version that serves a request: {model_id, model, environment, number, semver, role}.
+    ) -> RouteAnswer:
+        """Return the version that serves a request, with its role and the conditions of its approvals.
 
         The choice is made here, from a rollout that is at most `max_age` seconds old, by the same hash as in
         the service (docs/routing.md): the same `key` gets the same version while the shares stay. Without a
@@ -122,20 +124,19 @@ class RolloutCalls(Requests):
         not be loaded, and `rollout_stopped` when no version serves.
         """
         now = time.monotonic()
-        read_at, rollout = self._rollouts.get((model, environment), (now - max_age - 1, {}))
-        if now - read_at > max_age:
-            rollout = await self.rollout(model, environment)
-            self._rollouts[model, environment] = (now, rollout)
-        return routed(rollout, key or secrets.token_hex(8))
+        known = self._rollouts.get((model, environment))
+        if known is None or now - known[0] > max_age:
+            known = self._rollouts[model, environment] = (now, await self.rollout(model, environment))
+        return routed(known[1], key or secrets.token_hex(8))
 
 
 class _Entry(NamedTuple):
     number: int
     percent: int
-    shown: Mapping[str, Any]
+    shown: EntryAnswer
 
 
-def routed(rollout: Mapping[str, Any], key: str) -> Json:
+def routed(rollout: RolloutAnswer, key: str) -> RouteAnswer:
     """Return the version of a rollout that serves the request of this key. Raises RuleBroken."""
     model, environment = rollout["model"], rollout["environment"]
     entries = [_Entry(e["number"], e["percent"], e) for e in rollout["entries"]]
@@ -143,23 +144,37 @@ def routed(rollout: Mapping[str, Any], key: str) -> Json:
         raise RuleBroken(
             "rollout_stopped",
             f"the rollout of {model} in {environment} is stopped: no version serves there",
-            advice="Switch to a promoted version (`regista rollout switch`), or roll back to one by its "
-            "number (`regista rollback --to N`).",
+            advice=_from_nothing(rollout),
         )
     entry = pick(entries, key).shown
     if entry.get("withdrawn"):
         raise RuleBroken(
             "version_withdrawn",
             f"{model}@{entry['number']} serves in {environment} and was withdrawn: {entry['withdrawn']}",
-            advice="Roll back (`regista rollback`), or stop the rollout (`regista rollout stop`).",
+            advice=f"Roll back (`regista rollback {model} -e {environment}`), or stop the rollout "
+            f"(`regista rollout stop {model} -e {environment}`).",
             facts={"number": entry["number"]},
         )
     return {
         "model_id": rollout["model_id"],
         "model": model,
         "environment": environment,
-        **{name: entry[name] for name in ("number", "semver", "role")},
+        "number": entry["number"],
+        "semver": entry["semver"],
+        "conditions": entry.get("conditions", []),
+        "role": entry["role"],
     }
+
+
+def _from_nothing(rollout: RolloutAnswer) -> str:
+    """Return how a version serves again where none does."""
+    model, environment = rollout["model"], rollout["environment"]
+    served = [one["number"] for one in rollout.get("previous") or () if one["role"] == "champion"]
+    back = f"`regista rollback {model} -e {environment} --to {served[0]}`" if served else "`regista rollback`"
+    return (
+        f"Roll back to a version that served before ({back}), or switch to a promoted one "
+        "(`regista rollout switch`)."
+    )
 
 
 def _path(model: str, environment: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -13,11 +13,28 @@ from regista.calls.requests import (
     given,
     model_and_version,
     moment,
+    shaped,
     summary,
     tag_conditions,
 )
+from regista.choices import Stage
 from regista.former_names import former
 from regista.publishing.json_values import metric_value
+from regista.shapes.registry import (
+    Artifact,
+    DiffAnswer,
+    LineageAnswer,
+    NewEvaluation,
+    Parent,
+    RefusalAnswer,
+    Signature,
+    TrainedVersion,
+    Training,
+    VersionAnswer,
+    VersionFacts,
+    VersionLine,
+    WithdrawalAnswer,
+)
 
 _OF_MODEL_TRAINED = {"schema": "signature", "compare_with": "base"}
 _VERSION = summary("stage", "semver", "missing", "withdrawn", "legal_hold", "retired")
@@ -34,7 +51,7 @@ class VersionCalls(Requests):
         model: str | None = None,
         limit: int | None = None,
         *,
-        stage: str | None = None,
+        stage: Stage | None = None,
         tags: Iterable[str] | Mapping[str, str] = (),
         metrics: Iterable[str] = (),
         created_by: str | None = None,
@@ -43,7 +60,7 @@ class VersionCalls(Requests):
         until: str | date | None = None,
         artifact_digest: str | None = None,
         correlation_id: str | None = None,
-    ) -> list[Json]:
+    ) -> list[VersionLine]:
         """Return the versions of a model, or of all readable models, newest first, at most `limit`.
 
         All that is given must hold. `tags`: names with their values, or a list of `NAME=VALUE` and `NAME`
@@ -62,16 +79,17 @@ class VersionCalls(Requests):
             correlation_id=correlation_id,
         )
         path = f"{at(model)}/versions" if model else "/versions:search"
-        return await self._all("registry", path, limit, **filters)
+        return await self._all(VersionLine, "registry", path, limit, **filters)
 
-    async def trained_on(self, dataset: str, limit: int | None = None) -> list[Json]:
+    async def trained_on(self, dataset: str, limit: int | None = None) -> list[TrainedVersion]:
         """Return the versions of all readable models that a data set went into, and where each serves.
 
         `dataset` is its name or digest. `use` is `training`, `evaluation`, or `parent` for a version that was
         made from one trained on the data, `generation` steps before.
         """
-        found: dict[tuple[str, int], Json] = {}
-        async for item in self.pages("registry", "/versions", trained_on=dataset):
+        found: dict[tuple[str, int], TrainedVersion] = {}
+        async for line in self.pages("registry", "/versions", trained_on=dataset):
+            item = shaped(TrainedVersion, line)
             key = (item["model_id"], item["number"])
             if key not in found and limit is not None and len(found) >= limit:
                 break
@@ -79,71 +97,113 @@ class VersionCalls(Requests):
                 found[key] = item
         return list(found.values())
 
-    async def lineage(self, reference: str) -> Json:
+    async def lineage(self, reference: str) -> LineageAnswer:
         """Return what a version was made from (`ancestors`) and what was made from it (`descendants`).
 
         `reference` is also the URL of a parent that is not in the registry, as the versions named it.
         """
         if "://" in reference:
-            return dict(await self._get("registry", "/lineage", parent=reference))
-        return dict(await self._get("registry", f"{_path(reference)}/lineage"))
+            return await self._get(LineageAnswer, "registry", "/lineage", parent=reference)
+        return await self._get(LineageAnswer, "registry", f"{_path(reference)}/lineage")
 
-    async def version(self, reference: str) -> Json:
+    async def version(self, reference: str) -> VersionAnswer:
         """Return one version with its `revision`."""
-        return dict(await self._get("registry", _path(reference)))
+        return await self._get(VersionAnswer, "registry", _path(reference))
 
     async def complete(
-        self, reference: str, metadata: Mapping[str, Any], *, expected: int | None = None
-    ) -> Json:
-        """Add to a draft what it lacks (training, schema, artifact, parents), and return the version.
+        self,
+        reference: str,
+        metadata: VersionFacts | Mapping[str, Any] | None = None,
+        *,
+        training: Training | Mapping[str, Any] | None = None,
+        schema: Signature | Mapping[str, Any] | None = None,
+        artifact: Artifact | Mapping[str, Any] | None = None,
+        parents: Sequence[Parent | Mapping[str, Any]] | None = None,
+        compare_with: int | str | None = None,
+        expected: int | None = None,
+    ) -> VersionAnswer:
+        """Add to a draft what it lacks, and return the version.
 
-        `schema` and `compare_with` are what ModelTrained calls `signature` and `base`; either name is read.
+        `metadata` has the other arguments in one object, as in ModelTrained; an argument counts more.
+        `metadata` may call `schema` and `compare_with` as ModelTrained does: `signature` and `base`.
+        `training` is what `run.training()` returns, `artifact` what `upload` returns.
 
         `expected` is the `revision` of the version that you read: the call raises Stale if the version
         changed since. Without it the last writer wins.
         """
+        added = {**(metadata or {})} | given(
+            training=training, schema=schema, artifact=artifact, parents=parents, compare_with=compare_with
+        )
         return await self._change(
+            VersionAnswer,
             "PATCH",
             "registry",
             _path(reference),
-            {_OF_MODEL_TRAINED.get(name, name): value for name, value in metadata.items()},
+            {_OF_MODEL_TRAINED.get(name, name): value for name, value in added.items()},
             expected,
             what=f"the version {reference}",
             shown=_VERSION,
         )
 
-    async def diff(self, model: str, old: str, new: str) -> Json:
+    async def diff(self, model: str, old: str, new: str) -> DiffAnswer:
         """Return how two versions of a model differ: schema, code, config, data, metrics."""
-        return dict(await self._get("registry", f"{at(model)}/diff", **{"from": old, "to": new}))
+        return await self._get(DiffAnswer, "registry", f"{at(model)}/diff", **{"from": old, "to": new})
 
-    async def evaluate(self, reference: str, evaluation: Mapping[str, Any]) -> Json:
-        """Record a metric measured on a named data set: {name, value, dataset_name, dataset_digest, …}.
+    async def evaluate(
+        self,
+        reference: str,
+        evaluation: NewEvaluation | Mapping[str, Any] | None = None,
+        *,
+        name: str | None = None,
+        value: float | None = None,
+        dataset_name: str | None = None,
+        dataset_digest: str | None = None,
+        definition: str | None = None,
+        higher_is_better: bool | None = None,
+        primary: bool | None = None,
+        independent: bool | None = None,
+    ) -> VersionAnswer:
+        """Record a metric measured on a data set, and return the version.
 
-        Raises Invalid for a value that is no finite number.
+        `name`, `value` and `dataset_digest` are needed. `evaluation` has the other arguments in one object;
+        an argument counts more. `definition`: only metrics with equal definitions are compared.
+        `higher_is_better` is true unless stated. `primary`: the metric decides about the size of a version
+        bump. `independent`: it was not measured by those who made the version. Raises Invalid for a value
+        that is no finite number.
         """
-        sent = dict(evaluation)
+        stated = given(
+            name=name,
+            value=value,
+            dataset_name=dataset_name,
+            dataset_digest=dataset_digest,
+            definition=definition,
+            higher_is_better=higher_is_better,
+            primary=primary,
+            independent=independent,
+        )
+        sent: Json = {**(evaluation or {}), **stated}
         if "value" in sent:
             sent["value"] = metric_value(str(sent.get("name", "")), sent["value"])
-        return await self._send("POST", "registry", f"{_path(reference)}/evaluations", sent)
+        return await self._send(VersionAnswer, "POST", "registry", f"{_path(reference)}/evaluations", sent)
 
     async def refusals(
         self, limit: int | None = None, *, model: str | None = None, correlation_id: str | None = None
-    ) -> list[Json]:
+    ) -> list[RefusalAnswer]:
         """Return refused registrations with their reasons, newest first, at most `limit`."""
         filters = given(model=model, correlation_id=correlation_id)
-        return await self._all("registry", "/refusals", limit, **filters)
+        return await self._all(RefusalAnswer, "registry", "/refusals", limit, **filters)
 
-    async def reject_version(self, reference: str, reason: str) -> Json:
+    async def reject_version(self, reference: str, reason: str) -> VersionAnswer:
         """Reject a version permanently: it never reaches Production."""
         return await self._act(reference, "reject", reason)
 
-    async def withdraw(self, reference: str, reason: str) -> Json:
+    async def withdraw(self, reference: str, reason: str) -> VersionAnswer:
         """Withdraw a version: from now on no client loads it. Its traffic stays as it is."""
         return await self._act(reference, "withdraw", reason)
 
     async def withdraw_trained(
         self, dataset: str, reason: str, *, plan: str | None = None, dry_run: bool = False
-    ) -> Json:
+    ) -> WithdrawalAnswer:
         """Withdraw every version that was trained on a data set (name or digest), of all models, in one step.
 
         With `dry_run` nothing changes: the answer has what would be withdrawn, where it serves, and the
@@ -152,42 +212,44 @@ class VersionCalls(Requests):
         answer's `withdrawal_id` names the step for `reinstate_withdrawal`.
         """
         body = {"trained_on": dataset, "reason": reason, "dry_run": dry_run, **given(plan=plan)}
-        return await self._send("POST", "registry", "/versions:withdraw", body)
+        return await self._send(WithdrawalAnswer, "POST", "registry", "/versions:withdraw", body)
 
     recall = former("recall", withdraw)
     recall_trained = former("recall_trained", withdraw_trained)
 
     async def reinstate_withdrawal(
         self, withdrawal_id: str, reason: str, *, plan: str | None = None, dry_run: bool = False
-    ) -> Json:
+    ) -> WithdrawalAnswer:
         """Undo a step of `withdraw_trained` that was a mistake. Only a second person may.
 
         `plan` and `dry_run` are as in `withdraw_trained`.
         """
         body = {"withdrawal_id": withdrawal_id, "reason": reason, "dry_run": dry_run, **given(plan=plan)}
-        return await self._send("POST", "registry", "/versions:reinstate", body)
+        return await self._send(WithdrawalAnswer, "POST", "registry", "/versions:reinstate", body)
 
-    async def reinstate(self, reference: str, reason: str) -> Json:
+    async def reinstate(self, reference: str, reason: str) -> VersionAnswer:
         """Undo a withdrawal that was a mistake. Only a person who did not withdraw the version may."""
         return await self._act(reference, "reinstate", reason)
 
-    async def reopen(self, reference: str, reason: str) -> Json:
+    async def reopen(self, reference: str, reason: str) -> VersionAnswer:
         """Move an archived version back to Staging: when its gates pass again, it may be used again."""
         return await self._act(reference, "reopen", reason)
 
-    async def place_legal_hold(self, reference: str, reason: str) -> Json:
+    async def place_legal_hold(self, reference: str, reason: str) -> VersionAnswer:
         """Place a legal hold: cleanup does not retire the version."""
         return await self._act(reference, "place-legal-hold", reason)
 
-    async def release_legal_hold(self, reference: str, reason: str) -> Json:
+    async def release_legal_hold(self, reference: str, reason: str) -> VersionAnswer:
         """Release the legal hold."""
         return await self._act(reference, "release-legal-hold", reason)
 
     hold = former("hold", place_legal_hold)
     release_hold = former("release_hold", release_legal_hold)
 
-    async def _act(self, reference: str, action: str, reason: str) -> Json:
-        return await self._send("POST", "registry", f"{_path(reference)}:{action}", {"reason": reason})
+    async def _act(self, reference: str, action: str, reason: str) -> VersionAnswer:
+        return await self._send(
+            VersionAnswer, "POST", "registry", f"{_path(reference)}:{action}", {"reason": reason}
+        )
 
 
 def _path(reference: str) -> str:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from regista.calls.promotion import PromotionCalls
 from regista.calls.requests import Json
 from regista.calls.versions import VersionCalls
 from regista.errors import NotFound, RegistaError, RuleBroken, TimedOut
+from regista.shapes.approval import PromotionAnswer
+from regista.shapes.registry import VersionAnswer
 
 Goal = Literal["validated", "production"]
+T = TypeVar("T")
 FIRST, LONGEST = 0.2, 2.0
 """The first and the longest pause between two looks, in seconds."""
 SETTLED = 5.0
@@ -23,7 +26,9 @@ _REACHED = {"validated": {"Validated", "Production"}, "production": {"Production
 class WaitingCalls(VersionCalls, PromotionCalls):
     """All calls about versions and promotions; and wait for what the services decide in the background."""
 
-    async def wait_for(self, reference: str, until: Goal = "validated", seconds: float = 60.0) -> Json:
+    async def wait_for(
+        self, reference: str, until: Goal = "validated", seconds: float = 60.0
+    ) -> VersionAnswer:
         """Return the version once it is Validated (or in Production), or in Production.
 
         Raises RuleBroken when it cannot get there: `gates_failed` with every gate that failed, a version that
@@ -34,7 +39,7 @@ class WaitingCalls(VersionCalls, PromotionCalls):
         reference = f"{version['model_id']}@{version['number']}"
         failing_since: list[float] = []
 
-        async def look() -> Json | None:
+        async def look() -> VersionAnswer | None:
             found = await self.version(reference)
             if found["stage"] in _REACHED[until] and not found.get("withdrawn"):
                 return found
@@ -62,14 +67,14 @@ class WaitingCalls(VersionCalls, PromotionCalls):
             facts={"stage": version["stage"], "number": version["number"]},
         )
 
-    async def wait_for_promotion(self, promotion_id: str, seconds: float = 60.0) -> Json:
+    async def wait_for_promotion(self, promotion_id: str, seconds: float = 60.0) -> PromotionAnswer:
         """Return the promotion once the registry carried its grant out.
 
         Raises RuleBroken with the reasons when it was refused, and TimedOut with what it waits for.
         """
         seen: Json = {"state": "open"}
 
-        async def look() -> Json | None:
+        async def look() -> PromotionAnswer | None:
             try:
                 found = await self.promotion(promotion_id)
             except NotFound:
@@ -77,7 +82,7 @@ class WaitingCalls(VersionCalls, PromotionCalls):
             seen.update(found)
             if found["state"] == "refused":
                 reasons = "; ".join(found.get("reasons", ()))
-                raise RuleBroken("promotion_refused", reasons, facts=found)
+                raise RuleBroken("promotion_refused", reasons, facts=dict(found))
             return found if found["state"] in {"promoted", "spent"} else None
 
         if (carried_out := await _until(look, seconds)) is not None:
@@ -92,7 +97,7 @@ class WaitingCalls(VersionCalls, PromotionCalls):
         )
 
 
-async def _until(look: Callable[[], Awaitable[Json | None]], seconds: float) -> Json | None:
+async def _until(look: Callable[[], Awaitable[T | None]], seconds: float) -> T | None:
     """Return the first answer of `look`, None after `seconds`. It looks at least once."""
     deadline, pause = time.monotonic() + seconds, FIRST
     while True:
@@ -120,7 +125,7 @@ def _ended(version: Mapping[str, Any], until: str) -> RegistaError | None:
         missing = ", ".join(version.get("missing") or ())
         return RuleBroken("version_draft", f"{name} is a draft that lacks {missing}", advice="Complete it.")
     if stage == "Archived":
-        advice = "Roll back to it where it served, or reopen it (`regista reopen`)."
+        advice = f"Roll back to it where it served, or reopen it (`regista reopen {name}`)."
         return RuleBroken("version_archived", f"{name} is Archived", advice=advice)
     promotion = _newest_promotion(version) if until == "production" else {}
     if promotion.get("state") == "refused":
@@ -157,7 +162,9 @@ def _waits_for(version: Mapping[str, Any], until: str) -> str:
         promotion = _newest_promotion(version)
         if promotion.get("state") == "open":
             return f"its promotion {promotion['promotion_id']} is open (`regista reviews`)"
-        return "no promotion to production is requested (`regista promote`)" if until == "production" else ""
+        name = f"{version['model']}@{version['number']}"
+        wanted = f"no promotion to production is requested (`regista promote {name}`)"
+        return wanted if until == "production" else ""
     if (state := version.get("artifact_state")) != "available":
         return f"its artifact is {state or 'not verified yet'}"
     return "its gates are not assessed yet"

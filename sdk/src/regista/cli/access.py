@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from regista.choices import IdentityKind
 from regista.cli.access_keys import keys
 from regista.cli.terminal.options import REASON
 from regista.cli.terminal.session import Session, command, confirm, on_a_terminal
@@ -92,13 +93,13 @@ def show_identity(session: Session, subject: str) -> None:
     "regista access identity create publisher:nightly --kind publisher",
 )
 @click.argument("subject", metavar="[IDENTITY]", required=False)
-@click.option("--kind", type=click.Choice(["person", "publisher", "service", "group"]), required=True)
+@click.option("--kind", type=click.Choice(get_args(IdentityKind)), required=True)
 @click.option(
     "--name",
     default="",
     help="Shown to people, and printed under what they sign. Stored outside the log, so it can be erased.",
 )
-def create(session: Session, subject: str | None, kind: str, name: str) -> None:
+def create(session: Session, subject: str | None, kind: IdentityKind, name: str) -> None:
     """Create an identity. It can do nothing before it has a key and a role.
 
     The log keeps IDENTITY permanently. Leave it out for a person: the registry makes a random one.

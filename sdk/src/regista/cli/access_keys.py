@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time
 from pathlib import Path
@@ -158,7 +158,7 @@ def _new_file(file: Path | None) -> Iterator[int | None]:
         os.close(descriptor)
 
 
-def _hand_over(session: Session, got: dict[str, Any], file: Path | None, descriptor: int | None) -> None:
+def _hand_over(session: Session, got: Mapping[str, Any], file: Path | None, descriptor: int | None) -> None:
     """Write a new API key into its file, or show it: no later answer has it."""
     if file is not None and descriptor is not None:
         try:

@@ -42,7 +42,7 @@ def as_of(session: Session, model: str, moment: str | None, environment: str) ->
         found["entries"], columns, f"no version of {model} served in {environment} at {moment or 'this time'}"
     )
     if found.get("since") and session.for_people:
-        changed = found.get("changed_by") or {}
+        changed: Mapping[str, Any] = found.get("changed_by") or {}
         say(
             f"since {to_the_second(found['since'])}, changed by {who(changed, shown)}: "
             f"{changed.get('reason') or 'no reason given'}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from regista.cli.terminal.session import Session, command
 
 if TYPE_CHECKING:
     from regista.client.sync_client import Client
+    from regista.shapes.audit import Invariants
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 ATTEMPT = ("code", "action", "count", "detail")
@@ -239,7 +241,7 @@ def invariants(session: Session, wait: float, *, full: bool) -> None:
         click.get_current_context().exit(1)
 
 
-def _show_exceptions(session: Session, found: dict[str, Any]) -> None:
+def _show_exceptions(session: Session, found: Mapping[str, Any]) -> None:
     """Print what reached Production without people, and the overrides without an after-review."""
     if not session.for_people:
         return
@@ -261,7 +263,7 @@ def _show_exceptions(session: Session, found: dict[str, Any]) -> None:
         session.items(owed, columns, "")
 
 
-def _full_run(session: Session, client: Client, wait: float) -> dict[str, Any]:
+def _full_run(session: Session, client: Client, wait: float) -> Invariants:
     """Request a full run, and return the answer of the service once the run is finished. Raises TimedOut."""
     from regista.errors import TimedOut  # noqa: PLC0415 - imported when a command runs
 

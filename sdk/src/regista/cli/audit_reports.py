@@ -96,7 +96,7 @@ def serving(session: Session, moment: str, environment: str, limit: int) -> None
     """List what served at a time in all models and environments, and who approved it."""
     with session.client() as client:
         found = client.serving_at(moment, environment, limit)
-        rows = [one | entry for one in found for entry in one["entries"]]
+        rows = [{**one, **entry} for one in found for entry in one["entries"]]
         shown = naming(session, client, _deciders(rows))
     if session.json:
         session.out(found)
@@ -154,7 +154,7 @@ def rights(session: Session, moment: str, role: str, namespace: str, limit: int)
     """List who held which role at a time, since when, and who granted it."""
     with session.client() as client:
         found = client.rights_at(moment, role, namespace, limit)
-        rows = [identity | given for identity in found for given in identity["roles"]]
+        rows = [{**identity, **given} for identity in found for given in identity["roles"]]
         shown = naming(session, client, _granting(rows))
     if session.json:
         session.out(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -117,7 +118,7 @@ def usage(session: Session, model: str) -> None:
     session.items(found["versions"], columns, f"no client reported a use of {model}")
 
 
-def show_run(session: Session, found: dict[str, Any]) -> None:
+def show_run(session: Session, found: Mapping[str, Any]) -> None:
     if session.json:
         session.out(found)
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -14,6 +14,8 @@ from regista.cli.terminal.session import Session, command
 
 if TYPE_CHECKING:
     from regista.calls.dead_letters import OfServices
+
+T = TypeVar("T")
 
 
 @click.group()
@@ -79,7 +81,7 @@ def _closed(one: Mapping[str, Any]) -> str:
     return f"{at} by {one.get('closed_by') or '?'}: {one.get('closed_reason') or ''}"
 
 
-def _answered(session: Session, what: str, answers: OfServices) -> list[dict[str, Any]]:
+def _answered(session: Session, what: str, answers: OfServices[T]) -> list[T]:
     """Return what the services answered, and print an error for each that did not."""
     for service, error in answers.unanswered.items():
         error.detail = f"{what} of {service} are not listed: {error.detail}"

@@ -14,6 +14,7 @@ from regista.cli.terminal.output import say, to_the_second
 from regista.cli.terminal.session import Session, command
 
 if TYPE_CHECKING:
+    from regista.calls.audit import HistoryState
     from regista.client.sync_client import Client
 
 PAUSE = 0.5
@@ -90,7 +91,7 @@ def export(session: Session, folder: Path | None, wait: float, *, everything: bo
     )
 
 
-def _wait_until_exported(client: Client, planned: int, wait: float, progress: Any) -> dict[str, Any]:
+def _wait_until_exported(client: Client, planned: int, wait: float, progress: Any) -> HistoryState:
     """Return the state once `planned` events are exported. Raises TimedOut with the last failure."""
     from regista.errors import TimedOut  # noqa: PLC0415
 

@@ -32,7 +32,7 @@ def models() -> None:
     "--tag", "tags", multiple=True, metavar="NAME[=VALUE]", help="Has this tag; may be given more than once."
 )
 @click.option("--limit", type=click.IntRange(1), default=200, show_default=True)
-def list_(session: Session, limit: int, tags: tuple[str, ...], **filters: str | None) -> None:
+def list_(session: Session, limit: int, tags: tuple[str, ...], **filters: Any) -> None:
     """List the models that you may read."""
     with session.client() as client:
         found = client.models(limit, tags=tags, **filters)
@@ -72,7 +72,7 @@ def show(session: Session, model: str) -> None:
 @click.option("--owner", help="An identity, for example team:risk.")
 @click.option("--tier", type=TIERS, help="Risk tier: selects the policies that apply.")
 @click.option("--tag", "tags", multiple=True, metavar="NAME=VALUE")
-def create(session: Session, name: str, tags: tuple[str, ...], **described: str | None) -> None:
+def create(session: Session, name: str, tags: tuple[str, ...], **described: Any) -> None:
     """Create a model without versions. Publishing a version creates a missing model, too."""
     with session.client() as client:
         made = client.create_model(name, **described, tags=pairs(tags, "tag") or None)
@@ -83,11 +83,14 @@ def create(session: Session, name: str, tags: tuple[str, ...], **described: str 
     group=models,
     examples="regista models edit churn --owner team:retention\n"
     "regista models edit churn --rename attrition\n"
-    "regista models edit churn --tier high --if-revision 7",
+    "regista models edit churn --tag domain=retail --untag beta\n"
+    'regista models edit churn --description ""   # clears it\n'
+    "seen=$(regista models show churn --json | jq .revision)\n"
+    "regista models edit churn --tier high --if-revision $seen",
 )
 @click.argument("model")
 @click.option("--rename", "name", metavar="NAME", help="The new name; the id stays.")
-@click.option("--description")
+@click.option("--description", help='An empty one ("") clears it.')
 @click.option("--owner")
 @click.option("--tier", type=TIERS)
 @click.option(
@@ -95,16 +98,27 @@ def create(session: Session, name: str, tags: tuple[str, ...], **described: str 
     "tags",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Replaces all tags; may be given more than once.",
+    help="Add a tag, or change its value; other tags stay. May be given more than once.",
 )
+@click.option("--untag", multiple=True, metavar="NAME", help="Remove a tag. May be given more than once.")
 @IF_REVISION
 def edit(
-    session: Session, model: str, tags: tuple[str, ...], expected: int | None, **changes: str | None
+    session: Session,
+    model: str,
+    tags: tuple[str, ...],
+    untag: tuple[str, ...],
+    expected: int | None,
+    **changes: Any,
 ) -> None:
     """Change the name, description, owner, tier or tags of a model."""
-    given = pairs(tags, "tag") or None
-    if not any(changes.values()) and not given:
-        raise click.UsageError("name what to change: --rename, --description, --owner, --tier or --tag")
+    added = pairs(tags, "tag")
+    if both := sorted(added.keys() & set(untag)):
+        raise click.UsageError(f"--tag and --untag name the same tag: {', '.join(both)}")
+    given: dict[str, str | None] = {**added, **dict.fromkeys(untag)}
+    if all(value is None for value in changes.values()) and not given:
+        raise click.UsageError(
+            "name what to change: --rename, --description, --owner, --tier, --tag or --untag"
+        )
     with session.client() as client:
-        got = client.edit_model(model, **changes, tags=given, expected=expected)
+        got = client.edit_model(model, **changes, tags=given or None, expected=expected)
     session.one(got, f"changed {model}")

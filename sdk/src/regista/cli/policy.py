@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,7 @@ def _ask(session: Session, question: str) -> None:
     confirm(question)
 
 
-def show_change(session: Session, change: dict[str, Any]) -> None:
+def show_change(session: Session, change: Mapping[str, Any]) -> None:
     """Print what a policy changes: how it requires less, and models and reviews before → after."""
     for sentence in change["weaker"]:
         say(f"weaker: {sentence}", fg="yellow")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -39,6 +40,7 @@ def promote(
     A grant switches no requests: `regista rollout switch` does, or --serve for the first version. A wait ends
     with exit code 6 at its time limit.
     """
+    got: Any
     deadline = time.monotonic() + timeout
     with session.client() as client:
         if wait:
@@ -63,7 +65,7 @@ def promote(
 
 def after_the_gates(
     client: Client, reference: str, environment: str, reason: str, serve: bool, seconds: float
-) -> dict[str, Any]:
+) -> Mapping[str, Any]:
     """Request the promotion, if need be after its gates passed. Raises RuleBroken and TimedOut."""
     from regista.errors import RuleBroken  # noqa: PLC0415
 

@@ -95,13 +95,13 @@ def publish(
         deadline = time.monotonic() + timeout
         with session.waiting(f"waiting for the outcome of {published.id or model}"):
             got = published.wait(timeout)
-        version = got.version
+        version: Mapping[str, Any] = got.version
         if until:
             with session.waiting(f"waiting for {model}@{got.number} to be {until}"):
                 left = max(0.0, deadline - time.monotonic())
                 version = client.wait_for(f"{got.model_id or model}@{got.number}", until, left)
     if session.json:
-        session.out(version | {"new": got.new})
+        session.out({**version, "new": got.new})
         return
     stage = version.get("stage") or got.stage
     what = f"{model} {got.semver or '(no version yet)'}, number {got.number}, {stage}"
@@ -123,7 +123,7 @@ def _metadata(file: BinaryIO | None) -> dict[str, Any]:
     return given
 
 
-def _say_notes(version: dict[str, Any]) -> None:
+def _say_notes(version: Mapping[str, Any]) -> None:
     """Print what the sender should know about the registration."""
     for note in version.get("registration_notes") or ():
         say(f"note: {note}", err=True, fg="yellow")

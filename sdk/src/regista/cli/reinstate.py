@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -41,10 +42,11 @@ def reinstate(
     with session.client() as client:
         if withdrawal_id is not None:
 
-            def step(**more: Any) -> dict[str, Any]:
+            def step(**more: Any) -> Mapping[str, Any]:
                 return client.reinstate_withdrawal(str(withdrawal_id), reason, **more)
 
-            reviewed(session, step, plan, dry_run, f"regista reinstate --withdrawal {withdrawal_id}")
+            again = f"regista reinstate --withdrawal {withdrawal_id}"
+            reviewed(session, step, plan, dry_run, again, reason)
             return
         if plan or dry_run:
             raise click.UsageError("--plan and --dry-run belong to --withdrawal")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import click
 
 from regista.cli.reviews import revision_to_decide
@@ -20,7 +23,7 @@ def reject(session: Session, what: str, reason: str, revision: int | None) -> No
     """Reject a review as you saw it, or a version permanently."""
     with session.client() as client:
         if "@" in what:
-            got = client.reject_version(what, reason)
+            got: Mapping[str, Any] = client.reject_version(what, reason)
         else:
             seen = revision_to_decide(session, client, what, revision, "reject")
             got = client.reject(what, reason, revision=seen)

@@ -135,7 +135,7 @@ def _read(client: Client, model: str, scope: str) -> tuple[dict[str, Any], int]:
 
 def _change(
     client: Client, model: str, scope: str, new: Policy | None, expected: int | None
-) -> dict[str, Any]:
+) -> Mapping[str, Any]:
     if not model:
         return client.set_default_retention(scope, new, expected=expected)
     if new is None:
@@ -156,7 +156,7 @@ def _show(session: Session, client: Client, model: str, scope: str) -> None:
     session.items(found, columns, "no default: a model without a policy of its own keeps every version")
 
 
-def _show_model(session: Session, found: dict[str, Any], model: str) -> None:
+def _show_model(session: Session, found: Mapping[str, Any], model: str) -> None:
     if session.json:
         session.out(found)
         return
@@ -176,7 +176,7 @@ def _show_model(session: Session, found: dict[str, Any], model: str) -> None:
     session.items(found["versions"], columns, f"{model} has no versions")
 
 
-def _report(session: Session, answer: dict[str, Any]) -> None:
+def _report(session: Session, answer: Mapping[str, Any]) -> None:
     name = _name(answer.get("model", ""), answer.get("namespace", ""))
     difference = _difference(answer.get("before"), answer.get("policy"))
     session.one(answer, f"{name}, revision {answer.get('revision')}:\n{difference}")

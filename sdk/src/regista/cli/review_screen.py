@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from regista.cli.terminal.output import print_table, say, to_the_second
@@ -29,7 +29,7 @@ ENTRIES = {
 }
 
 
-def show_review(session: Session, client: Client, found: dict[str, Any], *, full: bool = False) -> None:
+def show_review(session: Session, client: Client, found: Mapping[str, Any], *, full: bool = False) -> None:
     """Print a review for people, with names beside the subjects; with `full` all its evidence, too."""
     summary, entries = found.get("summary") or {}, found.get("entries") or []
     requested = summary.get("requested") or {}
@@ -141,7 +141,7 @@ def _decision(found: Mapping[str, Any], summary: Mapping[str, Any], shown: Shown
     yield ""
 
 
-def _print_entries(entries: list[dict[str, Any]], shown: Shown) -> None:
+def _print_entries(entries: Sequence[Mapping[str, Any]], shown: Shown) -> None:
     columns = [
         ("when", lambda e: to_the_second(e.get("at"))),
         ("who", lambda e: e.get("name") or shown(e.get("by"))),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -51,7 +52,7 @@ def list_(session: Session, state: str, model: str | None) -> None:
     session.items(found, columns, "no reviews")
 
 
-def _until(review: dict[str, Any]) -> str:
+def _until(review: Mapping[str, Any]) -> str:
     """Return when an open review expires, or its after-review is due."""
     if review.get("state") != "overridden":
         return to_the_second(review.get("expires_at"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -60,7 +61,7 @@ def rollback(
         show_rollout(session, client.rollout(model, environment), "")
 
 
-def _show(session: Session, plan: dict[str, Any], *, dry_run: bool) -> None:
+def _show(session: Session, plan: Mapping[str, Any], *, dry_run: bool) -> None:
     if session.json:
         session.out(plan)
         return

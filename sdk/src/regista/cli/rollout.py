@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -154,7 +155,7 @@ def entries_of(shares: dict[str, str], roles: dict[str, str]) -> list[dict[str, 
     ]
 
 
-def show_conditions(session: Session, entries: list[dict[str, Any]]) -> None:
+def show_conditions(session: Session, entries: Sequence[Mapping[str, Any]]) -> None:
     """Print under which conditions versions were approved, and which serve by an unjustified override."""
     if not session.for_people:
         return
@@ -165,7 +166,7 @@ def show_conditions(session: Session, entries: list[dict[str, Any]]) -> None:
             say(f"{entry['number']} gets no further traffic: its override was not justified", fg="yellow")
 
 
-def show_rollout(session: Session, found: dict[str, Any], nothing: str) -> None:
+def show_rollout(session: Session, found: Mapping[str, Any], nothing: str) -> None:
     """Print a rollout with its revision."""
     if session.json:
         session.out(found)

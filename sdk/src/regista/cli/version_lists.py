@@ -45,7 +45,7 @@ def list_(
     limit: int,
     tags: tuple[str, ...],
     metrics: tuple[str, ...],
-    **filters: str | None,
+    **filters: Any,
 ) -> None:
     """List the versions of a model, or of all that you may read, newest first. All conditions must hold."""
     with session.client() as client:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from regista.cli.terminal.output import print_fields
@@ -29,7 +30,7 @@ def whoami(session: Session) -> None:
     )
 
 
-def _roles(roles: list[dict[str, Any]]) -> str:
+def _roles(roles: Sequence[Mapping[str, Any]]) -> str:
     """Return the roles by namespace."""
     if not roles:
         return "none: ask an admin for one"

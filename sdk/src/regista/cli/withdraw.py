@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,7 +15,7 @@ from regista.cli.terminal.session import Session, command, confirm, on_a_termina
 if TYPE_CHECKING:
     from regista.client.sync_client import Client
 
-Step = Callable[..., dict[str, Any]]
+Step = Callable[..., Mapping[str, Any]]
 
 
 @command(
@@ -49,7 +50,7 @@ def withdraw(
         raise click.UsageError("--plan and --dry-run belong to --trained-on")
     with session.client() as client:
         got = client.withdraw(str(reference), reason)
-        serves = [_way_out(client, got, rollout) for rollout in got.get("rollouts") or ()]
+        serves = [_way_out(client, got, rollout, reason) for rollout in got.get("rollouts") or ()]
     done = f"withdrawn {reference}"
     if not got.get("withdrawn") and got.get("withdrawal_proposed"):
         done = f"proposed the withdrawal of {reference}; its policy wants a second person, who repeats this"
@@ -61,16 +62,17 @@ def withdraw_trained(
 ) -> None:
     """Show what would be withdrawn, have it confirmed, and withdraw it."""
 
-    def step(**more: Any) -> dict[str, Any]:
+    def step(**more: Any) -> Mapping[str, Any]:
         return client.withdraw_trained(dataset, reason, **more)
 
     again = f"regista withdraw --trained-on {dataset}"
-    done = reviewed(session, step, plan, dry_run, again)
+    done = reviewed(session, step, plan, dry_run, again, reason)
     if done is None or not session.for_people:
         return
     for version in done["versions"]:
         for rollout in version["rollouts"] if version["outcome"] in {"withdrawn", "unchanged"} else ():
-            say(f"{version['model']}@{version['number']}: {_way_out(client, version, rollout)}")
+            way = _way_out(client, version, rollout, reason)
+            say(f"{version['model']}@{version['number']}: {way}")
     outcomes = {version["outcome"] for version in done["versions"]}
     if "proposed" in outcomes:
         say("a second person repeats the command for what is proposed")
@@ -79,8 +81,8 @@ def withdraw_trained(
 
 
 def reviewed(
-    session: Session, step: Step, plan: str | None, dry_run: bool, again: str
-) -> dict[str, Any] | None:
+    session: Session, step: Step, plan: str | None, dry_run: bool, again: str, reason: str
+) -> Mapping[str, Any] | None:
     """Show the plan of a step and carry it out. Return its answer, None for a dry run.
 
     A person confirms the plan; a program names it. Raises click.UsageError where neither is possible.
@@ -94,10 +96,12 @@ def reviewed(
             show_versions(session, planned, "would be")
         if dry_run:
             if session.for_people:
-                say(f"to carry it out: {again} --plan {planned['plan']} --reason …")
+                say(f"to carry it out: {again} --plan {planned['plan']} --reason {shlex.quote(reason)}")
             return None
         if session.format or not on_a_terminal():
-            raise click.UsageError(f"read the plan first (--dry-run), then name it: {again} --plan N")
+            raise click.UsageError(
+                f"read the plan first (--dry-run), then name it: {again} --dry-run shows its --plan"
+            )
         confirm("Do this?")
         plan = planned["plan"]
     done = step(plan=plan)
@@ -108,7 +112,7 @@ def reviewed(
     return done
 
 
-def show_versions(session: Session, answer: dict[str, Any], verb: str) -> None:
+def show_versions(session: Session, answer: Mapping[str, Any], verb: str) -> None:
     """Print the versions of a step: where they serve, and what becomes of them."""
     columns = [
         ("model", "model"),
@@ -122,11 +126,11 @@ def show_versions(session: Session, answer: dict[str, Any], verb: str) -> None:
     session.items(answer["versions"], columns, "no version")
 
 
-def _serves(version: dict[str, Any]) -> str:
+def _serves(version: Mapping[str, Any]) -> str:
     return ", ".join(f"{r['environment']} ({r['role']}, {r['percent']:g} %)" for r in version["rollouts"])
 
 
-def _way_out(client: Client, version: dict[str, Any], rollout: dict[str, Any]) -> str:
+def _way_out(client: Client, version: Mapping[str, Any], rollout: Mapping[str, Any], reason: str) -> str:
     """Return the command that works: a rollback where it has a target, else the stop of the rollout."""
     from regista.errors import RegistaError, RuleBroken  # noqa: PLC0415 - the help needs no errors
 
@@ -140,4 +144,4 @@ def _way_out(client: Client, version: dict[str, Any], rollout: dict[str, Any]) -
         way = f"{way} --to {targets[0]}" if targets else f"regista rollout stop {model} -e {environment}"
     except RegistaError:
         pass  # for example without the right to roll back: another person can
-    return f"{serves}{way} --reason …"
+    return f"{serves}{way} --reason {shlex.quote(reason)}"

@@ -23,21 +23,22 @@ from regista.calls.events import EventCalls
 from regista.calls.models import ModelCalls
 from regista.calls.remarks import RemarkCalls
 from regista.calls.reports import ReportCalls
-from regista.calls.requests import Json
 from regista.calls.rollouts import RolloutCalls
 from regista.calls.waiting import WaitingCalls
+from regista.choices import Kind, Tier, Via
 from regista.client.async_publication import AsyncPublication
 from regista.client.patience import Patience
 from regista.client.profile import Profile, read_profile
 from regista.client.transport import Transport
 from regista.errors import Refused, RegistaError
-from regista.files import Progress, signing_key
+from regista.files import signing_key
 from regista.loading.cache import Cache
 from regista.loading.confirmed import Confirmed
 from regista.loading.finding import Finder
 from regista.loading.loaded import Loaded, warn_of_ancestors
 from regista.loading.usage import CLOSE_SECONDS, MODEL_USED, Usage, Used
 from regista.loading.usage import TOPIC as USAGE_TOPIC
+from regista.progress import Progress, reporting
 from regista.publishing import publication
 from regista.publishing.contract import check_message, check_publication
 from regista.publishing.kafka import KafkaSender
@@ -45,6 +46,7 @@ from regista.publishing.publication import TrainedMessage
 from regista.publishing.tracking import Run
 from regista.publishing.unawaited import UNAWAITED
 from regista.publishing.upload_limits import planned
+from regista.shapes.registry import Artifact, Parent, Signature, Training
 from regista.wire.keys import SigningKey
 
 _of_parent: list[object] = []
@@ -66,7 +68,12 @@ class AsyncClient(
 ):
     """All calls to Regista over one connection pool.
 
-    `async with AsyncClient() as client: …` closes it and reports usage.
+    `async with AsyncClient() as client: …` closes it and reports usage. Answers are dictionaries of the
+    shapes in `regista.shapes`; times in them are RFC 3339 in UTC, sizes are bytes, waits are seconds. A call
+    raises the classes of `regista.errors`: NotConfigured, Unauthorized, Forbidden (a role is missing),
+    NotFound, Invalid (a value that the service does not take), RuleBroken (a rule forbids it), Stale (it
+    changed since `expected`), Unavailable after all retries, and what its own text names. Each error has
+    `code`, `detail`, `advice` and `facts`.
     """
 
     call_soon: Callable[[Callable[[], object]], None] | None = None
@@ -125,26 +132,26 @@ class AsyncClient(
         artifact: str | Path | None = None,
         run: Run | None = None,
         *,
-        via: str = "",
+        via: Via = "",
         progress: Progress | None = None,
         follow_links: bool = False,
-        kind: str = "model",
-        training: Mapping[str, Any] | None = None,
-        schema: Mapping[str, Any] | None = None,
-        signature: Mapping[str, Any] | None = None,
+        kind: Kind = "model",
+        training: Training | Mapping[str, Any] | None = None,
+        schema: Signature | Mapping[str, Any] | None = None,
+        signature: Signature | Mapping[str, Any] | None = None,
         creator: str | None = None,
         on_behalf_of: str = "",
         run_url: str = "",
         description: str | None = None,
         owner: str | None = None,
-        tier: str | None = None,
+        tier: Tier | None = None,
         tags: Mapping[str, str] | None = None,
         draft: bool = False,
         version: str = "",
         exact: bool = False,
         compare_with: int | str | None = None,
         base: int | str | None = None,
-        parents: Sequence[Mapping[str, Any]] = (),
+        parents: Sequence[Parent | Mapping[str, Any]] = (),
         strict: bool = False,
     ) -> AsyncPublication:
         """Upload the artifact (a file or folder) and publish ModelTrained; `wait()` then gives the version.
@@ -156,7 +163,7 @@ class AsyncClient(
         instead of raising the claim, `compare_with` is the version to compare with, `base` its former name.
         `description`, `owner`, `tier` and `tags` describe a new model; later only the tier rises. `strict`
         refuses the version when one is not taken; else its `registration_notes` name it. `follow_links`
-        reads links to files as files.
+        reads links to files as files. `progress` is as in `load`.
 
         Raises Refused before the upload when metadata are missing or wrong, and over HTTP when the registry
         refuses the version; other RegistaErrors. A message on Kafka has its outcome later: `wait()` raises
@@ -192,10 +199,11 @@ class AsyncClient(
         whole = data if plan is None else data | {"artifact": plan.as_artifact()}
         await asyncio.to_thread(check_publication, whole, creator_known=key is None)
         if plan is not None:
-            data["artifact"] = await publication.upload(self._transport, plan.files, progress)
+            with reporting(progress, "uploading") as report:
+                data["artifact"] = await publication.upload(self._transport, plan.files, report)
         return await self._send_trained(data, key)
 
-    async def publish_document(self, data: Mapping[str, Any], *, via: str = "") -> AsyncPublication:
+    async def publish_document(self, data: Mapping[str, Any], *, via: Via = "") -> AsyncPublication:
         """Publish ModelTrained's data as they are; `upload` has uploaded the artifact before.
 
         Data that the registry could not even read raise Refused or TooLarge and are not sent.
@@ -211,10 +219,14 @@ class AsyncClient(
 
     async def upload(
         self, artifact: str | Path, progress: Progress | None = None, follow_links: bool = False
-    ) -> Json:
-        """Upload an artifact (a file or folder), and return ModelTrained's `artifact`."""
+    ) -> Artifact:
+        """Upload an artifact (a file or folder), and return ModelTrained's `artifact`.
+
+        `follow_links` and `progress` are as in `publish`. Raises Invalid, TooLarge, Damaged, Unavailable.
+        """
         plan = await planned(self._transport, artifact, links=follow_links)
-        return await publication.upload(self._transport, plan.files, progress)
+        with reporting(progress, "uploading") as report:
+            return await publication.upload(self._transport, plan.files, report)
 
     async def _send_trained(self, data: Mapping[str, Any], key: SigningKey | None) -> AsyncPublication:
         model, digest = str(data["model"]), str(data.get("artifact", {}).get("digest", ""))
@@ -244,12 +256,15 @@ class AsyncClient(
         published the call waits until the artifact service has verified its bytes. `environment` is where the
         use is counted. While the registry does not answer, a version that was loaded before is taken from the
         cache, and a warning states when the registry last confirmed it; with `offline=False` it is not.
-        `offline=True` sends no request, nor a report of use. A version that was made from a withdrawn one is
-        loaded with the warning WithdrawnAncestor. Raises NotFound, RuleBroken (withdrawn, retired,
-        a draft, not available), Damaged, TimedOut and Unavailable.
+        `offline=True` sends no request, nor a report of use. `progress`: None shows a bar on a terminal and a
+        line in a notebook, and nothing in CI; True and False decide, and a function (name of a file, bytes
+        done, bytes in all) reports. A version that was made from a withdrawn one is loaded with the warning
+        WithdrawnAncestor. Raises NotFound, RuleBroken (withdrawn, retired, a draft, not available), Damaged,
+        TimedOut and Unavailable.
         """
         found = await self._finder.find(self, reference, offline=offline)
-        path = found.path or await self._cache.fetch(found.manifest, progress)
+        with reporting(progress, "downloading") as report:
+            path = found.path or await self._cache.fetch(found.manifest, report)
         warn_of_ancestors(reference, found.version)
         version, digest = found.version, found.manifest.digest
         if found.copy is None:

@@ -13,9 +13,10 @@ import msgspec
 
 from regista.client.transport import Transport
 from regista.errors import Damaged
-from regista.files import Progress, begin, replace_file, verify_folder
+from regista.files import replace_file, verify_folder
 from regista.loading.download import download
 from regista.local_errors import writing
+from regista.progress import Report, begin
 from regista.wire.digests import FileEntry, Manifest, NoDigest
 
 AT_ONCE = 4
@@ -61,7 +62,7 @@ class Cache:
         await asyncio.to_thread(verify_folder, folder, kept)
         return kept, folder
 
-    async def fetch(self, expected: Manifest, progress: Progress | None = None) -> Path:
+    async def fetch(self, expected: Manifest, progress: Report | None = None) -> Path:
         """Return the folder with exactly these files; download them if needed.
 
         Raises Damaged, Unavailable, and RegistaError when it cannot be written; then nothing is left behind.
@@ -107,7 +108,7 @@ class Cache:
         replace_file(final, msgspec.json.encode(downloaded.files).decode())
 
     async def _download_all(
-        self, digest: str, expected: Manifest, folder: Path, progress: Progress | None
+        self, digest: str, expected: Manifest, folder: Path, progress: Report | None
     ) -> None:
         begin(progress, [entry.size for entry in expected.files])
         gate = asyncio.Semaphore(AT_ONCE)
@@ -125,7 +126,7 @@ class Cache:
             await asyncio.gather(*tasks, return_exceptions=True)
             raise
 
-    async def _download(self, digest: str, entry: FileEntry, target: Path, progress: Progress | None) -> None:
+    async def _download(self, digest: str, entry: FileEntry, target: Path, progress: Report | None) -> None:
         await download(self._transport, self._transport.patience, digest, entry, target, progress)
 
 

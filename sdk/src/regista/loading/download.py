@@ -11,7 +11,8 @@ import httpx
 from regista.client.patience import Failures, Patience
 from regista.client.transport import Transport
 from regista.errors import Damaged, Stale, Unavailable
-from regista.files import FileWriter, Progress
+from regista.files import FileWriter
+from regista.progress import Report
 from regista.wire.digests import FileEntry
 
 
@@ -21,7 +22,7 @@ async def download(
     digest: str,
     entry: FileEntry,
     target: Path,
-    progress: Progress | None,
+    progress: Report | None,
 ) -> None:
     """Write a file of the artifact to `target`, and verify it as a whole.
 
@@ -48,7 +49,7 @@ async def download(
 
 
 async def _receive(
-    transport: Transport, digest: str, entry: FileEntry, file: FileWriter, progress: Progress | None
+    transport: Transport, digest: str, entry: FileEntry, file: FileWriter, progress: Report | None
 ) -> None:
     """Append what is missing. Raises httpx.TransportError when the stream breaks off."""
     if file.size >= entry.size > 0:

@@ -18,6 +18,7 @@ from regista.errors import Damaged, Failed, NotFound, RegistaError, RuleBroken, 
 from regista.files import manifest
 from regista.loading.cache import Cache
 from regista.loading.confirmed import Confirmed, Copy
+from regista.shapes.registry import Resolved, VersionAnswer
 from regista.wire.digests import FileEntry, Manifest
 
 log = logging.getLogger("regista")
@@ -31,9 +32,9 @@ GONE = frozenset({404, 409, 410})
 class Calls(Protocol):
     """The requests that finding needs."""
 
-    async def resolve(self, model: str, alias: str) -> Json: ...
+    async def resolve(self, model: str, alias: str) -> Resolved: ...
 
-    async def version(self, reference: str) -> Json: ...
+    async def version(self, reference: str) -> VersionAnswer: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ class Finder:
         """Return the registry's answer: one small request for an alias whose artifact is cached."""
         model, wanted = model_and_version(reference)
         if wanted.startswith("@"):
-            found = await calls.resolve(model, wanted[1:])
+            found: Json = {**await calls.resolve(model, wanted[1:])}
             await self._check(reference, found)
             digest = str(found.get("artifact_digest"))
             cached = await asyncio.to_thread(self._cache.manifest, digest)
@@ -147,7 +148,7 @@ class Finder:
         """
         until = time.monotonic() + self._waits.total
         for attempt in itertools.count():
-            version = await calls.version(exact)
+            version: Json = {**await calls.version(exact)}
             await self._check(reference, version)
             if version.get("artifact_state") or not version.get("artifact"):
                 return version
@@ -170,20 +171,21 @@ class Finder:
 
 def check_loadable(reference: str, version: Mapping[str, Any]) -> None:
     """Raise RuleBroken for a version that must not be loaded, even if its files are in the cache."""
-    advice = "Load another version: `regista versions list MODEL` shows them."
+    model = version.get("model") or reference.rpartition("@")[0]
+    advice = f"Load another version: `regista versions list {model}` shows them."
     if version.get("withdrawn"):
         raise RuleBroken(
             "version_withdrawn",
             f"{reference} was withdrawn: {version['withdrawn']}",
-            advice=f"{advice} Where it serves, roll back (`regista rollback`) or stop "
-            "(`regista rollout stop`).",
+            advice=f"{advice} Where it serves, roll back (`regista rollback {model}`) or stop "
+            f"(`regista rollout stop {model}`).",
         )
     if version.get("stage") == "Draft" and version.get("artifact"):
         detail = f"{reference} is a draft: its artifact is verified when its metadata is complete"
         raise RuleBroken(
             "version_draft",
             detail,
-            advice="Complete it (`regista versions complete`), or load another version.",
+            advice=f"Complete it (`regista versions complete {reference}`), or load another version.",
         )
     if version.get("retired"):
         raise RuleBroken(

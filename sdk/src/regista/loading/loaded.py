@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from regista import html
 from regista.errors import Invalid, NotConfigured, WithdrawnAncestor
 from regista.onnx_files import NotOnnx, weight_files
 from regista.own_imports import own
@@ -31,6 +32,15 @@ class Loaded:
     _count: Callable[[int], None] = field(repr=False)
     confirmed_at: datetime
     offline: bool = False
+
+    def _repr_html_(self) -> str:
+        """Return the version with its files as a table, for notebooks."""
+        where = {"files": self._names(), "path": self.path, "offline": self.offline or None}
+        confirmed = {"confirmed": self.confirmed_at.isoformat(timespec="seconds")}
+        title = f"{self.model} {self.semver or 'draft'}, number {self.number}"
+        return html.fields(
+            title, {"stage": self.version.get("stage"), "digest": self.digest, **where, **confirmed}
+        )
 
     def file(self, name: str = "") -> Path:
         """Return the path of a file of the version; without `name`, of its only file. Raises Invalid."""

@@ -17,6 +17,7 @@ import msgspec
 
 from regista.errors import Invalid, Problem, Refused, TooLarge
 from regista.wire import limits
+from regista.wire.forms import rule_of
 from regista.wire.mandatory import missing_fields, problem_of_missing
 
 MOST_SHOWN = 20
@@ -141,7 +142,7 @@ def _problem(error: Any) -> str:
         case "enum":
             return f"must be one of {', '.join(map(str, wanted))}"
         case "pattern":
-            return f"{error.instance!r:.80} does not have the form {wanted}"
+            return f"{error.instance!r:.80} must be {rule_of(wanted)}"
         case "format":
             return f"{error.instance!r:.80} is no time with a zone: write it as 2026-01-31T12:00:00Z"
         case _:

@@ -14,6 +14,8 @@ from urllib.parse import quote
 
 import msgspec
 
+from regista import html
+from regista.choices import Kind, Tier
 from regista.client.transport import Transport
 from regista.errors import (
     Damaged,
@@ -26,11 +28,13 @@ from regista.errors import (
     TimedOut,
     Unavailable,
 )
-from regista.files import HashingStream, Progress, begin, manifest
+from regista.files import HashingStream, manifest
 from regista.former_names import warn_of
 from regista.local_errors import reading
+from regista.progress import Report, begin
 from regista.publishing.json_values import check_exact, json_value
 from regista.publishing.tracking import Run
+from regista.shapes.registry import Artifact, Parent, Signature, Training
 from regista.wire.cloudevents import CloudEvent
 from regista.wire.digests import FileEntry
 from regista.wire.dsse import sign
@@ -58,6 +62,11 @@ class Registered:
     stage: str
     new: bool = True
     version: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def _repr_html_(self) -> str:
+        """Return the version as a table, for notebooks."""
+        known = {"model": self.model, "number": self.number, "semver": self.semver, "stage": self.stage}
+        return html.version({**self.version, **known})
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,23 +100,23 @@ def document(
     model: str,
     run: Run | None = None,
     *,
-    kind: str = "model",
-    training: Mapping[str, Any] | None = None,
-    schema: Mapping[str, Any] | None = None,
-    signature: Mapping[str, Any] | None = None,
+    kind: Kind = "model",
+    training: Training | Mapping[str, Any] | None = None,
+    schema: Signature | Mapping[str, Any] | None = None,
+    signature: Signature | Mapping[str, Any] | None = None,
     creator: str = "",
     on_behalf_of: str = "",
     run_url: str = "",
     description: str | None = None,
     owner: str | None = None,
-    tier: str | None = None,
+    tier: Tier | None = None,
     tags: Mapping[str, str] | None = None,
     draft: bool = False,
     version: str = "",
     exact: bool = False,
     compare_with: int | str | None = None,
     base: int | str | None = None,
-    parents: Sequence[Mapping[str, Any]] = (),
+    parents: Sequence[Parent | Mapping[str, Any]] = (),
     strict: bool = False,
 ) -> dict[str, Any]:
     """Return ModelTrained's data, without the artifact. The arguments are those of `AsyncClient.publish`.
@@ -198,9 +207,7 @@ def _objects(what: str, given: Any) -> list[dict[str, Any]]:
     return [dict(one) for one in given]
 
 
-async def upload(
-    transport: Transport, files: Mapping[str, Path], progress: Progress | None = None
-) -> dict[str, Any]:
+async def upload(transport: Transport, files: Mapping[str, Path], progress: Report | None = None) -> Artifact:
     """Upload the files of an artifact by their path in it, and return ModelTrained's `artifact`.
 
     Each file is read once and hashed while it is sent. Raises Damaged when the service received other bytes.

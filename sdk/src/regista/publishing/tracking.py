@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import json
 import os
 import platform
 import re
@@ -16,12 +17,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from regista.files import hash_file, manifest
+from regista import html
+from regista.files import hash_file, manifest, replace_file
 from regista.former_names import warn_of
-from regista.local_errors import reading
+from regista.local_errors import reading, writing
 from regista.own_imports import canonical, modules_of_training, own_distributions
 from regista.publishing.data_digest import columns_of, dataset_digest
-from regista.publishing.json_values import metric_value, object_of
+from regista.publishing.json_values import check_exact, json_value, metric_value, object_of
 from regista.publishing.notebook import cells_run, code_of_present_cell
 from regista.publishing.schema import addressed_by, schema_of
 from regista.wire.digests import FileEntry, digest
@@ -67,6 +69,20 @@ class Run:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.trained_at = datetime.now(UTC)
+
+    def _repr_html_(self) -> str:
+        """Return what was captured so far as tables, for notebooks."""
+        known = {
+            "config": self.config,
+            "data": self.dataset,
+            "features": self.features and f"{len(self.features)}: {', '.join(self.features[:20])}",
+            "schema": self.model_schema,
+            "code": self.code,
+            "seed": self.seed,
+            "framework": framework_of(self._framework),
+            "trained": self.trained_at,
+        }
+        return html.fields("run", known) + html.metrics(self.metrics)
 
     def train_data(
         self, name: str, *parts: Any, digest: str = "", features: Sequence[str] | None = None
@@ -182,6 +198,20 @@ class Run:
             "seed": self.seed,
         }
         return {name: value for name, value in known.items() if value is not None}
+
+    def save(self, path: str | Path) -> Path:
+        """Write what `regista publish --metadata` reads: `training` and `schema`. Return the path.
+
+        An earlier file is replaced, completely or not at all. Raises Invalid for values that JSON cannot
+        represent, and RegistaError for a file that cannot be written.
+        """
+        known = {"training": self.training(), "schema": self.model_schema}
+        saved = json_value({name: value for name, value in known.items() if value is not None})
+        check_exact(saved)
+        file = Path(path)
+        with writing(file.parent):
+            replace_file(file, json.dumps(saved, indent=2, ensure_ascii=False) + "\n")
+        return file
 
 
 def capture(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
+from regista.wire import limits
 from regista.wire.policies import Subject
 from services.registry.domain.model.events import ModelRegistered, ModelRenamed, OwnerChanged, TagsChanged
 from services.registry.domain.model.fold import MODEL
@@ -52,8 +53,9 @@ class RegisterModel:
 class DescribeModel:
     """Change what is given. None leaves a field as it is.
 
-    A new `model` name is claimed in the same step; the old one stays a redirect. `may_approve`: the actor is
-    a person with the role approver there; `by` and `names` are the actor's subject and printed names, now and
+    `tags` replaces all tags; `tag_changes` adds tags or gives them values, and removes those of None. A new
+    `model` name is claimed in the same step; the old one stays a redirect. `may_approve`: the actor is a
+    person with the role approver there; `by` and `names` are the actor's subject and printed names, now and
     before.
     """
 
@@ -62,6 +64,7 @@ class DescribeModel:
     owner: str | None = None
     description: str | None = None
     tags: dict[str, str] | None = None
+    tag_changes: dict[str, str | None] = field(default_factory=dict)
     tier: Tier | None = None
     by: str = ""
     names: tuple[str, ...] = ()
@@ -162,7 +165,7 @@ def _claim(name: str, model_id: str, state: ModelState, streams: Streams) -> boo
 
 
 def _described(command: DescribeModel, state: ModelState, model: str, streams: Streams) -> TagsChanged | None:
-    tags = dict(state.tags) if command.tags is None else command.tags
+    tags = _tags(command, state)
     tier: Any = command.tier or state.tier
     description = state.description if command.description is None else command.description
     selected_by = _selected_by(command, state, tags, tier, streams)
@@ -172,6 +175,19 @@ def _described(command: DescribeModel, state: ModelState, model: str, streams: S
     return TagsChanged(model, tags, tier, description, selected_by)
 
 
+def _tags(command: DescribeModel, state: ModelState) -> dict[str, str]:
+    """Return all tags after the command. Raise RuleBroken when there are more than a model may have."""
+    before = dict(state.tags) if command.tags is None else command.tags
+    after = {name: value for name, value in (before | command.tag_changes).items() if value is not None}
+    if len(after) > max(limits.TAGS, len(before)):
+        raise RuleBroken(
+            "too_many_tags",
+            f"A model has at most {limits.TAGS} tags, and this would be {len(after)}: remove some of "
+            f"{', '.join(sorted(before)[:10])}.",
+        )
+    return after
+
+
 def _selected_by(
     command: DescribeModel, state: ModelState, tags: dict[str, str], tier: str, streams: Streams
 ) -> str:
@@ -179,7 +195,7 @@ def _selected_by(
 
     Raise Forbidden for an actor who may not approve, RuleBroken for one who made or requested a version.
     """
-    if command.tags is None and command.tier is None:
+    if command.tags is None and not command.tag_changes and command.tier is None:
         return state.selected_by
     namespace = namespace_of(state.model)
     after = Subject(namespace, state.kind, tier, tags)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import click
 
-KINDS = click.Choice(["model", "adapter", "embedding", "preprocessing", "prompt"])
-TIERS = click.Choice(["low", "medium", "high"])
+from regista.choices import Kind, Stage, Tier
+
+KINDS = click.Choice(get_args(Kind))
+STAGES = click.Choice(get_args(Stage), case_sensitive=False)
+TIERS = click.Choice(get_args(Tier))
 GOALS = click.Choice(["validated", "production"])
 TIMEOUT = click.option(
     "--timeout", type=click.FloatRange(0), default=60.0, show_default=True, help="Seconds to wait."

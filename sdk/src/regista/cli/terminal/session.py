@@ -27,7 +27,7 @@ from regista.cli.terminal.output import (
 
 if TYPE_CHECKING:
     from regista.client.sync_client import Client
-    from regista.files import Progress
+    from regista.progress import Report
 
 NAMES = ("review_id", "promotion_id", "cleanup_run_id", "id", "subject", "name", "alias", "model")
 """The fields that `-o name` prints of an object: the first that it has."""
@@ -110,15 +110,12 @@ class Session:
         say(as_yaml(value) if self.format == "yaml" else as_json(value))
 
     @contextmanager
-    def progress(self, title: str, *, bytes_: bool = True) -> Iterator[Progress | None]:
-        """Show a progress bar of bytes or other things on stderr if it is a terminal, else yield None."""
-        if not sys.stderr.isatty():
-            yield None
-            return
-        from regista.cli.terminal.progress import bar  # noqa: PLC0415 - a pipe needs no rich
+    def progress(self, title: str, *, bytes_: bool = True) -> Iterator[Report | None]:
+        """Show a progress bar of bytes or other things where a person sees stderr, else yield None."""
+        from regista.progress import is_watched, reporting  # noqa: PLC0415 - imported when a command runs
 
-        with bar(title, sys.stderr, bytes_=bytes_) as shown:
-            yield shown
+        with reporting(is_watched(), title, bytes_=bytes_) as report:
+            yield report
 
     @contextmanager
     def waiting(self, title: str) -> Iterator[None]:

@@ -1,0 +1,1 @@
+"""Shapes of requests and answers: typed dictionaries, one module for each service."""
