@@ -107,12 +107,14 @@ class ByContract:
 
 def _query_problems(operation: Mapping[str, Any], request: Request) -> Iterator[str]:
     known = {p["name"]: p for p in operation.get("parameters", ()) if p["in"] == "query"}
-    for name, text in request.query_params.items():
+    for name in request.query_params:
+        texts = request.query_params.getlist(name)
+        text = texts[-1]
         if name not in known:
             yield f"no query parameter {name}"
             continue
         schema = known[name]["schema"]
-        forms: list[Any] = [text, *([int(text)] if text.lstrip("-").isdigit() else [])]
+        forms: list[Any] = [texts, text, *([int(text)] if text.lstrip("-").isdigit() else [])]
         forms += [text == "true"] if text in {"true", "false"} else []
         if not any(Draft202012Validator(schema).is_valid(form) for form in forms):
             yield f"query parameter {name}={text}"
