@@ -66,10 +66,10 @@ class Unauthorized(RegistaError):
 
 
 class Forbidden(RegistaError):
-    """403: the owner of the key lacks the role for this request."""
+    """403: the owner of the key lacks the role for this request, or another person has to make it."""
 
     exit_code = 5
-    advice = "Ask an admin for the role that the detail names (`regista access grant`)."
+    advice = "Do what the detail states: it names what is missing, or who may do this."
 
 
 class NotFound(RegistaError):

@@ -128,7 +128,12 @@ def show_run(session: Session, found: Mapping[str, Any]) -> None:
         or "no verdicts yet"
     )
     if session.for_people:
-        say(f"{found.get('versions', 0)} versions of {found.get('models', 0)} models: {counts}")
+        versions, models = found.get("versions", 0), found.get("models", 0)
+        say(f"{_counted(versions, 'version')} of {_counted(models, 'model')}: {counts}")
     session.items(found.get("items", []), COLUMNS, "no version to show")
     if found.get("truncated"):
         say("Not all versions are shown; name a model to see all of its versions.", err=True)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
