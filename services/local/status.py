@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from typing import Any
@@ -91,10 +91,22 @@ def gather(instance: Instance, *, lags: bool = True) -> Status:
     return Status(
         state.phase,
         state.problem,
-        parts,
+        [_as_used(part, unknown) for part in parts],
         **{name: found for name, found in lags_found.items() if not isinstance(found, str)},
         unknown=unknown,
         amounts=measured,
+    )
+
+
+READ_FROM = {"kafka": "consumers", "postgres": "relays"}
+"""The server that is asked for each lag."""
+
+
+def _as_used(part: Part, unknown: dict[str, str]) -> Part:
+    """Return a server that runs and from which no lag could be read as not ready: it may hang, or start."""
+    why = unknown.get(READ_FROM.get(part.name, ""))
+    return (
+        part if why is None or not part.ready else replace(part, ready=False, why=f"cannot be used ({why})")
     )
 
 

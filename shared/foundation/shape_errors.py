@@ -15,7 +15,7 @@ def problem_of(error: Any) -> str:
     """Return the problem of one error of pydantic, as `errors()` lists them."""
     if error["type"] == "string_pattern_mismatch":
         return f"Must be {rule_of(error['ctx']['pattern'])}"
-    return str(error["msg"])
+    return str(error["msg"]).removeprefix("Value error, ")
 
 
 def in_words(problem: str) -> str:

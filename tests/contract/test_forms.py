@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
 from collections.abc import Iterator
@@ -10,11 +11,13 @@ from typing import Any
 
 import msgspec
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from regista.errors import Refused
 from regista.publishing.contract import check_message
 from regista.wire.forms import RULES, rule_of
+from services.audit.shapes import TimelineQuery
+from services.cleanup.shapes import Policy
 from services.registry.inbound import ModelTrained, VersionClaim
 from services.registry.shapes.versions import Registration
 from services.registry.trained_message import TrainedMessage
@@ -88,3 +91,31 @@ def test_a_claim_states_what_it_may_be() -> None:
     with pytest.raises(ValidationError) as wrong:
         VersionClaim.model_validate({"claim": "big"})
     assert "major, minor, patch or a semantic version" in of_shape(wrong.value, "body").detail
+
+
+@pytest.mark.parametrize("given", ["yesterday", "29.11.2026", "2026-11-29 22:45:30", "2026-13-01"])
+def test_a_time_that_cannot_be_read_is_named_once_with_examples_that_can(given: str) -> None:
+    with pytest.raises(ValidationError) as wrong:
+        TimelineQuery.model_validate({"since": given, "number": 0})
+    number, since = sorted(of_shape(wrong.value, "query").facts["errors"], key=lambda e: e["field"])
+    assert (number["field"], since["field"]) == ("number", "since")
+    for example in re.findall(r"2026-\S+(?=,|$)", since["problem"]):
+        assert TimelineQuery.model_validate({"since": example.rstrip(",")}).since
+    assert "2026-03-01T12:00:00Z" in since["problem"]
+
+
+def test_a_rule_of_our_own_is_stated_without_the_words_of_a_library() -> None:
+    with pytest.raises(ValidationError) as wrong:
+        Policy.model_validate({"unused": "90"})
+    (error,) = of_shape(wrong.value, "body").facts["errors"]
+    assert error["problem"].startswith("'90' is no duration: write a number")
+
+
+def test_fields_that_are_called_date_keep_their_own_errors() -> None:
+    class Deadline(BaseModel):
+        date: dt.date
+
+    with pytest.raises(ValidationError) as wrong:
+        Deadline.model_validate({"date": "soon"})
+    (error,) = of_shape(wrong.value, "body").facts["errors"]
+    assert error["field"] == "date"

@@ -66,10 +66,10 @@ class Unauthorized(RegistaError):
 
 
 class Forbidden(RegistaError):
-    """403: the owner of the key lacks the role for this request."""
+    """403: the owner of the key lacks the role for this request, or another person has to make it."""
 
     exit_code = 5
-    advice = "Ask an admin for the role that the detail names (`regista access grant`)."
+    advice = "Do what the detail states: it names what is missing, or who may do this."
 
 
 class NotFound(RegistaError):
@@ -171,14 +171,18 @@ class Refused(RegistaError):
 
     exit_code = 3
     advice = (
-        "Correct every problem and publish again, or publish with draft=True and complete the draft later."
+        "Correct every problem and publish again, or publish a draft (draft=True, --draft) and complete it "
+        "later."
     )
 
     def __init__(
         self, model: str, problems: Sequence[Problem], facts: Mapping[str, Any] | None = None
     ) -> None:
         reasons = "; ".join(f"{p.field}: {p.problem}" if p.field else p.problem for p in problems)
-        super().__init__("registration_refused", f"{model} was not registered: {reasons}", facts=facts)
+        listed = {"problems": [{"field": p.field, "problem": p.problem} for p in problems]}
+        super().__init__(
+            "registration_refused", f"{model} was not registered: {reasons}", facts=listed | dict(facts or {})
+        )
         self.model = model
         self.problems = tuple(problems)
 

@@ -26,13 +26,15 @@ PeopleCommand = Approve | Override | ReviewOverride
 """Decisions that only independent people may make."""
 
 
-async def printed_name(call: Call[Any, Any]) -> str:
+async def printed_name(call: Call[Any, Any], role: str, namespace: str) -> str:
     """Return the caller's printed name. Raises RuleBroken when there is none.
 
-    A signature shows the name, and the name is compared with the makers that the version's metadata names.
+    A caller without the role is refused for that (Forbidden): a name would not help. A signature shows the
+    name, and the name is compared with the makers that the version's metadata names.
     """
     found = await directory.stored_name(call.app.pool, call.actor.subject)
     if not found.name:
+        call.require(role, namespace)
         raise RuleBroken(
             "no_printed_name",
             "the directory has no printed name for you; ask an admin to set it (`regista access set-name`)",

@@ -36,7 +36,8 @@ async def _model(call: Call) -> dict[str, Any]:
     if model is None or not call.may_read_model(model["model_id"], queries.namespace(model)):
         raise NotFound(
             "unknown_model",
-            f"approval has no model {call.path['model']} yet; check its id or full name, or repeat later",
+            f"approval has no model {call.path['model']} with a complete version: check its id or full name, "
+            "or repeat later",
         )
     return model
 
@@ -53,7 +54,8 @@ async def _gates(call: Call, model: dict[str, Any]) -> dict[str, Any]:
     if found is None:
         raise NotFound(
             "unknown_version",
-            f"{model['model']} has no version {call.path['number']} yet; check the number, or repeat later",
+            f"approval has no version {call.path['number']} of {model['model']}: check the number, or repeat "
+            "later; a draft has no gates until it is complete",
         )
     return found
 

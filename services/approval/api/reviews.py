@@ -70,8 +70,9 @@ async def approve_review(call: Call[ApproveBody]) -> Reply:
             "if_match_required",
             "An approval names a revision: read the review, then send its ETag as If-Match.",
         )
-    row, name = await _review(call), await printed_name(call)
+    row = await _review(call)
     role = _role(call, row)
+    name = await printed_name(call, role, queries.namespace(row))
     command = Approve(
         promotion_id=row["review_id"],
         model_id=row["model_id"],
@@ -136,7 +137,7 @@ async def comment_on_review(call: Call[CommentBody]) -> Reply:
 
 async def review_override(call: Call[AfterReviewBody]) -> Reply:
     row = await _review(call)
-    await printed_name(call)
+    await printed_name(call, "approver", queries.namespace(row))
     command = ReviewOverride(
         promotion_id=row["review_id"],
         model_id=row["model_id"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from services.registry import queries
-from services.registry.api.calls import look_ups, model_of, nearest, own_role, parts, submit
+from services.registry.api.calls import look_ups, model_of, own_role, parts, submit, why_none
 from services.registry.api.rollouts import stopped
 from services.registry.domain.serving.alias import RemoveAlias, SetAlias
 from services.registry.domain.serving.environment import ENVIRONMENTS
@@ -25,11 +25,11 @@ async def resolve_alias(call: Call) -> Reply:
             raise stopped(row["model"], key[1])
     if found is None or not call.may_read(found[0]):
         model = await look_ups(call).models.find(key[0])
-        near = await nearest(call, model, key[1]) if model and call.may_read(model.namespace) else ""
+        why = await why_none(call, model, key[1]) if model and call.may_read(model.namespace) else ""
         raise NotFound(
             "unknown_alias",
             f"{key[0]:.210}@{key[1]:.80} names no version that you may read: see the model's aliases and "
-            f"rollouts.{near}",
+            f"rollouts.{why}",
         )
     _, body, revision = found
     return Reply(body, etag=revision)

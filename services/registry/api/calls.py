@@ -64,11 +64,11 @@ async def number_of(call: Call, model: ModelRef, reference: str | None = None) -
     elif _SEMVER.fullmatch(reference) or reference.startswith("@"):
         number = await parts(call).numbers.get((model.model_id, reference))
     if number is None:
-        near = await nearest(call, model, reference[1:]) if reference.startswith("@") else ""
+        why = await why_none(call, model, reference[1:]) if reference.startswith("@") else ""
         raise NotFound(
             "unknown_version",
             f"{reference!r:.80} names no version: use a number, a semantic version, or @ with an alias, an "
-            f"environment where a version serves, or `latest` (the newest that may be used).{near}",
+            f"environment where a version serves, or `latest` (the newest that may be used).{why}",
         )
     return number
 
@@ -80,11 +80,15 @@ def small_number(text: str) -> int | None:
     return int(text) if int(text) <= LARGEST else None
 
 
-async def nearest(call: Call, model: ModelRef, name: str) -> str:
-    """Return a hint at the alias or environment of the model that is nearest to a mistyped name, or ""."""
+async def why_none(call: Call, model: ModelRef, name: str) -> str:
+    """Return why `name` names no version of the model, or the alias or environment nearest to it, or ""."""
+    if name == LATEST:
+        return " No version may be used: each is a draft, rejected, withdrawn or retired."
     rows = await call.app.pool.fetch(queries.NAMES_OF_MODEL, model.namespace, model.model_id)
-    names = sorted({row["name"] for row in rows} | {LATEST}) if name != LATEST else []
-    near = get_close_matches(name.lower(), names, n=1)
+    names = {row["name"] for row in rows} | {LATEST}
+    if name in names:
+        return f" No version serves in {name}: `regista promote` with --serve requests it for the first one."
+    near = get_close_matches(name.lower(), sorted(names), n=1)
     return f" Did you mean @{near[0]}?" if near else ""
 
 

@@ -116,6 +116,13 @@ async def test_a_signature_keeps_the_name_of_its_moment(desk, people, request_pr
     assert [(entry["by"], entry["name"]) for entry in entries] == [("ann", "Ann"), ("bob", "Robert")]
 
 
+async def test_who_lacks_the_role_is_not_sent_for_a_name(desk, people, request_promotion):
+    await request_promotion()
+    await desk.identities.name("eve", None, 2)
+    refused = await approve(desk, "eve", 1)
+    assert (refused.status_code, refused.json()["code"]) == (403, "role_missing")
+
+
 async def test_a_signature_needs_a_name(desk, people, request_promotion):
     """By a person's name approval also finds that carl, named in the metadata, made the version."""
     await request_promotion()
@@ -381,6 +388,12 @@ async def test_an_unknown_path_is_answered_with_a_problem(desk, people, request_
     answer = await call(desk, "root", "GET", path)
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_version_without_gates_may_be_a_draft(desk, people, request_promotion):
+    await request_promotion()
+    answer = await call(desk, "root", "GET", "/models/team.churn/versions/9/gates")
+    assert (answer.status_code, "a draft has no gates" in answer.json()["detail"]) == (404, True)
 
 
 async def test_a_comment_is_kept_without_deciding(desk, people, request_promotion):

@@ -93,6 +93,16 @@ async def test_a_mistyped_environment_is_refused_with_the_nearest_name_wherever_
         assert (await root.get(f"{at}/versions/1")).json()["promotions"][0]["state"] == "promoted"
 
 
+async def test_an_environment_in_which_nothing_serves_yet_is_no_mistyped_name(registry):
+    async with registry.client("ci") as ci:
+        await ci.post("/models/team.churn/versions", json=trained())
+        for path in ("/models/team.churn/versions/@production", "/resolve/team.churn@production"):
+            answer = await ci.get(path)
+            detail = answer.json()["detail"]
+            assert (answer.status_code, "Did you mean" in detail) == (404, False)
+            assert "No version serves in production" in detail
+
+
 async def test_what_serves_where_is_one_list(registry, senders):
     async with registry.client("root") as root, registry.client("eva") as eva:
         await created(root, "staging")

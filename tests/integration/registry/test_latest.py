@@ -44,6 +44,7 @@ async def test_without_a_usable_version_there_is_no_latest_one(registry):
         ):
             answer = await ci.get(path)
             assert (answer.status_code, answer.json()["code"]) == (404, code)
+            assert "each is a draft, rejected, withdrawn or retired" in answer.json()["detail"]
 
 
 async def test_a_foreign_model_has_no_latest_version(registry):

@@ -158,6 +158,27 @@ def test_a_lag_that_cannot_be_read_is_unknown_and_not_zero(
     assert not found.ready
 
 
+def test_a_server_that_runs_and_does_not_answer_is_not_ready(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("services.local.lag._WAIT", 1.0)
+    me = ProcessIdentity.of("server", os.getpid())
+    servers = {name: ProcessState(me, 1.0) for name in ("s3", "postgres", "kafka")}
+    SupervisorState(me, "running", "", [], servers).save(instance.folder)
+    found = gather(instance)
+    parts = {part.name: part for part in found.parts}
+    assert {name: part.ready for name, part in parts.items()} == {
+        "s3": True,
+        "postgres": False,
+        "kafka": False,
+    }
+    assert parts["postgres"].why.startswith("cannot be used (ConnectionRefusedError")
+    assert parts["kafka"].why.startswith("cannot be used (")
+    show(found)
+    shown = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert [row[3] for row in shown if row[1:2] == ["postgres"]] == [parts["postgres"].why]
+
+
 def test_the_reason_of_a_failed_supervisor_stays(tmp_path: Path) -> None:
     SupervisorState(ProcessIdentity("supervisor", 1, "0"), "failed", "no Java").save(InstanceFolder(tmp_path))
     found = gather(Instance.at(InstanceFolder(tmp_path)))

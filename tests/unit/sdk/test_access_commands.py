@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -112,3 +113,81 @@ def test_a_key_that_never_expires_is_asked_for_by_that_word(
     assert run("access", "key", "issue", "u-1", "--expires", expires).exit_code == 0
     (request,) = people.of("POST", keys)
     assert json.loads(request.body) == (sent or {"expires_at": expires})
+
+
+def test_a_role_that_was_not_held_there_is_not_reported_as_revoked(run: Any, people: Answers) -> None:
+    held = [{"role": "approver", "namespace": "fraud"}, {"role": "engineer", "namespace": "*", "group": "g"}]
+    people.fixed["GET", "/v1/access/identities/u-1"] = JSONResponse(IDENTITY | {"roles": held})
+    other = run("access", "ungrant", "u-1", "approver", "--namespace", "Fraud")
+    assert other.exit_code == 0
+    assert "u-1 was not approver in Fraud: nothing changed" in other.stdout
+    assert "approver in fraud" in other.stdout
+    assert "no longer" not in other.stdout
+    revoked = json.loads(run("access", "ungrant", "u-1", "approver", "--namespace", "Fraud", "--json").stdout)
+    assert revoked["revoked"] is False
+    assert (
+        "u-1 is no longer approver in fraud"
+        in run("access", "ungrant", "u-1", "approver", "--namespace", "fraud").stdout
+    )
+
+
+def _issues(people: Answers, key: str = "rg_K2_x") -> str:
+    keys = "/v1/access/identities/u-1/keys"
+    issued = {"subject": "u-1", "key_id": "K2", "algorithm": "hmac-sha256", "expires_at": None}
+    people.fixed["POST", keys] = JSONResponse(issued | {"api_key": key}, 201)
+    people.fixed["DELETE", f"{keys}/K1"] = JSONResponse(None, 204)
+    return keys
+
+
+@pytest.mark.parametrize("command", [("issue", "u-1"), ("rotate",), ("rotate", "u-1", "K1")])
+def test_a_file_that_is_named_gets_the_api_key_and_the_screen_does_not(
+    run: Any, people: Answers, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    _issues(people)
+    file = tmp_path / "new.key"
+    result = run("access", "key", *command, "--out", str(file))
+    assert (result.exit_code, file.read_text(), file.stat().st_mode & 0o777) == (0, "rg_K2_x\n", 0o600)
+    assert "rg_K2_x" not in result.output
+    assert str(file) in result.output
+
+
+@pytest.mark.parametrize("command", [("issue", "u-1"), ("rotate",)])
+def test_no_key_is_issued_for_a_file_that_exists_or_cannot_be_written(
+    run: Any, people: Answers, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    keys = _issues(people)
+    file = tmp_path / "old.key"
+    file.write_text("rg_old")
+    for target in (file, tmp_path / "no folder" / "new.key"):
+        result = run("access", "key", *command, "--out", str(target))
+        assert (result.exit_code, str(target) in result.stderr) == (2, True)
+    assert file.read_text() == "rg_old"
+    assert not people.of("POST", keys)
+    assert not people.of("DELETE", f"{keys}/K1")
+
+
+def test_who_rotates_the_key_in_use_learns_where_the_old_one_still_stands(run: Any, people: Answers) -> None:
+    _issues(people)
+    result = run("access", "key", "rotate")
+    assert result.stdout == "rg_K2_x\n"
+    assert "only time the key is shown" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "sent"),
+    [("2027-01-31", "2027-01-31T00:00:00Z"), ("2027-01-31T12:00:00+01:00", "2027-01-31T12:00:00+01:00")],
+)
+def test_a_key_expires_at_a_day_or_a_time(run: Any, people: Answers, typed: str, sent: str) -> None:
+    keys = _issues(people)
+    assert run("access", "key", "issue", "u-1", "--expires", typed).exit_code == 0
+    assert json.loads(people.of("POST", keys)[0].body) == {"expires_at": sent}
+
+
+@pytest.mark.parametrize("typed", ["tomorrow", "30d", "2027-13-01", "2027-01-31T12:00:00"])
+def test_a_time_that_is_none_is_refused_with_the_forms_that_are_read(
+    run: Any, people: Answers, typed: str
+) -> None:
+    keys = _issues(people)
+    result = run("access", "key", "issue", "u-1", "--expires", typed)
+    assert (result.exit_code, "2027-01-31" in result.stderr) == (2, True)
+    assert not people.of("POST", keys)

@@ -150,6 +150,18 @@ def test_a_refused_registration_ends_with_3_and_every_problem(run: Any, answers:
     assert "  - training.code: is missing\n  - signature: is missing" in result.stderr
 
 
+def test_a_refusal_before_the_upload_has_every_problem_for_programs_too(
+    run: Any, answers: Answers, tmp_path: Path
+) -> None:
+    (tmp_path / "run.json").write_text('{"training": {"config": {"C": 1}}}')
+    (tmp_path / "model.onnx").write_bytes(b"model")
+    words = ["publish", "churn", str(tmp_path / "model.onnx"), "--metadata", str(tmp_path / "run.json")]
+    refused = json.loads(run(*words, "--json").stderr)
+    assert {p["field"] for p in refused["problems"]} >= {"training.dataset.digest", "signature"}
+    assert "  - signature: missing" in run(*words).stderr
+    assert {seen.method for seen in answers.seen} == {"GET"}
+
+
 def test_a_download_is_verified_and_copied(run: Any, answers: Answers, tmp_path: Path) -> None:
     answers.has("churn", "@production", {"model.onnx": b"weights"})
     result = run("versions", "download", "churn@production", "--to", str(tmp_path / "out"))
@@ -162,7 +174,7 @@ def test_a_download_is_verified_and_copied(run: Any, answers: Answers, tmp_path:
     ("words", "message"),
     [
         (("3=90", "4=20"), "sum to 110"),
-        (("3=90", "4"), "NAME=VALUE"),
+        (("3=90", "4"), "NUMBER=PERCENT, for example 3=90 4=10"),
         (("3=x",), "whole numbers"),
         (("3=100", "--role", "4=shadow"), "add 4=0"),
         (("3=100", "--role", "3=boss"), "not a role"),

@@ -65,6 +65,7 @@ def test_a_rollback_shows_what_it_does_and_sends_what_it_showed(run: Any, answer
     result = run("rollback", "churn", "--reason", "slow", "--dry-run")
     assert "now: 3 (champion, 100 %)" in result.stderr
     assert "2 would get all requests" in result.stderr
+    assert "  3 leaves: promote it again before a switch to it\n" in result.stderr
     assert "not 4: withdrawn" in result.stderr
     assert "warning: 2 was trained on the same data" in result.stderr
     assert len(answers.of("POST", path)) == 1
@@ -128,3 +129,40 @@ def test_a_time_that_is_shown_is_accepted_by_as_of(run: Any, answers: Answers) -
     (shown,) = [word for word in run("timeline", "churn").stdout.split() if word.startswith("2026")]
     run("as-of", "churn", "--at", shown)
     assert answers.of("GET", "/v1/as-of")[0].query["at"] == "2026-03-01T12:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("facts", "advice"),
+    [
+        (
+            {"subject": "u-1", "role": "engineer", "namespace": "*"},
+            "regista access grant u-1 engineer --everywhere",
+        ),
+        (
+            {"subject": "u-1", "role": "approver", "namespace": "fraud"},
+            "regista access grant u-1 approver --namespace fraud",
+        ),
+    ],
+)
+def test_a_missing_role_is_answered_with_the_command_that_grants_it(
+    run: Any, answers: Answers, facts: dict[str, str], advice: str
+) -> None:
+    answers.fixed["GET", "/v1/models"] = problem(403, "role_missing", **facts)
+    result = run("models", "list")
+    assert (result.exit_code, f"`{advice}`" in result.stderr) == (5, True)
+
+
+@pytest.mark.parametrize("code", ["own_withdrawal", "own_work", "identity_disabled", "no_live_key"])
+def test_what_no_role_changes_is_not_answered_with_a_grant(run: Any, answers: Answers, code: str) -> None:
+    answers.fixed["GET", "/v1/models"] = problem(403, code)
+    result = run("models", "list")
+    assert (result.exit_code, "access grant" in result.stderr) == (5, False)
+
+
+def test_a_dead_letter_is_listed_with_its_code_and_what_it_is_about(run: Any, answers: Answers) -> None:
+    one = {"id": "a", "subject": "fraud.scoring", "code": "not_authentic", "reason": "the signature is wrong"}
+    answers.fixed["GET", "/v1/dlq"] = JSONResponse({"items": [one]})
+    columns, found = (line.split("\t") for line in run("dlq", "list").stdout.splitlines())
+    row = dict(zip(columns, found, strict=True))
+    assert (row["about"], row["code"]) == ("fraud.scoring", "not_authentic")
+    assert "identity" not in row

@@ -55,7 +55,7 @@ def _has_key(answers: Answers, new: str | None) -> None:
 
 def test_a_rotation_revokes_the_old_key_once_the_new_one_is_in_hand(run: Any, answers: Answers) -> None:
     _has_key(answers, "rg_new")
-    assert run("access", "key", "rotate", "person:ann", "old").output == "rg_new\n"
+    assert run("access", "key", "rotate", "person:ann", "old").stdout == "rg_new\n"
     assert [(seen.method, seen.path) for seen in answers.seen[1:]] == [
         ("POST", KEYS),
         ("DELETE", f"{KEYS}/old"),

@@ -82,3 +82,15 @@ def test_a_simulation_sends_only_what_was_named(run: Any, answers: Answers) -> N
 )
 def test_words_that_contradict_each_other_are_refused(run: Any, words: tuple[str, ...]) -> None:
     assert run("cleanup", "retention", *words).exit_code == 2
+
+
+def test_a_first_policy_is_not_compared_with_values_that_no_policy_had(run: Any, answers: Answers) -> None:
+    answers.fixed["GET", "/v1/retention-defaults"] = JSONResponse({"items": []})
+    first = POLICY | {"unused": "180d", "grace": "14d", "keep_newest": 3}
+    answers.fixed["PUT", "/v1/retention-defaults/fraud"] = JSONResponse(
+        {"namespace": "fraud", "before": None, "policy": first, "revision": 1}
+    )
+    shown = run("cleanup", "retention", "--namespace", "fraud", "--unused", "180d").output
+    assert "unused: permanently → 180d" in shown
+    assert "grace: none → 14d" in shown
+    assert "keep newest: all → 3" in shown

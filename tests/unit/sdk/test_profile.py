@@ -42,6 +42,34 @@ def test_a_profile_is_chosen_by_name_and_the_environment_stands_above_it(
     assert (found.url, found.api_key, found.kafka_bootstrap) == ("http://127.0.0.1:8001", "rg_env", "k:9092")
 
 
+def test_a_variable_that_replaces_the_key_or_url_of_the_profile_that_was_named_is_warned_of(
+    environment: dict[str, str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "secret").write_text("rg_env\n")
+    by_file = environment | {"REGISTA_API_KEY_FILE": str(tmp_path / "secret"), "REGISTA_URL": "http://other"}
+    read_profile("prod", by_file)
+    assert caplog.messages == [
+        "REGISTA_URL is set and replaces the url of profile prod: unset it.",
+        "REGISTA_API_KEY_FILE is set and replaces the api_key of profile prod: unset it.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("", {"REGISTA_API_KEY": "rg_env"}),
+        ("", {"REGISTA_API_KEY": "rg_env", "REGISTA_PROFILE": "prod"}),
+        ("prod", {"REGISTA_API_KEY": "rg_from_file", "REGISTA_KAFKA_BOOTSTRAP": "k:9092"}),
+        ("dev", {"REGISTA_API_KEY": "rg_env"}),
+    ],
+)
+def test_a_variable_that_adds_to_a_profile_or_stands_above_a_default_needs_no_warning(
+    environment: dict[str, str], name: str, more: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    read_profile(name, environment | more)
+    assert caplog.messages == []
+
+
 def test_without_a_file_everything_is_empty_and_a_needed_setting_is_named() -> None:
     found = read_profile(environment={"REGISTA_CONFIG": "/nowhere/config.toml"})
     assert found == Profile()

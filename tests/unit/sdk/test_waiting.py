@@ -179,6 +179,9 @@ def test_publish_waits_until_the_version_is_validated(run: Any, answers: Answers
     words = ["publish", "churn", *files, "--until", "validated", "--json"]
     result = run(*words)
     assert (result.exit_code, json.loads(result.stdout)["stage"]) == (0, "Validated")
+    assert run(*words[:-1], "-o", "name").stdout == "churn@3\n"
+    assert "Validated" in run(*words[:-1], "-o", "csv").stdout
+    assert run("versions", "wait", "churn@3", "-o", "name").stdout == "churn@3\n"
 
 
 @pytest.mark.parametrize("other", ["--draft", "--no-wait"])

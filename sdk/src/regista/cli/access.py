@@ -1,27 +1,22 @@
-"""`regista access …`: identities and groups, their names, keys and roles.
-
-Private keys never leave this machine.
-"""
+"""`regista access …`: identities and groups, their names and roles. Keys: access_keys.py."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from regista.choices import IdentityKind
-from regista.cli.key import OUT, new_signing_key
+from regista.cli.access_keys import keys
 from regista.cli.terminal.options import REASON
-from regista.cli.terminal.output import say
 from regista.cli.terminal.session import Session, command, confirm, on_a_terminal
 
 if TYPE_CHECKING:
-    from regista.wire.keys import SigningKey
+    from regista.client.sync_client import Client
 
 ROLE = click.Choice(["publisher", "engineer", "approver", "auditor", "admin", "override"])
 EVERYWHERE = "*"
-EXPIRES = "RFC 3339, or `never`. Default: the registry's, a year. An identity's own keys always expire."
 
 
 def _place(command_: Any) -> Any:
@@ -44,6 +39,9 @@ def _namespace(namespace: str | None, everywhere: bool, where: str) -> str:
 @click.group()
 def access() -> None:
     """Manage identities, keys and roles. Every change is an event."""
+
+
+access.add_command(keys)
 
 
 @access.group()
@@ -196,105 +194,6 @@ def erase_name(session: Session, subject: str, reason: str, yes: bool) -> None:
     session.one(got, f"the name of {subject} is erased. {got.get('kept', '')}")
 
 
-@access.group("key")
-def keys() -> None:
-    """Issue, register, rotate and revoke keys."""
-
-
-@command(
-    group=keys,
-    examples="regista access key issue u-7k2m\n"
-    "regista access key issue publisher:nightly --signing --out nightly.key.json",
-)
-@click.argument("subject", metavar="IDENTITY")
-@click.option(
-    "--signing",
-    is_flag=True,
-    help="A signing key for Kafka instead of an API key. It is made here, and only its public half is sent.",
-)
-@OUT
-@click.option("--expires", metavar="TIME", help=EXPIRES)
-def issue(session: Session, subject: str, signing: bool, file: Path | None, expires: str | None) -> None:
-    """Issue an API key (shown once), or make and register a signing key."""
-    if signing:
-        made = new_signing_key(subject, file)
-        _register(session, subject, made, expires)
-        return
-    with session.client() as client:
-        got = client.issue_key(subject, **_expiry(expires))
-    session.one(got, str(got["api_key"]))
-    if not session.json:
-        say("This is the only time the key is shown.", err=True)
-
-
-@command(group=keys, examples="regista access key register publisher:nightly nightly.key.json")
-@click.argument("subject", metavar="IDENTITY")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--expires", metavar="TIME", help=EXPIRES)
-def register(session: Session, subject: str, file: Path, expires: str | None) -> None:
-    """Register the public half of a signing key that `regista key generate` made."""
-    from regista.files import signing_key  # noqa: PLC0415
-
-    _register(session, subject, signing_key(file), expires)
-
-
-@command(
-    group=keys,
-    examples="regista access key rotate\n"
-    "regista access key rotate u-7k2m 7K2M…\n"
-    "regista access key rotate publisher:nightly 9XQ… --signing --out new.key.json",
-)
-@click.argument("subject", metavar="[IDENTITY]", required=False)
-@click.argument("key_id", required=False)
-@click.option("--signing", is_flag=True, help="The key is a signing key: the new one is made here.")
-@OUT
-def rotate(
-    session: Session, subject: str | None, key_id: str | None, signing: bool, file: Path | None
-) -> None:
-    """Issue a new key, then revoke the old one. Without IDENTITY: the API key that you use now.
-
-    Each identity may rotate its own keys; those of others need an admin.
-    """
-    if subject and not key_id:
-        raise click.UsageError(f"name the key, too: `regista access identity show {subject}` lists them")
-    if signing and not subject:
-        raise click.UsageError("name the identity and the signing key: rotate IDENTITY KEY_ID --signing")
-    with session.client() as client:
-        if subject is None or key_id is None:
-            caller = client.whoami()
-            subject, key_id = str(caller["subject"]), str(caller["key"]["key_id"])
-        public = _public(new_signing_key(subject, file)) if signing else {}
-        got = client.rotate_key(subject, key_id, **public)
-    session.one(got, str(got.get("api_key") or got["key_id"]))
-    if not got["old_revoked"]:
-        say(
-            f"The new key is valid, but the outcome of revoking {key_id} is unknown: "
-            f"`regista access key revoke {subject} {key_id}`.",
-            err=True,
-        )
-        raise click.exceptions.Exit(1)
-
-
-@command(
-    group=keys,
-    examples='regista access key revoke u-7k2m 7K2M… --reason "laptop lost"\n'
-    "regista access key revoke service:artifact 5TJ… --compromised",
-)
-@click.argument("subject", metavar="IDENTITY")
-@click.argument("key_id")
-@click.option("--reason", default="")
-@click.option(
-    "--compromised",
-    is_flag=True,
-    help="Another person may have the key: its earlier signatures of a service become invalid, too.",
-)
-def revoke(session: Session, subject: str, key_id: str, reason: str, compromised: bool) -> None:
-    """Revoke a key. Earlier events of a service stay valid, unless the key was compromised."""
-    with session.client() as client:
-        client.revoke_key(subject, key_id, reason, compromised=compromised)
-    session.one({"subject": subject, "key_id": key_id, "revoked": True}, f"revoked {key_id}")
-
-
 @command(
     group=access,
     examples="regista access grant u-7k2m approver --namespace fraud\n"
@@ -322,26 +221,27 @@ def ungrant(session: Session, subject: str, role: str, namespace: str | None, ev
     """Revoke a role: the grant in this namespace, or the one everywhere."""
     namespace = _namespace(namespace, everywhere, f"which grant of {role} {subject} loses")
     with session.client() as client:
+        held = _granted(client, subject)
         client.revoke_role(subject, role, namespace)
-    session.one(
-        {"subject": subject, "role": role, "namespace": namespace, "revoked": True},
-        f"{subject} is no longer {role} {_in(namespace)}",
-    )
+    revoked = held is None or (role, namespace) in held
+    done = f"{subject} is no longer {role} {_in(namespace)}"
+    if not revoked:
+        others = ", ".join(f"{one} {_in(scope)}" for one, scope in held or ()) or "no role"
+        done = f"{subject} was not {role} {_in(namespace)}: nothing changed. Granted are: {others}"
+    answer = {"subject": subject, "role": role, "namespace": namespace, "revoked": revoked}
+    session.one(answer, done)
+
+
+def _granted(client: Client, subject: str) -> Sequence[tuple[str, str]] | None:
+    """Return the roles and namespaces that an identity has by itself; None for who may not read them."""
+    from regista.errors import Forbidden  # noqa: PLC0415 - the help needs no errors
+
+    try:
+        roles = client.identity(subject).get("roles") or ()
+    except Forbidden:
+        return None
+    return [(str(one["role"]), str(one["namespace"])) for one in roles if not one.get("group")]
 
 
 def _in(namespace: str) -> str:
     return "everywhere" if namespace == EVERYWHERE else f"in {namespace}"
-
-
-def _expiry(expires: str | None) -> dict[str, Any]:
-    return {"never_expires": True} if expires == "never" else {"expires_at": expires}
-
-
-def _register(session: Session, subject: str, made: SigningKey, expires: str | None) -> None:
-    with session.client() as client:
-        got = client.issue_key(subject, **_public(made), **_expiry(expires))
-    session.one(got, f"registered the public half of {made.key_id} for {subject}")
-
-
-def _public(made: SigningKey) -> dict[str, Any]:
-    return {"key_id": made.key_id, "public_key": made.public.hex()}

@@ -47,7 +47,8 @@ def plan(session: Session, model: str) -> None:
 def simulate(session: Session, model: str, namespace: str, **given: Any) -> None:
     """Show what a cleanup would do under another retention policy; nothing is changed.
 
-    A duration that is left out keeps the versions that it is about.
+    The policy is what is given here, not that of the model with changes. A duration that is left out keeps
+    the versions that it is about; without --keep-newest the newest 3 stay.
     """
     if model and namespace:
         raise click.UsageError("name a model or --namespace")
@@ -127,7 +128,12 @@ def show_run(session: Session, found: Mapping[str, Any]) -> None:
         or "no verdicts yet"
     )
     if session.for_people:
-        say(f"{found.get('versions', 0)} versions of {found.get('models', 0)} models: {counts}")
+        versions, models = found.get("versions", 0), found.get("models", 0)
+        say(f"{_counted(versions, 'version')} of {_counted(models, 'model')}: {counts}")
     session.items(found.get("items", []), COLUMNS, "no version to show")
     if found.get("truncated"):
         say("Not all versions are shown; name a model to see all of its versions.", err=True)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"

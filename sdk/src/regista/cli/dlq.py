@@ -66,7 +66,8 @@ def letters(
         ("id", "id"),
         ("when", lambda x: to_the_second(x.get("at"))),
         ("type", "type"),
-        ("identity", "subject"),
+        ("about", "subject"),
+        ("code", "code"),
         ("reason", "reason"),
         *([("dismissed", _closed)] if dismissed else [("replayed", "replayed")]),
     ]

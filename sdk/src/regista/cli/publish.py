@@ -105,7 +105,8 @@ def publish(
         return
     stage = version.get("stage") or got.stage
     what = f"{model} {got.semver or '(no version yet)'}, number {got.number}, {stage}"
-    session.one({}, f"registered {what}{_why(got.version)}" if got.new else f"already registered: {what}")
+    done = f"registered {what}{_why(got.version)}" if got.new else f"already registered: {what}"
+    session.one(version, done)
     _say_notes(got.version)
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from regista.client.sync_client import Client
 
 PERMANENTLY = "permanently"
+WITHOUT_POLICY = {"grace": "none", "keep_newest": "all"}
+"""What holds where no policy applies; a duration is `permanently` there."""
 DURATIONS = {
     "unused": "Retire a version this long after its last use.",
     "left_production": "… and not before this time since it left Production.",
@@ -186,7 +188,7 @@ def _difference(before: Policy | None, after: Policy | None) -> str:
         return "  the policy is removed; the models inherit the next one, if there is one"
     lines = []
     for name in (*DURATIONS, "keep_newest"):
-        old, new = _shown(before or {}, name), _shown(after, name)
+        old, new = _shown(before or WITHOUT_POLICY, name), _shown(after, name)
         lines.append(f"  {name.replace('_', ' ')}: " + (new if old == new else f"{old} → {new}"))
     return "\n".join(lines)
 

@@ -69,6 +69,9 @@ def _show(session: Session, plan: Mapping[str, Any], *, dry_run: bool) -> None:
     will = "would get" if dry_run else "gets"
     say(f"now: {now or 'no version serves'}", err=True)
     say(f"the rollback: {plan.get('champion')} {will} all requests", err=True)
+    stay = {e["number"] for e in plan.get("entries") or ()}
+    for left in sorted({e["number"] for e in plan.get("previous") or ()} - stay):
+        say(f"  {left} leaves: promote it again before a switch to it", err=True)
     for skipped in plan.get("skipped") or ():
         say(f"  not {skipped['number']}: {skipped['why']}", err=True)
     if plan.get("warning"):

@@ -61,7 +61,10 @@ def split(
     expected: int | None,
 ) -> None:
     """Split the traffic between versions; the percents sum to 100."""
-    entries = entries_of(pairs(shares, "share"), pairs(roles, "role"))
+    entries = entries_of(
+        pairs(shares, "share", "NUMBER=PERCENT, for example 3=90 4=10"),
+        pairs(roles, "role", "NUMBER=ROLE, for example 4=shadow"),
+    )
     with session.client() as client:
         client.change_rollout(model, entries, environment, reason, expected=expected, from_number=from_number)
         show_rollout(session, client.rollout(model, environment), "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tomllib
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from typing import Any
 
 from regista.errors import NotConfigured
 
+_LOG = logging.getLogger("regista")
 _FIELDS = {
     "url": "REGISTA_URL",
     "api_key": "REGISTA_API_KEY",
@@ -80,14 +82,20 @@ def config_file(environment: Mapping[str, str] = os.environ) -> Path:
 def read_profile(name: str = "", environment: Mapping[str, str] = os.environ) -> Profile:
     """Return the profile `name` (else `REGISTA_PROFILE`, else the file's `default`).
 
-    Environment variables override the file. Raises NotConfigured.
+    Environment variables override the file; a warning names those that replace the key or the URL of a
+    profile that was asked for by `name`. Raises NotConfigured.
     """
     settings = _from_file(name or environment.get("REGISTA_PROFILE", ""), environment)
+    in_file = dict(settings) if name else {}
     for setting, variable in _FIELDS.items():
         if variable in environment:
             settings[setting] = environment[variable]
         elif f"{variable}_FILE" in environment and not setting.endswith("_file"):
             settings[setting] = _secret(Path(environment[f"{variable}_FILE"]), f"{variable}_FILE")
+    for setting in ("url", "api_key"):
+        if setting in in_file and in_file[setting] != settings[setting]:
+            variable = _FIELDS[setting] if _FIELDS[setting] in environment else f"{_FIELDS[setting]}_FILE"
+            _LOG.warning("%s is set and replaces the %s of profile %s: unset it.", variable, setting, name)
     try:
         settings["usage_window"] = float(settings.get("usage_window", 60.0))
     except (TypeError, ValueError):

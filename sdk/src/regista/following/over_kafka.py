@@ -16,7 +16,7 @@ from regista.client.patience import Patience
 from regista.client.profile import Profile
 from regista.errors import Forbidden, Invalid, NotConfigured, RegistaError, Unavailable
 from regista.following.event import Selection
-from regista.publishing.kafka import SEND_SECONDS, STOP_SECONDS, connection
+from regista.publishing.kafka import CONNECTING, SEND_SECONDS, STOP_SECONDS, connection
 from regista.wire.cloudevents import CloudEvent, NotACloudEvent, from_kafka
 from regista.wire.event_feed import (
     SERVICES,
@@ -142,6 +142,7 @@ async def _opened(profile: Profile, patience: Patience) -> _Reader:
                 raise Unavailable(
                     "kafka_unavailable",
                     f"{profile.kafka_bootstrap} is unreachable, or refuses the user: {e!r}",
+                    advice=CONNECTING,
                 ) from e
         await asyncio.sleep(patience.pause(attempt, None))
 

@@ -16,6 +16,12 @@ from regista.wire.limits import RECORD_BYTES
 
 SEND_SECONDS = 30.0
 STOP_SECONDS = 5.0
+CONNECTING = (
+    "If Kafka runs, compare REGISTA_KAFKA_BOOTSTRAP, _USER, _PASSWORD and _SECURITY with its listener: with a"
+    " user the client expects TLS (SASL_SSL; without TLS SASL_PLAINTEXT), without one PLAINTEXT. Else try"
+    " again later."
+)
+"""What to do when no connection to Kafka is made."""
 MECHANISMS = ("SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN")
 
 
@@ -95,6 +101,7 @@ class KafkaSender:
         raise Unavailable(
             "kafka_unavailable",
             f"{self._profile.kafka_bootstrap} is unreachable, or refuses the user: {last!r}",
+            advice=CONNECTING,
         ) from last
 
 

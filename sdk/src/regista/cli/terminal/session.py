@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from regista.progress import Report
 
 NAMES = ("review_id", "promotion_id", "cleanup_run_id", "id", "subject", "name", "alias", "model")
-"""The fields that `-o name` prints of an object: the first that it has."""
+"""The fields that `-o name` prints of an object: the first that it has. A version is printed as MODEL@3."""
 
 
 class Session:
@@ -94,7 +94,7 @@ class Session:
         elif self.format == "csv":
             say(as_csv([item], [(name, name) for name in item]))
         elif self.format == "name":
-            say(one_line(next((item[name] for name in NAMES if item.get(name)), "")))
+            say(one_line(_name_of(item)))
         elif message:
             say(message)
         else:
@@ -127,6 +127,13 @@ class Session:
 
         with console(sys.stderr).status(Text(printable(title))):
             yield
+
+
+def _name_of(item: Mapping[str, Any]) -> Any:
+    """Return how later commands name an object."""
+    if item.get("model") and item.get("number") and "stage" in item:
+        return f"{item['model']}@{item['number']}"
+    return next((item[name] for name in NAMES if item.get(name)), "")
 
 
 class _Warnings(logging.Handler):

@@ -10,13 +10,13 @@ from typing import Any
 import click
 
 
-def pairs(values: Iterable[str], what: str) -> dict[str, str]:
-    """Return `NAME=VALUE` arguments as a dictionary. Raises click.BadParameter."""
+def pairs(values: Iterable[str], what: str, form: str = "NAME=VALUE") -> dict[str, str]:
+    """Return `NAME=VALUE` arguments as a dictionary. Raises click.BadParameter, which shows `form`."""
     found = {}
     for value in values:
         name, sign, text = value.partition("=")
         if not sign or not name:
-            raise click.BadParameter(f"{value!r} is not a {what}: write NAME=VALUE")
+            raise click.BadParameter(f"{value!r} is not a {what}: write {form}")
         found[name] = text
     return found
 
