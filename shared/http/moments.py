@@ -16,7 +16,7 @@ def _checked(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
     except ValidationError:
         raise PydanticCustomError(
             "moment",
-            "write a day such as 2026-03-15, or a time with its zone such as 2026-03-15T12:00:00Z",
+            "Must be a day, for example 2026-03-01, or a time with a zone, for example 2026-03-01T12:00:00Z",
         ) from None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import asyncpg
 import msgspec
@@ -17,7 +17,6 @@ from shared.log.eventlog import LogStopped
 BASE = "https://regista.dev/problems/"
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = "2"
-MOMENT = "Must be a day, for example 2026-03-01, or a time with its zone, for example 2026-03-01T12:00:00Z"
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 TITLES = {
@@ -104,28 +103,17 @@ def of_rule(broken: RuleBroken) -> Problem:
 def of_shape(wrong: ValidationError, where: str) -> Problem:
     """Return 422 with every error of the body or the query."""
     errors = [
-        {"field": ".".join(str(part) for part in loc) or where, "problem": problem, "kind": kind}
-        for loc, problem, kind in _moments_once(wrong)
+        {
+            "field": ".".join(str(part) for part in e["loc"]) or where,
+            "problem": problem_of(e),
+            "kind": e["type"],
+        }
+        for e in wrong.errors(include_url=False, include_input=False)
     ]
     named = "; ".join(f"{e['field']}: {e['problem']}" for e in errors[:3]) + (
         "; …" if len(errors) > 3 else ""
     )
     return Problem(422, f"invalid_{where}", f"Correct the {where} and repeat: {named}", errors=errors)
-
-
-def _moments_once(wrong: ValidationError) -> Iterator[tuple[tuple[int | str, ...], str, str]]:
-    """Yield where each error is, what is wrong, and its kind.
-
-    A value that is neither a time nor a day has one error for each of the two: it is yielded once.
-    """
-    errors = wrong.errors(include_url=False, include_input=False)
-    days = {e["loc"][:-1] for e in errors if e["loc"][-1:] == ("date",)}
-    moments = {e["loc"][:-1] for e in errors if e["loc"][-1:] == ("datetime",)} & days
-    for e in errors:
-        if e["loc"][:-1] not in moments or e["loc"][-1] not in {"date", "datetime"}:
-            yield e["loc"], problem_of(e), e["type"]
-        elif e["loc"][-1] == "datetime":
-            yield e["loc"][:-1], MOMENT, e["type"]
 
 
 def of_exception(error: BaseException) -> Problem | None:
