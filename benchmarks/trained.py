@@ -61,7 +61,7 @@ def message(
 ) -> tuple[bytes, bytes, list[tuple[str, bytes]]]:
     """A signed `ModelTrained` with this data, as Kafka gets it."""
     event = CloudEvent(
-        f"bench-{number}",
+        f"{key.key_id}-{number}",
         f"/publishers/{key.subject}",
         "regista.ModelTrained.v1",
         data["model"],
