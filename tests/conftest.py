@@ -24,7 +24,7 @@ from services.kafka.topics import SERVICES, TOPICS
 from services.local import kafka_access, lifecycle
 from services.local.azurite import PORTS as AZURITE_PORTS
 from services.local.azurite import Azurite
-from services.local.folders import InstanceFolder, home
+from services.local.folders import InstanceFolder, LocalError, home
 from services.local.processes import ProcessIdentity
 from services.local.stack import Stack
 from shared.migrate import migrate
@@ -75,7 +75,10 @@ def azurite() -> Iterator[Azurite]:
     """Azure Blob Storage, running: fetched when the first test needs it."""
     folder = InstanceFolder.named(f"test-{os.getpid()}-azurite")
     own = Azurite(folder, folder.ports(AZURITE_PORTS))
-    own.prepare()
+    try:
+        own.prepare()
+    except LocalError as missing:
+        pytest.skip(f"Azurite cannot be fetched: {missing}")
     child = own.launch()
     try:
         own.await_ready()

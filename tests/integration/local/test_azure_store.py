@@ -15,6 +15,7 @@ import pytest
 
 from regista.publishing.publication import document
 from services.local import lifecycle
+from services.local.azurite import Azurite
 from services.local.folders import InstanceFolder, LocalError
 from services.local.instance import Instance
 from services.local.stack import Stack
@@ -26,7 +27,8 @@ REGISTA = str(Path(sys.executable).with_name("regista"))
 
 
 @pytest.fixture(scope="module")
-def folder() -> Iterator[InstanceFolder]:
+def folder(azurite: Azurite) -> Iterator[InstanceFolder]:
+    """A whole instance. `azurite` has fetched the emulator, or skipped these tests."""
     found = InstanceFolder.named(f"test-{os.getpid()}-azure")
     Stack(found).choose_store("azure")
     lifecycle.start(found, 120.0, lifecycle.Progress(output=lambda _: None))
