@@ -24,22 +24,33 @@ def aliases(session: Session, model: str) -> None:
         )
 
 
-@command("set", group=alias, examples="regista alias set churn candidate 4")
-@click.argument("model")
+@command(
+    "set",
+    group=alias,
+    examples="regista alias set churn candidate 4\nregista alias set churn@1.2.0 candidate",
+)
+@click.argument("model", metavar="MODEL[@VERSION]")
 @click.argument("name")
-@click.argument("number", type=int)
+@click.argument("number", type=int, required=False)
 @click.option(
     "--protect/--unprotect",
     "protected",
     default=None,
     help="Only admins move or remove a protected alias.",
 )
-def set_(session: Session, model: str, name: str, number: int, protected: bool | None) -> None:
-    """Point an alias at a version."""
+def set_(session: Session, model: str, name: str, number: int | None, protected: bool | None) -> None:
+    """Point an alias at a version: its number, or what follows the @."""
+    named, _, version = model.partition("@")
+    if bool(version) == (number is not None):
+        raise click.UsageError(
+            f"name the version once: `regista alias set {named} {name} 4`, "
+            f"or `regista alias set {named}@1.2.0 {name}`"
+        )
     with session.client() as client:
+        wanted = client.version(model)["number"] if number is None else number
         session.one(
-            client.set_alias(model, name, number, protected=protected),
-            f"{model}@{name} is version {number} now",
+            client.set_alias(named, name, wanted, protected=protected),
+            f"{named}@{name} is version {wanted} now",
         )
 
 
