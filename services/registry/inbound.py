@@ -70,7 +70,7 @@ class File(Shape):
 
 
 class Artifact(Shape):
-    """`location`: the id of the publisher's upload, or `s3://<bucket>/quarantine/<their subject>/…`."""
+    """`location`: id of the publisher's upload, or a URI below `quarantine/<their subject>/` in the store."""
 
     digest: Digest
     files: Annotated[list[File], Field(max_length=limits.FILES)]

@@ -57,20 +57,21 @@ def upload_prefix(upload_id: str) -> str:
 def claimed_prefix(location: str, root: str) -> str:
     """Return the key prefix of a claimed location: an upload id, or a URI below `quarantine/` in our store.
 
-    `root` is the URI of the store with a slash at its end, "" for a store that publishers cannot write to.
-    Raises BadLocation.
+    `root` is the URI of the store, with a slash at its end. Raises BadLocation.
     """
     if "://" not in location:
         return upload_prefix(location)
-    key = location.removeprefix(root).rstrip("/") if root and location.startswith(root) else ""
+    key = location.removeprefix(root).rstrip("/") if location.startswith(root) else ""
     try:
         if key:
             check_path(key)
     except NoDigest as e:
         raise BadLocation(f"{location!r:.200} is no location of an upload: {e}.") from None
     if not key.startswith(f"{QUARANTINE}/"):
-        instead = f", or a key below {root}{QUARANTINE}/" if root else ""
-        raise BadLocation(f"{location!r:.200} is no location of an upload: use POST /v1/uploads{instead}.")
+        raise BadLocation(
+            f"{location!r:.200} is no location of an upload: "
+            f"use POST /v1/uploads, or a URI below {QUARANTINE}/ in the store."
+        )
     return key
 
 

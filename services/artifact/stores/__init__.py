@@ -44,7 +44,7 @@ class ObjectStore(Protocol):
 
     @property
     def root(self) -> str:
-        """The URI of all keys, with a slash at its end; "" where publishers cannot store bytes themselves."""
+        """The URI of all keys, with a slash at its end. Publishers may store bytes below `quarantine/`."""
         ...
 
     async def close(self) -> None:

@@ -42,8 +42,8 @@ class DiskStore:
     """All keys are paths below `root`."""
 
     def __init__(self, root: Path) -> None:
-        self.root = ""
         self._root = root.absolute()
+        self.root = f"{self._root.as_uri()}/"
         self._new = self._root / ".new"
         self._tags = self._root / ".tags"
 

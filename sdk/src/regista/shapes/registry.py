@@ -23,7 +23,7 @@ class Aliases(TypedDict):
 
 
 class Artifact(TypedDict):
-    """`location`: the id of the publisher's upload, or `s3://<bucket>/quarantine/<their subject>/…`."""
+    """`location`: id of the publisher's upload, or a URI below `quarantine/<their subject>/` in the store."""
 
     digest: str
     files: list[File]
