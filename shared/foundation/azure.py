@@ -33,21 +33,27 @@ def container(name: str, connection_string: str, account_url: str) -> ContainerC
     identity: a managed identity, a workload identity, or the service principal of AZURE_CLIENT_ID,
     AZURE_TENANT_ID and AZURE_CLIENT_SECRET.
     """
-    from azure.storage.blob import ContainerClient  # noqa: PLC0415 - 30 MB of memory
+    from azure.identity import DefaultAzureCredential  # noqa: PLC0415 - 30 MB of memory
+    from azure.storage.blob import ContainerClient  # noqa: PLC0415
 
-    if connection_string:
-        return ContainerClient.from_connection_string(connection_string, name, **_SIZES)
-    from azure.identity import DefaultAzureCredential  # noqa: PLC0415
-
-    return ContainerClient(account_url, name, credential=DefaultAzureCredential(**_OF_DEVELOPERS), **_SIZES)
+    made: ContainerClient = _made(
+        ContainerClient, DefaultAzureCredential, name, connection_string, account_url
+    )
+    return made
 
 
 def async_container(name: str, connection_string: str, account_url: str) -> AsyncContainerClient:
     """Return the same for asyncio. The client belongs to the event loop that first uses it."""
+    from azure.identity.aio import DefaultAzureCredential  # noqa: PLC0415
     from azure.storage.blob.aio import ContainerClient  # noqa: PLC0415
 
-    if connection_string:
-        return ContainerClient.from_connection_string(connection_string, name, **_SIZES)
-    from azure.identity.aio import DefaultAzureCredential  # noqa: PLC0415
+    made: ContainerClient = _made(
+        ContainerClient, DefaultAzureCredential, name, connection_string, account_url
+    )
+    return made
 
-    return ContainerClient(account_url, name, credential=DefaultAzureCredential(**_OF_DEVELOPERS), **_SIZES)
+
+def _made(client: Any, credential: Any, name: str, connection_string: str, account_url: str) -> Any:
+    if connection_string:
+        return client.from_connection_string(connection_string, name, **_SIZES)
+    return client(account_url, name, credential=credential(**_OF_DEVELOPERS), **_SIZES)

@@ -19,7 +19,6 @@ from services.artifact.stores import (
     NoSuchObject,
     ObjectChanged,
     StoredObject,
-    StoreFull,
     StoreUnavailable,
 )
 from shared.foundation.azure import async_container
@@ -29,9 +28,6 @@ if TYPE_CHECKING:
 
 BLOCK = 8 * 1024 * 1024
 """Bytes of one block of an upload. Two are in memory for each upload: one is received, one is sent."""
-
-MOST = 50_000 * BLOCK
-"""Bytes of the largest file: a blob has at most 50,000 blocks."""
 
 COPYING = 3600.0
 """Seconds that the server may take for a copy. It copies in the background and reports how far it is."""
@@ -48,8 +44,7 @@ PROBE = ".ready"
 DELETING = 16
 """Blobs that are deleted at a time."""
 
-_CHANGED = frozenset({"ConditionNotMet", "SourceConditionNotMet", "CannotVerifyCopySource", "412"})
-_FULL = frozenset({"ContainerQuotaExceeded", "ShareSizeLimitReached", "507"})
+_CHANGED = frozenset({"ConditionNotMet", "SourceConditionNotMet"})
 
 
 class AzureStore:
@@ -242,8 +237,6 @@ def _translated(key: str) -> Iterator[None]:
             raise StoreUnavailable(
                 f"another upload of {key} was completed while this one was received: repeat it"
             ) from e
-        if _code(e) in _FULL:
-            raise StoreFull(f"it answers and stores nothing ({_code(e)}): free or add space") from e
         raise StoreUnavailable(f"the object store answered {_code(e)}: {e.reason}") from e
     except (AzureError, TimeoutError) as e:
         raise StoreUnavailable(f"the object store cannot be used: {e}") from e

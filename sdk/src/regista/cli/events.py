@@ -121,7 +121,6 @@ COLUMNS: list[Column] = [
     ("about", lambda e: _about(e.data, e.stream)),
     ("details", lambda e: _details(e.data)),
 ]
-ABOUT = ("model", "model_id", "number", "name", "namespace", "digest")
 DETAILS = (
     "semver",
     "environment",
