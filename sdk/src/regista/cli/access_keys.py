@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from regista.cli.key import new_signing_key
+from regista.cli.key import creating, new_signing_key
 from regista.cli.terminal.output import say
 from regista.cli.terminal.session import Session, command
 
@@ -141,14 +141,8 @@ def _new_file(file: Path | None) -> Iterator[int | None]:
     if file is None:
         yield None
         return
-    try:
+    with creating(file):
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise click.UsageError(f"{file} exists, and a key is never overwritten: name a new file") from None
-    except OSError as e:
-        raise click.UsageError(
-            f"{file} cannot be written: {e.strerror}; name a file in an existing folder"
-        ) from None
     try:
         yield descriptor
     except BaseException:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,12 +50,19 @@ def new_signing_key(subject: str, file: Path | None) -> SigningKey:
     if file is None:
         raise click.UsageError("name the file for the signing key: --out FILE")
     made = generate_signing_key(subject)
-    try:
+    with creating(file):
         made.save(file)
+    return made
+
+
+@contextmanager
+def creating(file: Path) -> Iterator[None]:
+    """Turn the errors of creating the file of a key into click.UsageError."""
+    try:
+        yield
     except FileExistsError:
         raise click.UsageError(f"{file} exists, and a key is never overwritten: name a new file") from None
     except OSError as e:
         raise click.UsageError(
             f"{file} cannot be written: {e.strerror}; name a file in an existing folder"
         ) from None
-    return made
