@@ -211,14 +211,21 @@ class Histories(RuleBasedStateMachine):
         for number, version in model.versions.items():
             if version.stage == "Production" and number not in serving:
                 assert not version.recalled
-                assert self.may_be_champion(number)
+                refused = self.refused_as_champion(number)
+                damaged = bool(version.artifact) and not version.released
+                assert not refused or (damaged and "artifact_not_good" in refused)
 
-    def may_be_champion(self, number: int) -> bool:
+    def refused_as_champion(self, number: int) -> set[str]:
+        """Return why the version cannot be champion in any environment; nothing when it can in one."""
+        codes = set()
         for environment in ("production", "lab"):
-            with contextlib.suppress(RuleBroken):
+            try:
                 self.story.decide(ChangeRollout(MODEL_ID, environment, (Share(number, 100, "champion"),)))
-                return True
-        return False
+            except RuleBroken as broken:
+                codes.add(broken.code)
+            else:
+                return set()
+        return codes
 
     @invariant()
     def champions_that_left_came_back_by_rollbacks_only(self):
