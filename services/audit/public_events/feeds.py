@@ -75,16 +75,18 @@ class Ended(Exception):  # noqa: N818 - how a feed ends, not a fault
         self.code, self.detail = code, detail
 
 
-CAUGHT_UP = Ended("caught_up", "These were all events up to now.")
-STOPPING = Ended("stopping", "The service stops: connect again with the last id.")
-TOO_SLOW = Ended("too_slow", "Events came faster than they were taken: connect again with the last id.")
-UNAVAILABLE = Ended("unavailable", "Kafka or the database is unavailable: connect again with the last id.")
-UNKNOWN_CURSOR = Ended(
+CAUGHT_UP = ("caught_up", "These were all events up to now.")
+STOPPING = ("stopping", "The service stops: connect again with the last id.")
+TOO_SLOW = ("too_slow", "Events came faster than they were taken: connect again with the last id.")
+UNAVAILABLE = ("unavailable", "Kafka or the database is unavailable: connect again with the last id.")
+UNKNOWN_CURSOR = (
     "cursor_unknown",
-    "The position is behind the newest event: it is of another log, or the topics were replaced. Start again"
-    " with `since` and a time.",
+    (
+        "The position is behind the newest event: it is of another log, or the topics were replaced. Start"
+        " again with `since` and a time."
+    ),
 )
-KEY_ENDED = Ended("key_ended", "The API key is revoked or expired, or its owner is disabled.")
+KEY_ENDED = ("key_ended", "The API key is revoked or expired, or its owner is disabled.")
 
 
 @dataclass(slots=True)
@@ -153,7 +155,7 @@ class Feed:
             except (*KAFKA_ERRORS, *CONNECTION_ERRORS, Unavailable) as error:
                 raise_if_cancelled()
                 (POSTGRES if isinstance(error, CONNECTION_ERRORS) else KAFKA).report(error)
-                end = UNAVAILABLE
+                end = Ended(*UNAVAILABLE)
             yield end_frame(self._cursor(), end.code, end.detail)
 
     async def _all(self) -> AsyncGenerator[bytes]:
@@ -190,7 +192,7 @@ class Feed:
             changed = self._tail.changed
             self._check()
             if number < newest.base:
-                raise TOO_SLOW
+                raise Ended(*TOO_SLOW)
             items = newest.after(number, PAGE)
             number += len(items)
             for one in self._sent(items):
@@ -231,7 +233,7 @@ class Feed:
         if not self._begun and self._wanted.since is not None:
             self._position, self._begun = await topics.at(self._wanted.since), True
         if is_behind(end, self._position):
-            raise UNKNOWN_CURSOR
+            raise Ended(*UNKNOWN_CURSOR)
         topics.seek(merged(await topics.beginnings(), self._position))
         return end
 
@@ -240,7 +242,7 @@ class Feed:
             if self._wanted.follow and self._tail.newest.covers(self._position):
                 return
             if not self._wanted.follow and not is_behind(self._position, end):
-                raise CAUGHT_UP
+                raise Ended(*CAUGHT_UP)
             messages = await topics.read(READ_MS)
             while (items := await located(self._app.pool, messages)) is None:
                 async for one in self._idle(None):
@@ -287,13 +289,13 @@ class Feed:
     def _check(self) -> AccessState:
         """Return the caller's present roles. Raises Ended when the feed must end."""
         if self._tail.stopping:
-            raise STOPPING
+            raise Ended(*STOPPING)
         if reason := self._app.standing.reason:
             raise Ended("log_stopped", f"The log is stopped: {reason}")
         state = self._app.access.identities.state_of(self._actor.subject)
         key = state.keys.get(self._actor.method.partition(":")[2])
         if key is None or state.disabled or not key.live(datetime.now(UTC)):
-            raise KEY_ENDED
+            raise Ended(*KEY_ENDED)
         return state
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import weakref
 from collections.abc import AsyncGenerator, MutableMapping
 from datetime import UTC, datetime
 from typing import Any
@@ -134,6 +136,17 @@ async def test_a_key_that_ended_ends_the_stream_before_the_next_event(event: Any
     assert await numbers(frames, 1) == [0]
     house.happens(event)
     assert await numbers(frames, 9) == ["key_ended"]
+
+
+async def test_a_feed_that_ended_is_not_kept_in_memory() -> None:
+    house = House()
+    feed = Feed(house.app, house.events, Actor("ann", method="api-key:k1"), Wanted())
+    kept = weakref.ref(feed)
+    house.happens(KeyRevoked("ann", "k1", "root"))
+    assert b"key_ended" in [frame async for frame in feed.frames()][-1]
+    del feed
+    gc.collect()
+    assert kept() is None
 
 
 async def test_a_stream_that_falls_behind_ends_with_the_position_of_what_was_sent() -> None:
