@@ -263,6 +263,23 @@ class Histories(RuleBasedStateMachine):
         assert CODEC.load(CODEC.dump(self.story.model)) == self.story.model
 
 
+LAWS = (
+    Histories.production_was_validated_and_granted,
+    Histories.what_production_does_not_use_can_be_used_or_is_archived,
+    Histories.champions_that_left_came_back_by_rollbacks_only,
+    Histories.rollouts_are_whole_and_of_living_versions,
+    Histories.numbers_are_unique_and_without_holes,
+    Histories.a_snapshot_comes_back_as_it_was,
+)
+JUDGED = {
+    "VersionRetired",
+    "RetireRefused",
+    "VersionRejected",
+    "VersionPromoted",
+    "VersionArchived",
+    "RolloutChanged",
+    "RolledBack",
+}
 HAPPENED: set[str] = set()
 
 
@@ -274,23 +291,31 @@ def chain(before: dict[int, int], number: int) -> list[int]:
 
 
 def test_the_laws_hold_in_any_history():
+    run_state_machine_as_test(
+        Histories, settings=settings(max_examples=120, stateful_step_count=40, deadline=None)
+    )
+
+
+def test_one_history_in_which_the_laws_hold_has_every_event_that_they_judge():
+    """Random histories may miss one, and a law of what never happens holds of nothing."""
     HAPPENED.clear()
-    judged = {
-        "VersionRetired",
-        "RetireRefused",
-        "VersionRejected",
-        "VersionPromoted",
-        "VersionArchived",
-        "RolloutChanged",
-        "RolledBack",
-    }
-    for _ in range(8):  # one round of random histories in ten has no rollback
-        run_state_machine_as_test(
-            Histories, settings=settings(max_examples=60, stateful_step_count=40, deadline=None)
-        )
-        if judged <= HAPPENED:
-            return
-    raise AssertionError(f"no history reached {judged - HAPPENED}")
+    machine = Histories()
+    steps = (
+        lambda: machine.bring_to_production(4, "production", switch=True),
+        lambda: machine.roll_back("production", to=0, force=False),
+        lambda: machine.retire(3),
+        lambda: machine.retire(4),
+        lambda: machine.register(artifact=12, draft=False, parent=0),
+        lambda: machine.reject(5),
+        lambda: machine.retire(5),
+        lambda: machine.decide_about(4, RecallVersion),
+    )
+    for step in steps:
+        step()
+        for law in LAWS:
+            law(machine)
+    missing = JUDGED - HAPPENED
+    assert not missing
 
 
 def a_long_model(length: int):
