@@ -40,10 +40,18 @@ class _Parent(msgspec.Struct, gc=False):
     digest: str = ""
 
 
+class _External(msgspec.Struct, gc=False):
+    uri: str
+    run_id: str = ""
+    run_link: str = ""
+    model_id: str = ""
+
+
 class _Document(msgspec.Struct, gc=False):
     artifact: _Digest | None = None
     training: _Training = msgspec.field(default_factory=_Training)
     parents: tuple[_Parent, ...] = ()
+    external: _External | None = None
 
 
 class _Bump(msgspec.Struct, gc=False):

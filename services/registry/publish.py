@@ -58,11 +58,17 @@ class TagsChanged:
 
 @dataclass(frozen=True, slots=True)
 class DraftRegistered:
-    """An incomplete version: it has a number, but no semantic version yet."""
+    """An incomplete version: it has a number, but no semantic version yet.
+
+    `artifact`: the files that a client of MLflow uploaded for it; they are verified before it is complete.
+    """
 
     model_id: str
     model: str
     number: int
+    artifact: Artifact | None = None
+    requester_subject: str = ""
+    contributors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -533,11 +539,11 @@ def _version(recorded: Recorded, event: e.VersionRegistered | e.MetadataAdded) -
     """Return the message of a new draft or version. Metadata that leaves a draft incomplete has none."""
     model_id, training = recorded.stream.removeprefix("model-"), event.metadata.training
     if not event.semver:
-        return (
-            DraftRegistered(model_id, event.model, event.number)
-            if isinstance(event, e.VersionRegistered)
-            else None
-        )
+        if not isinstance(event, e.VersionRegistered):
+            return None
+        artifact = event.metadata.artifact if event.metadata.external else None
+        maker, others = recorded.actor.subject, event.contributors
+        return DraftRegistered(model_id, event.model, event.number, artifact, maker, others)
     return VersionRegistered(
         model_id,
         event.model,

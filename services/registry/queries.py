@@ -228,6 +228,11 @@ NOT_SHOWN = frozenset(
         "dataset_digest",
         "bump_level",
         "bump_rule",
+        "external",
+        "run_id",
+        "label",
+        "hidden",
+        "changed_at",
     }
 )
 """Columns of VERSIONS that an answer leaves out."""

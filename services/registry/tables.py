@@ -20,6 +20,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from services.registry.labels.tables import LABEL_ALIASES, MLFLOW_MODES
+
 _registry = MetaData()
 TIME = DateTime(timezone=True)
 
@@ -48,11 +50,14 @@ MODELS = Table(
     Column("tags", JSONB, nullable=False),
     Column("registered_at", TIME, nullable=False),
     Column("registered_by", Text, nullable=False),
+    Column("changed_at", TIME, nullable=False),
+    Column("hidden", Boolean),
     Column("revision", BigInteger, nullable=False),
     Index("models_by_name", "name"),
     Index("models_by_owner", "owner", "name"),
     Index("models_by_tag", "tags", postgresql_using="gin"),
 )
+"""`changed_at`: the last event about the model itself. `hidden`: MLflow's clients do not see it."""
 
 VERSIONS = Table(
     "versions",
@@ -89,7 +94,15 @@ VERSIONS = Table(
     Column("withdrawal_proposed", JSONB),
     Column("withdrawal_id", Text),
     Column("retired", JSONB),
+    Column("external", JSONB),
+    Column("run_id", Text),
+    Column("label", Text, nullable=False),
+    Column("hidden", Boolean),
+    Column("changed_at", TIME, nullable=False),
     Column("revision", BigInteger, nullable=False),
+    Index("versions_by_run", "run_id", postgresql_where=text("run_id IS NOT NULL")),
+    Index("versions_by_label", "model_id", "label", "number"),
+    Index("versions_by_change", "changed_at", "model_id", "number"),
     Index("versions_by_semver", "model_id", "semver"),
     Index("versions_by_artifact", "artifact_digest"),
     Index("versions_by_identity", "model_id", "identity"),
@@ -114,7 +127,9 @@ Only the log stores those two.
 `gates` is the last automated verdict, `promoted` the last promotion; `legal_hold` and `withdrawn` are the
 reasons. `withdrawal_proposed` waits for a second person; `withdrawal_id` is the step that withdrew several
 versions. `message_id` is the message that registered the version; it is empty for a registration over HTTP.
-`corrected` are the corrections of the document that are valid now, by path.
+`corrected` are the corrections of the document that are valid now, by path. `external` is where a draft
+came from, `run_id` is its run there. `label` is the stage that MLflow's clients gave the version, and they do
+not see one that is `hidden`. `changed_at` is the time of the last event about the version.
 """
 
 NOTES = Table(
@@ -331,6 +346,8 @@ TABLES = (
     EVALUATIONS,
     MEASUREMENTS,
     ALIASES,
+    LABEL_ALIASES,
+    MLFLOW_MODES,
     ENVIRONMENTS,
     ROLLOUTS,
     PROMOTIONS,

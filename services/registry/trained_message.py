@@ -134,6 +134,13 @@ class ParentMessage(_Message):
     digest: Digest | None = None
 
 
+class External(_Message):
+    uri: Annotated[str, Meta(min_length=1, max_length=limits.TEXT)]
+    run_id: Label = ""
+    run_link: Text = ""
+    model_id: Label = ""
+
+
 class ClaimMessage(_Message):
     claim: ClaimText
     exact: bool = False
@@ -149,6 +156,7 @@ class VersionMessage(_Message, kw_only=True):
     training: Training | None = None
     signature: Signature | None = None
     parents: Annotated[tuple[ParentMessage, ...], Meta(max_length=limits.PARENTS)] | None = None
+    external: External | None = None
 
     @property
     def claim(self) -> Claim:
@@ -170,6 +178,7 @@ class VersionMessage(_Message, kw_only=True):
                 domain.Parent(p.model, p.number or 0, p.relation, model_ids.get(p.model, ""), p.digest or "")
                 for p in self.parents or ()
             ),
+            _converted(self.external, domain.External) if self.external else None,
         )
 
 

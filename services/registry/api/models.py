@@ -22,6 +22,9 @@ from shared.deciding.submission import Permission, Submission, new_id
 from shared.http.routes import Call, Reply, Route
 from shared.identity import directory
 
+NOT_SHOWN = frozenset({"changed_at", "hidden"})
+"""Columns of MODELS that an answer leaves out."""
+
 
 async def list_models(call: Call[None, ModelQuery]) -> dict[str, Any]:
     q = call.query
@@ -123,7 +126,7 @@ async def _answer(call: Call, model: ModelRef, status: int = 200) -> Reply:
 
 
 def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
-    shown = dict(row)
+    shown = {name: value for name, value in row.items() if name not in NOT_SHOWN}
     return {"model": shown.pop("name"), **shown}
 
 

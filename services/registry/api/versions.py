@@ -236,6 +236,7 @@ def _shown(row: Mapping[str, Any], event: queries.DocumentEvent) -> dict[str, An
         "training": document.training,
         "schema": document.signature,
         "parents": document.parents,
+        "external": document.external,
     }
 
 

@@ -10,7 +10,17 @@ from services.registry.domain.model.events import Role
 from services.registry.domain.model.metadata import Kind, Relation
 from services.registry.domain.model.state import Stage
 from services.registry.domain.versioning.change import Level
-from services.registry.inbound import Artifact, Label, ModelTrained, Name, Shape, Signature, Text, Training
+from services.registry.inbound import (
+    Artifact,
+    External,
+    Label,
+    ModelTrained,
+    Name,
+    Shape,
+    Signature,
+    Text,
+    Training,
+)
 from services.registry.shapes.common import OptionalReason
 from services.registry.shapes.remarks import CorrectionAnswer, NoteAnswer
 from shared.http.routes import Body
@@ -199,7 +209,8 @@ class VersionAnswer(Shape):
     `semver` is empty for a draft, which lacks `missing`; `reasons`: why it was rejected. `notes`: what people
     and pipelines noted about it. `registration_notes`: what its sender should know, such as a part of the
     model's description that was not taken. `training` has the corrected values; `corrections` has the newest
-    changes of description, tags and metadata, with what stood before. `withdrawn_ancestors`: the withdrawn
+    changes of description, tags and metadata, with what stood before. `external`: where a draft came
+    from. `withdrawn_ancestors`: the withdrawn
     versions that it was made from, at any distance, in words. `revision` is its ETag.
     """
 
@@ -213,6 +224,7 @@ class VersionAnswer(Shape):
     training: Training
     schema_: Signature | None = Field(alias="schema")
     parents: list[ParentAnswer]
+    external: External | None
     bump: BumpAnswer | None
     missing: list[str] | None
     description: str

@@ -20,6 +20,8 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/rollouts/{environment}"): {"entries": [{"number": 1, "percent": 100, "role": "champion"}]},
     ("POST", "/rollouts/{environment}:rollback"): REASON,
     ("PATCH", ""): {"description": "x"},
+    ("POST", "/mlflow"): {"hidden": True},
+    ("PUT", "/mlflow/aliases/{alias}"): {"number": 1},
     ("POST", "/versions"): {"draft": True},
     ("PATCH", "/versions/{version}"): {"draft": True},
     ("POST", "/versions/{version}/notes"): {"text": "x"},

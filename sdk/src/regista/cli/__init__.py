@@ -34,6 +34,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "override": "Grant a promotion past its gates (break-glass override)",
         "policy": "List, show and publish gate policies",
         "environment": "Declare, list, edit and retire environments",
+        "mlflow": "What MLflow's clients may do in a namespace",
         "serving": "What serves where, over all models and environments",
         "rollout": "Show, split, switch and stop the traffic of versions",
         "rollback": "End a split, or roll back to the version that served before",

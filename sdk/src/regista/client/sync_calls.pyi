@@ -12,7 +12,7 @@ from regista.calls.access import RotatedKey
 from regista.calls.audit import HistoryState
 from regista.calls.dead_letters import OfServices
 from regista.calls.waiting import Goal
-from regista.choices import IdentityKind, Kind, Stage, Tier, Via
+from regista.choices import IdentityKind, Kind, MlflowMode, Stage, Tier, Via
 from regista.client.async_client import AsyncClient
 from regista.client.publication import Publication
 from regista.following.event import Event
@@ -70,6 +70,7 @@ from regista.shapes.registry import (
     IdentityAnswer,
     KeyAnswer,
     LineageAnswer,
+    ModeAnswer,
     ModelAnswer,
     NewEntry,
     NewEvaluation,
@@ -350,6 +351,8 @@ class SyncCalls:
         """Undo a withdrawal that was a mistake. Only a person who did not withdraw the version may."""
     def reopen(self, reference: str, reason: str) -> VersionAnswer:
         """Move an archived version back to Staging: when its gates pass again, it may be used again."""
+    def retire_version(self, reference: str, reason: str) -> VersionAnswer:
+        """Retire a version that nothing needs: its tombstone stays. Raises RuleBroken with what needs it."""
     def place_legal_hold(self, reference: str, reason: str) -> VersionAnswer:
         """Place a legal hold: cleanup does not retire the version."""
     def release_legal_hold(self, reference: str, reason: str) -> VersionAnswer:
@@ -576,6 +579,14 @@ class SyncCalls:
         """
     def retire_environment(self, name: str, reason: str) -> EnvironmentAnswer:
         """Retire an environment. The service refuses that while a model uses it."""
+    def mlflow_mode(self, namespace: str) -> ModeAnswer:
+        """Return the mode that holds for MLflow's clients in a namespace (`*`: where none was chosen)."""
+    def set_mlflow_mode(self, namespace: str, mode: MlflowMode, reason: str) -> ModeAnswer:
+        """Choose the mode of a namespace and of those below it. Its admin may.
+
+        `governed`: stages and aliases of MLflow's clients are Regista's. `labels`: they are free and decide
+        nothing.
+        """
     def serving(
         self,
         limit: int | None = None,

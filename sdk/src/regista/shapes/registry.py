@@ -123,6 +123,19 @@ class ComparisonRow(TypedDict):
     noise: bool
 
 
+class Condition(TypedDict):
+    """A condition on a field, or on the value of the tag of that name."""
+
+    field: NotRequired[
+        Literal[
+            "name", "version_number", "run_id", "source_path", "creation_timestamp", "last_updated_timestamp"
+        ]
+    ]
+    tag: NotRequired[str | None]
+    comparison: Literal["=", "!=", "<", "<=", ">", ">=", "LIKE", "ILIKE", "IN", "NOT IN"]
+    values: list[str]
+
+
 class CorrectionAnswer(TypedDict):
     """What was changed of a version's description, tags or metadata, by whom, when and why."""
 
@@ -221,6 +234,15 @@ class EvaluationAnswer(TypedDict):
     recorded_at: str
 
 
+class External(TypedDict):
+    """Where a draft came from while its bytes are elsewhere: the source, and the run that made them."""
+
+    uri: str
+    run_id: NotRequired[str]
+    run_link: NotRequired[str]
+    model_id: NotRequired[str]
+
+
 class File(TypedDict):
     path: str
     size: int
@@ -313,6 +335,22 @@ class KeyAnswer(TypedDict):
     api_key: NotRequired[str | None]
 
 
+class LabelAlias(TypedDict):
+    number: int
+
+
+class LabelChange(TypedDict):
+    """What is given changes. `archive_existing`: other versions with that stage become Archived.
+
+    `hidden`: MLflow's clients do not see the version any more.
+    """
+
+    reason: NotRequired[str]
+    stage: NotRequired[Literal["None", "Staging", "Production", "Archived"] | None]
+    archive_existing: NotRequired[bool]
+    hidden: NotRequired[Literal[True] | None]
+
+
 class LineageAnswer(TypedDict):
     """What a version was made from and what was made from it, the nearest first.
 
@@ -346,6 +384,94 @@ class Metric(TypedDict):
     primary: NotRequired[bool]
 
 
+class MlflowModel(TypedDict):
+    """A model as MLflow's clients see it, with the newest version of each of their stages.
+
+    `aliases`, `environments` (their champions) and `label_aliases` have version numbers by name.
+    """
+
+    model_id: str
+    model: str
+    namespace: str
+    mode: Literal["governed", "labels"]
+    description: str
+    tags: dict[str, str]
+    owner: str
+    tier: str
+    registered_at: str
+    registered_by: str
+    changed_at: str
+    hidden: bool
+    aliases: dict[str, int]
+    environments: dict[str, int]
+    label_aliases: dict[str, int]
+    newest: list[MlflowVersion]
+
+
+class MlflowModels(TypedDict):
+    """A page of models. `more`: there are further ones."""
+
+    items: list[MlflowModel]
+    more: bool
+
+
+class MlflowVersion(TypedDict):
+    """A version as MLflow's clients see it.
+
+    `label`: their stage. Where the namespace is governed it follows from Regista's: `Production` serves
+    in production. `environments`: where it is the champion. `hidden`: deleted for them, or retired.
+    """
+
+    model_id: str
+    model: str
+    namespace: str
+    mode: Literal["governed", "labels"]
+    number: int
+    semver: str | None
+    stage: Literal["Draft", "Staging", "Validated", "Production", "Archived", "Rejected"]
+    label: Literal["None", "Staging", "Production", "Archived"]
+    description: str | None
+    tags: dict[str, str] | None
+    creator: str | None
+    registered_at: str
+    registered_by: str
+    changed_at: str
+    artifact_digest: str | None
+    artifact_state: str | None
+    artifact_detail: str | None
+    missing: list[str] | None
+    reasons: list[str] | None
+    external: External | None
+    withdrawn: str | None
+    gates_passed: bool | None
+    hidden: bool
+    aliases: list[str]
+    environments: list[str]
+    label_aliases: list[str]
+    open_promotions: list[str]
+
+
+class MlflowVersions(TypedDict):
+    """A page of versions. `more`: there are further ones."""
+
+    items: list[MlflowVersion]
+    more: bool
+
+
+class ModeAnswer(TypedDict):
+    """The mode that holds in a namespace: its own, or that of the nearest one above it."""
+
+    namespace: str
+    mode: Literal["governed", "labels"]
+
+
+class ModeChange(TypedDict):
+    """`labels`: MLflow's clients set stages and aliases of their own, which decide nothing."""
+
+    reason: str
+    mode: Literal["governed", "labels"]
+
+
 class ModelAnswer(TypedDict):
     """A model. `revision` is its ETag; `production` the champion's number there."""
 
@@ -377,6 +503,13 @@ class ModelChanges(TypedDict):
     description: NotRequired[str | None]
     tags: NotRequired[dict[str, str | None] | None]
     tier: NotRequired[Literal["low", "medium", "high"] | None]
+
+
+class ModelVisibility(TypedDict):
+    """Whether MLflow's clients see the model."""
+
+    reason: NotRequired[str]
+    hidden: bool
 
 
 class Models(TypedDict):
@@ -513,6 +646,13 @@ class NoteWithEarlier(TypedDict):
 class Notes(TypedDict):
     items: list[NoteWithEarlier]
     next_page_token: str
+
+
+class Order(TypedDict):
+    field: Literal[
+        "name", "version_number", "run_id", "source_path", "creation_timestamp", "last_updated_timestamp"
+    ]
+    descending: NotRequired[bool]
 
 
 class Output(TypedDict):
@@ -673,6 +813,7 @@ class Registration(TypedDict):
     training: NotRequired[Training | None]
     signature: NotRequired[Signature | None]
     parents: NotRequired[list[Parent] | None]
+    external: NotRequired[External | None]
     model: NotRequired[str]
     strict: NotRequired[bool]
 
@@ -795,6 +936,20 @@ class RouteAnswer(TypedDict):
     semver: str
     conditions: list[str]
     role: Literal["champion", "challenger", "shadow", "standby"]
+
+
+class Search(TypedDict):
+    """All conditions must hold. `namespace`: this one and those below it.
+
+    `prompts`: only models with the tag `mlflow.prompt.is_prompt`, which are left out otherwise.
+    """
+
+    conditions: NotRequired[list[Condition]]
+    order: NotRequired[list[Order]]
+    namespace: NotRequired[str]
+    prompts: NotRequired[bool]
+    offset: NotRequired[int]
+    limit: NotRequired[int]
 
 
 class ServedAnswer(TypedDict):
@@ -925,8 +1080,8 @@ class VersionAnswer(TypedDict):
     people and pipelines noted about it. `registration_notes`: what its sender should know, such as a
     part of the model's description that was not taken. `training` has the corrected values;
     `corrections` has the newest changes of description, tags and metadata, with what stood before.
-    `withdrawn_ancestors`: the withdrawn versions that it was made from, at any distance, in words.
-    `revision` is its ETag.
+    `external`: where a draft came from. `withdrawn_ancestors`: the withdrawn versions that it was made
+    from, at any distance, in words. `revision` is its ETag.
     """
 
     model_id: str
@@ -939,6 +1094,7 @@ class VersionAnswer(TypedDict):
     training: Training
     schema: Signature | None
     parents: list[ParentAnswer]
+    external: External | None
     bump: BumpAnswer | None
     missing: list[str] | None
     description: str
@@ -1008,6 +1164,8 @@ class VersionFacts(TypedDict):
     """The metadata of a version. A draft may lack any of it.
 
     `base`: what the version is compared with: a number, a semantic version, an environment or an alias.
+    `external`: where the bytes of a draft are. Every registration of a draft that has it is a new
+    draft.
     """
 
     draft: NotRequired[bool]
@@ -1017,6 +1175,7 @@ class VersionFacts(TypedDict):
     training: NotRequired[Training | None]
     signature: NotRequired[Signature | None]
     parents: NotRequired[list[Parent] | None]
+    external: NotRequired[External | None]
 
 
 class VersionLine(TypedDict):

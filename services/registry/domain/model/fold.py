@@ -50,6 +50,7 @@ _Model = (
     | e.ChildUnlinked
     | e.AliasSet
     | e.AliasRemoved
+    | e.LabelsChanged
     | _Serving
 )
 
@@ -175,8 +176,24 @@ def _evolve_model(state: ModelState, event: _Model) -> ModelState:
             return with_version(replace(state, aliases=state.aliases.set(event.alias, alias)), event.number)
         case e.AliasRemoved():
             return with_version(replace(state, aliases=_without(state.aliases, event.alias)), event.number)
+        case e.LabelsChanged():
+            return _labelled(state, event)
         case _:
             return _evolve_serving(state, event)
+
+
+def _labelled(state: ModelState, event: e.LabelsChanged) -> ModelState:
+    aliases = state.label_aliases
+    for alias, number in event.aliases.items():
+        aliases = aliases.set(alias, number) if number else _without(aliases, alias)
+    hidden = state.model_hidden if event.model_hidden is None else event.model_hidden
+    return replace(
+        state,
+        labels=state.labels.update({label.number: label.stage for label in event.stages}),
+        label_aliases=aliases,
+        hidden=state.hidden.update(dict.fromkeys(event.hidden, True)),
+        model_hidden=hidden,
+    )
 
 
 def _evolve_serving(state: ModelState, event: _Serving) -> ModelState:

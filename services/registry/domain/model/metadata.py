@@ -145,6 +145,20 @@ class Parent:
         return f"{self.model} {self.digest or self.number}"
 
 
+@dataclass(frozen=True, slots=True)
+class External:
+    """Where a draft came from while its bytes are elsewhere, in the words of the client of another registry.
+
+    `uri` is the source of the bytes, `run_id` the run that made them, `run_link` its page, and `model_id`
+    the model of that run.
+    """
+
+    uri: str
+    run_id: str = ""
+    run_link: str = ""
+    model_id: str = ""
+
+
 def is_outside(model: str) -> bool:
     """Return whether a parent's name is that of a model elsewhere: a URL."""
     return "://" in model
@@ -158,6 +172,7 @@ class Metadata:
     training: Training = field(default_factory=Training)
     signature: Signature | None = None
     parents: tuple[Parent, ...] = ()
+    external: External | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +193,7 @@ def merged(old: Metadata, new: Metadata) -> Metadata:
         training=replace(old.training, **given),
         signature=new.signature or old.signature,
         parents=new.parents or old.parents,
+        external=new.external or old.external,
     )
 
 

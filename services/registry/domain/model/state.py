@@ -126,7 +126,9 @@ class ModelState(msgspec.Struct, frozen=True, gc=False):
     promotion leaves the stage as it is. `selected_by`: who chose a description that selects a weaker policy.
     `makers`: everyone who is named as a maker of a version, or who requested a promotion.
     By number: `descriptions` and `corrections` are the revisions of the newest VersionDescribed and
-    MetadataCorrected, `notes` the notes of a version.
+    MetadataCorrected, `notes` the notes of a version. What MLflow's clients see: `labels` are the stages that
+    they gave to versions by number, `label_aliases` numbers by alias; they do not see the versions in
+    `hidden`, nor a model that is `model_hidden`.
     """
 
     model: str = ""
@@ -167,6 +169,10 @@ class ModelState(msgspec.Struct, frozen=True, gc=False):
     descriptions: Map[int, int] = msgspec.field(default_factory=Map)
     corrections: Map[int, int] = msgspec.field(default_factory=Map)
     notes: Map[int, tuple[NoteRef, ...]] = msgspec.field(default_factory=Map)
+    labels: Map[int, str] = msgspec.field(default_factory=Map)
+    label_aliases: Map[str, int] = msgspec.field(default_factory=Map)
+    hidden: Map[int, bool] = msgspec.field(default_factory=Map)
+    model_hidden: bool = False
 
     @property
     def taken(self) -> Taken:

@@ -147,7 +147,12 @@ def complete(command: AddMetadata, streams: Streams) -> Events:
 
 
 def existing(command: RegisterVersion, state: ModelState, streams: Streams) -> int | None:
-    """Return the number of the version (or draft, for a draft) with the same artifact and metadata."""
+    """Return the number of the version (or draft, for a draft) with the same artifact and metadata.
+
+    A draft that came from elsewhere is always new: the client numbers what it registers.
+    """
+    if command.draft and command.metadata.external:
+        return None
     number = _same_number(state, command.identities)
     version = state.versions.get(number)
     if version is None or not _can_answer(version) or (version.stage == "Draft" and not command.draft):
