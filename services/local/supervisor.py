@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-from services.kafka.topics import SERVICES
 from services.local.folders import InstanceFolder, LocalError
+from services.local.fronts import PROCESSES
 from services.local.full_disk import DiskWatch
 from services.local.instance import Instance
 from services.local.log_writer import LogWriter
@@ -123,7 +123,7 @@ class Supervisor:
         """Let the processes write through the log writer, which bounds their files."""
         folder = self.instance.folder
         self.logs.start(
-            [folder.log(name) for name in (*self.instance.stack.servers(), *SERVICES)],
+            [folder.log(name) for name in (*self.instance.stack.servers(), *PROCESSES)],
             folder.log("supervisor"),
         )
         send_output(self.logs.outputs())
@@ -155,9 +155,9 @@ class Supervisor:
         """
         self._step(name)
         if name == "postgres":
-            if self.instance.migrate(bootstrap=self.without != frozenset(SERVICES)):
+            if self.instance.migrate(bootstrap=self.without != frozenset(PROCESSES)):
                 self._step("database set up")
-            for service in SERVICES:
+            for service in PROCESSES:
                 if service not in self.without:
                     self._keep(service)
             self._step("services started")
@@ -193,7 +193,7 @@ class Supervisor:
         """Stop the services in parallel, then the servers."""
         failed = bool(self.state.problem)
         self._report("failed" if failed else "stopping")
-        services = [one.child for one in self.supervised if one.name in SERVICES]
+        services = [one.child for one in self.supervised if one.name in PROCESSES]
         if services:
             with ThreadPoolExecutor(len(services)) as threads:
                 list(threads.map(Child.stop, services))
@@ -224,7 +224,7 @@ def supervise(folder: InstanceFolder, without: frozenset[str] = frozenset()) -> 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m services.local.supervisor", description=__doc__)
     parser.add_argument("--directory", type=Path, required=True, help="the instance's folder")
-    parser.add_argument("--without", choices=SERVICES, action="append", default=[], help="not started")
+    parser.add_argument("--without", choices=PROCESSES, action="append", default=[], help="not started")
     chosen = parser.parse_args()
     try:
         code = supervise(InstanceFolder(chosen.directory.resolve()), frozenset(chosen.without))
