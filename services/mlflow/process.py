@@ -25,6 +25,7 @@ def main() -> None:
     try:
         settings = MlflowSettings.read()
         set_up_logs(NAME, settings.log_level)
+        logging.getLogger("httpx").setLevel("WARNING")  # it writes a line with the path of every request
         with asyncio.Runner(loop_factory=Loop) as runner:
             runner.run(_serve(settings))
     except SettingsWrong as wrong:

@@ -14,8 +14,10 @@ from services.registry.domain.model.events import Label
 from services.registry.domain.model.metadata import External, Metadata
 from services.registry.domain.registration.commands import RegisterVersion
 from services.registry.domain.withdrawal.retirement import RetireOnRequest
+from services.registry.publish import publish
 from shared.deciding.decider import NotFound, RuleBroken, Unprocessable
-from tests.unit.registry.given import MODEL_ID, Story, metadata, names
+from tests.unit.registry.given import MODEL_ID, Story, a_digest, metadata, names
+from tests.unit.registry.test_read_models import recorded
 
 
 def labelled(drafts: int = 2) -> Story:
@@ -167,3 +169,12 @@ def test_a_registration_with_the_same_metadata_and_no_draft_is_no_new_version():
     story = Story()
     story.register()
     assert story.when(RegisterVersion(MODEL_ID, "team.churn", metadata())) == []
+
+
+def test_a_draft_from_elsewhere_publishes_its_files_and_other_drafts_do_not():
+    story = Story()
+    story.register(replace(metadata(), external=External("models:/m-1")), draft=True)
+    story.register(replace(metadata(2), training=metadata(2).training), draft=True)
+    told = [publish(r).data for r in recorded(story) if r.type == "VersionRegistered"]
+    assert [one.artifact and one.artifact.digest for one in told] == [a_digest(1), None]
+    assert told[0].requester_subject == "ann"
