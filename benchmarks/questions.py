@@ -39,7 +39,7 @@ SECONDS, FEWEST, MOST = 1.0, 3, 200
 GROWTH = 2.0
 """How many times slower a question may become between the sizes; what reads everything, per version."""
 EVENTS = "SELECT count(*) FROM log.events"
-NOTED = "SELECT count(*) FROM log.events_cleanup WHERE type = 'Noted'"
+NOTED = "SELECT count(*) FROM log.events_cleanup WHERE type = 'Noted' AND stream = $1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +149,11 @@ async def _seed(servers: Servers, owner: asyncpg.Connection) -> str:
             body = {k: v for k, v in trained(SEED, n).items() if k != "model"}
             answer = servers.call("POST", "registry", f"/v1/models/{SEED}/versions", body)
         until = time.monotonic() + PATIENCE
-        while await owner.fetchval(NOTED) < SEEDS + 1:
+        seed_id: str = answer.json()["model_id"]
+        while await owner.fetchval(NOTED, f"retention-{seed_id}") < SEEDS + 1:
             if time.monotonic() > until:
                 raise TimeoutError("cleanup did not note the versions that the log is copied from")
             await asyncio.sleep(0.1)
-    seed_id: str = answer.json()["model_id"]
     return seed_id
 
 
