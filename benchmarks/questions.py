@@ -181,13 +181,17 @@ async def _fill(servers: Servers, log: CopiedLog, versions: int) -> None:
 
 
 async def _sealed(servers: Servers, owner: asyncpg.Connection) -> int:
-    """Wait until audit has sealed and indexed the log. Return the number of events."""
+    """Wait until audit has sealed, indexed and verified the log. Return the number of events.
+
+    An audit service that is still busy with what was copied answers late, whatever a question costs.
+    """
     events: int = await owner.fetchval(EVENTS)
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         sizes = servers.call("GET", "audit", "/v1/log-checkpoints?page_size=1").json()["items"]
         if sizes and sizes[0]["size"] >= events and await _indexed(servers):
-            return events
+            if servers.call("GET", "audit", "/v1/invariants").json()["verified"] >= events:
+                return events
         await asyncio.sleep(0.2)
     raise TimeoutError(f"audit did not seal and index {events} events")
 
