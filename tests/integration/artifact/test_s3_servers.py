@@ -157,7 +157,7 @@ async def test_a_process_with_a_web_identity_uses_its_role_and_renews_it(
     assert len(asked) > seen, "the role was not renewed after it had expired"
 
 
-async def test_a_process_without_any_credentials_is_told_what_to_set(
+async def test_a_process_without_any_credentials_reports_what_to_set(
     stack: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "absent"))
