@@ -14,6 +14,7 @@ import msgspec
 from starlette.requests import Request
 
 from services.mlflow.errors import MlflowError, invalid
+from services.mlflow.names import read, written
 from services.mlflow.settings import MlflowSettings
 from services.mlflow.upstream import Upstream
 
@@ -134,11 +135,11 @@ class Call:
 
     def outer(self, name: str) -> str:
         """Return the name of a model in Regista for the name that the client uses."""
-        return f"{self.workspace}.{name}" if self.workspace else name
+        return f"{self.workspace}.{written(name)}" if self.workspace else written(name)
 
     def inner(self, name: str) -> str:
         """Return the name that the client uses for a model in Regista."""
-        return name.removeprefix(f"{self.workspace}.") if self.workspace else name
+        return read(name.removeprefix(f"{self.workspace}.") if self.workspace else name)
 
     @property
     def base_url(self) -> str:

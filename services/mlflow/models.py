@@ -7,7 +7,7 @@ from typing import Any
 from services.mlflow import entities, filters
 from services.mlflow.call import Call, at
 from services.mlflow.errors import MlflowError, Problem, conflict, invalid, no_model
-from services.mlflow.names import check_name, check_tag, check_tags, check_text, stage_of
+from services.mlflow.names import check_name, check_tag, check_tags, check_text, pattern, stage_of
 
 MOST = 1_000
 Json = dict[str, Any]
@@ -131,13 +131,13 @@ async def page(
 
 
 def _in_workspace(call: Call, condition: Json) -> Json:
-    """Return a condition on the full names of models."""
-    if not call.workspace or condition["field"] != "name" or "tag" in condition:
+    """Return a condition on the full names of models, as they are in Regista."""
+    if condition["field"] != "name" or "tag" in condition:
         return condition
-    space = call.workspace
-    if "LIKE" in condition["comparison"]:
-        space = space.replace("_", r"\_")
-    return {**condition, "values": [f"{space}.{value}" for value in condition["values"]]}
+    if "LIKE" not in condition["comparison"]:
+        return {**condition, "values": [call.outer(value) for value in condition["values"]]}
+    space = f"{call.workspace}.".replace("_", r"\_") if call.workspace else ""
+    return {**condition, "values": [space + pattern(value) for value in condition["values"]]}
 
 
 async def latest_versions(call: Call) -> Json:

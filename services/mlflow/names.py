@@ -16,8 +16,31 @@ _ALIAS = re.compile(r"[\w-]*")
 _VERSION_ALIAS = re.compile(r"[vV]\d+")
 _TAG = re.compile(r"[/\w.\- :]*")
 _LONGEST_TAG = 100
+_FOREIGN = re.compile(r"[^A-Za-z0-9_.-]")
+_WRITTEN = re.compile(r"_x([0-9a-f]{1,6})_")
 _STAGES = {stage.lower(): stage for stage in ("None", "Staging", "Production", "Archived")}
 ACTIVE = ("Staging", "Production")
+
+
+def written(name: str) -> str:
+    """Return the name of a model in Regista: characters that no name has there are written `_x20_`."""
+    plain = _WRITTEN.sub(lambda found: f"_x5f_{found[0][1:]}", name)
+    return _FOREIGN.sub(lambda found: f"_x{ord(found[0]):x}_", plain)
+
+
+def read(name: str) -> str:
+    """Return the name that MLflow's clients use for a model of Regista."""
+    return _WRITTEN.sub(lambda found: _character(found[1]), name)
+
+
+def pattern(text: str) -> str:
+    """Return a pattern of LIKE on names in Regista. `%` and `_` are its wildcards."""
+    return _FOREIGN.sub(lambda found: found[0] if found[0] == "%" else rf"\_x{ord(found[0]):x}\_", text)
+
+
+def _character(digits: str) -> str:
+    number = int(digits, 16)
+    return chr(number) if number < 0x110000 and not 0xD800 <= number < 0xE000 else f"_x{digits}_"
 
 
 def check_name(name: str, parameter: str = "name") -> str:

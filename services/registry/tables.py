@@ -52,12 +52,14 @@ MODELS = Table(
     Column("registered_by", Text, nullable=False),
     Column("changed_at", TIME, nullable=False),
     Column("hidden", Boolean),
+    Column("shown_at", TIME),
     Column("revision", BigInteger, nullable=False),
     Index("models_by_name", "name"),
     Index("models_by_owner", "owner", "name"),
     Index("models_by_tag", "tags", postgresql_using="gin"),
 )
-"""`changed_at`: the last event about the model itself. `hidden`: MLflow's clients do not see it."""
+"""`changed_at`: the last event about the model itself. `hidden`: MLflow's clients do not see it.
+`shown_at`: since when they see it again."""
 
 VERSIONS = Table(
     "versions",

@@ -22,7 +22,7 @@ from shared.deciding.submission import Permission, Submission, new_id
 from shared.http.routes import Call, Reply, Route
 from shared.identity import directory
 
-NOT_SHOWN = frozenset({"changed_at", "hidden"})
+NOT_SHOWN = frozenset({"changed_at", "hidden", "shown_at"})
 """Columns of MODELS that an answer leaves out."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from services.registry.domain.labels.modes import MlflowModeSet
 from services.registry.domain.model import events as e
@@ -28,7 +29,9 @@ def changed(r: Recorded, event: e.LabelsChanged) -> Iterable[Change]:
     for alias, number in event.aliases.items():
         key = {"model_id": model_id, "alias": alias}
         yield Put(LABEL_ALIASES, {**key, "number": number}) if number else Drop(LABEL_ALIASES, key)
-    hidden = {} if event.model_hidden is None else {"hidden": event.model_hidden}
+    hidden: dict[str, Any] = {} if event.model_hidden is None else {"hidden": event.model_hidden}
+    if event.model_hidden is False:
+        hidden |= {"shown_at": r.recorded_at}
     yield Patch(MODELS, {"model_id": model_id}, {**hidden, "changed_at": r.recorded_at})
 
 

@@ -63,7 +63,8 @@ NEWEST = _VERSIONS.format(
 
 _MODELS = f"""
 SELECT m.model_id, m.name AS model, m.namespace, {_GOVERNED} AS mode, m.description, m.tags, m.owner, m.tier,
-    m.registered_at, m.registered_by, greatest(m.changed_at, newest.registered_at) AS changed_at,
+    coalesce(m.shown_at, m.registered_at) AS registered_at, m.registered_by,
+    greatest(m.changed_at, newest.registered_at) AS changed_at,
     coalesce(m.hidden, false) AS hidden,
     coalesce((SELECT jsonb_object_agg(a.alias, a.number) FROM aliases a
         WHERE a.model_id = m.model_id), '{{{{}}}}') AS aliases,
@@ -101,7 +102,7 @@ _OF_VERSIONS = {
 }
 _OF_MODELS = {
     "name": "m.name",
-    "creation_timestamp": "m.registered_at",
+    "creation_timestamp": "coalesce(m.shown_at, m.registered_at)",
     "last_updated_timestamp": "greatest(m.changed_at, newest.registered_at)",
 }
 _PROMPT = "mlflow.prompt.is_prompt"

@@ -99,11 +99,15 @@ def test_a_deleted_model_is_gone_and_its_name_may_be_created_again(
     assert mlflow("[m.name for m in client.search_registered_models(f\"name = '{name}'\")]") == []
     found = mlflow(
         """
+        import time
+        before = int(time.time() * 1000)
         again = client.create_registered_model(name, {"new": "1"}, "again")
-        [again.tags, again.description, list(again.latest_versions), client.create_model_version(name, "s3://b/x").version]
+        third = client.create_model_version(name, "s3://b/x")
+        [again.tags, again.description, list(again.latest_versions), third.version,
+         again.creation_timestamp >= before]
         """
     )
-    assert found == [{"new": "1"}, "again", [], "3"]
+    assert found == [{"new": "1"}, "again", [], "3", True]
 
 
 def test_loading_by_label_goes_to_the_source(mlflow: MlflowClient, lab_name: str) -> None:

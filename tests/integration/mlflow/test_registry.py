@@ -49,7 +49,7 @@ def test_errors_have_mlflows_codes(mlflow: MlflowClient, name: str) -> None:
         "client.get_registered_model('crm.none')": "RESOURCE_DOES_NOT_EXIST",
         "client.get_registered_model('a/b')": "INVALID_PARAMETER_VALUE",
         "client.create_registered_model('')": "INVALID_PARAMETER_VALUE",
-        "client.create_registered_model('crm.a b')": "INVALID_PARAMETER_VALUE",
+        "client.create_registered_model('crm..b')": "INVALID_PARAMETER_VALUE",
         "client.create_registered_model(name + 'x', {'regista.stage': 'x'})": "INVALID_PARAMETER_VALUE",
         "client.create_model_version('crm.none', 's3://b/a')": "RESOURCE_DOES_NOT_EXIST",
         "client.get_model_version(name, 7)": "RESOURCE_DOES_NOT_EXIST",
@@ -142,6 +142,8 @@ def test_a_renamed_model_has_its_new_name_only(mlflow: MlflowClient, name: str) 
         name=name,
     )
     assert found == f"{name}-new"
+    mlflow("client.rename_registered_model(name + '-new', name + ' with blanks'); None")
+    assert mlflow("client.get_model_version(name + ' with blanks', 1).name") == f"{name} with blanks"
     assert "its name is now" in refused(mlflow, "client.get_registered_model(name)").text
 
 

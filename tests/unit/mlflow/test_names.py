@@ -147,3 +147,25 @@ def test_a_file_of_the_proxy_belongs_to_the_upload_of_its_model_or_run(path, pla
 )
 def test_a_source_finds_the_upload_of_its_files(source, place):
     assert place_of_source({"uri": source}) == place
+
+
+@pytest.mark.parametrize(
+    ("name", "in_regista"),
+    [
+        ("crm.churn_2-a", "crm.churn_2-a"),
+        ("My model 2", "My_x20_model_x20_2"),
+        ("Größe", "Gr_xf6__xdf_e"),
+        ("a_x20_b", "a_x5f_x20_b"),
+        ("🤖", "_x1f916_"),
+    ],
+)
+def test_any_name_of_mlflow_has_one_in_regista_and_is_read_back(name, in_regista):
+    assert (names.written(name), names.read(in_regista)) == (in_regista, name)
+
+
+def test_a_pattern_on_names_keeps_its_wildcards():
+    assert names.pattern("My model%_") == r"My\_x20\_model%_"
+
+
+def test_a_model_of_regista_that_looks_escaped_is_shown_as_it_is_where_it_cannot_be_read():
+    assert names.read("a_xffffff_b") == "a_xffffff_b"
