@@ -1,4 +1,4 @@
-"""Aliases and stages. Where a namespace is governed, `production` is what the rollout says, and requested.
+"""Aliases and stages. Where a namespace is governed, `production` is what serves, and requested.
 
 In the mode `labels` both are free, and mean something to MLflow's clients only.
 """
@@ -17,7 +17,7 @@ from services.mlflow.versions import by_alias, shown_version
 
 PRODUCTION = "production"
 GRANT_WAITS = (0.2, 0.3, 0.5, 1.0)
-"""Seconds between two looks for a promotion that needs no person: approval decides it at once."""
+"""Seconds between two looks for a promotion that needs no person: approval decides it immediately."""
 Json = dict[str, Any]
 
 
@@ -132,7 +132,7 @@ def _refused(row: Json, stage: str) -> str:
     """Return why a stage is not set by hand, and what leads to it."""
     reference = f"{row['model']}@{row['number']}"
     leads = {
-        "Staging": f"its automated gates: `regista versions show {reference}` tells what they lack",
+        "Staging": f"its automated gates: `regista versions show {reference}` shows what they lack",
         "Archived": f"leaving production, or `regista versions retire {reference}`",
         "None": f"`regista reopen {reference}`, for an archived version",
     }[stage]

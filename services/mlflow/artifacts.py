@@ -16,7 +16,7 @@ from starlette.responses import Response, StreamingResponse
 from services.mlflow.call import Call
 from services.mlflow.entities import VERIFIED
 from services.mlflow.errors import MlflowError, Problem, invalid
-from services.mlflow.uploads import files_of, place_of
+from services.mlflow.uploads import files_of, location_of
 
 _DIGEST = re.compile(rf"{VERIFIED}/(?P<hex>[0-9a-f]{{64}})(?:/(?P<path>.*))?", re.DOTALL)
 _PASSED_ON = ("content-length", "content-range", "accept-ranges", "etag", "content-disposition")
@@ -41,10 +41,10 @@ async def listed(call: Call) -> Json:
     if found := _DIGEST.fullmatch(path):
         artifact = await call.get(f"/artifacts/sha256:{found['hex']}", "artifact")
         return {"files": _below(artifact["files"], (found["path"] or "").strip("/"))}
-    upload = await files_of(call, place_of(path, is_folder=True)) if path else None
+    upload = await files_of(call, location_of(path, is_folder=True)) if path else None
     if upload is None:
         return {"files": []}
-    return {"files": _below(upload["files"], place_of(path, is_folder=True).path)}
+    return {"files": _below(upload["files"], location_of(path, is_folder=True).path)}
 
 
 def _below(files: list[Json], folder: str) -> list[Json]:
@@ -62,12 +62,12 @@ def _below(files: list[Json], folder: str) -> list[Json]:
 async def upload(call: Call) -> Json:
     """Store a file of any size, as it arrives."""
     path = safe(call.request.path_params["path"])
-    place = place_of(path)
-    if _DIGEST.fullmatch(path) or not place.path:
+    location = location_of(path)
+    if _DIGEST.fullmatch(path) or not location.path:
         raise invalid(f"'{path}' holds the files of a version, which never change: choose another path.")
     request = call.request
     size = request.headers.get("content-length", "")
-    query = {"name": place.path, "folder": place.folder}
+    query = {"name": location.path, "folder": location.folder}
     await call.upstream.upload(call.key, query, request.stream(), size)
     return {}
 

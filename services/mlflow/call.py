@@ -19,7 +19,7 @@ from services.mlflow.settings import MlflowSettings
 from services.mlflow.upstream import Upstream
 
 LARGEST_BODY = 1024 * 1024
-REMEMBERED = 10_000
+KEPT = 10_000
 WORKSPACE = "x-mlflow-workspace"
 DEFAULT_WORKSPACE = "default"
 _MORE = " See the API docs for more information about request parameters."
@@ -38,7 +38,7 @@ class ReadFiles:
     def add(self, version: Mapping[str, Any]) -> None:
         """Record that the files of a version were read."""
         self._versions[version["model_id"], version["number"]] = None
-        if len(self._versions) > REMEMBERED:
+        if len(self._versions) > KEPT:
             self._versions.popitem(last=False)
 
 

@@ -70,7 +70,7 @@ def _version_aliases(row: Json) -> list[str]:
 
 
 def status_of(row: Json) -> tuple[str, str]:
-    """Return MLflow's status of a version, and a message that says what Regista thinks of it."""
+    """Return MLflow's status of a version, and a message that states what Regista has of it."""
     state, detail = row["artifact_state"], row["artifact_detail"]
     if state in {"mismatched", "quarantined"}:
         return FAILED, f"The bytes are {state}: {detail or 'register the version again'}"
@@ -111,8 +111,8 @@ def verified_uri(call: Call, row: Json) -> str:
     """Return the URI of the version's files in the artifact proxy, "" without files."""
     if not (digest := row["artifact_digest"]):
         return ""
-    place = uploads.place_of_source(row["external"]) if row["external"] else None
-    folder = f"/{quote(place.path)}" if place and place.path else ""
+    location = uploads.location_of_source(row["external"]) if row["external"] else None
+    folder = f"/{quote(location.path)}" if location and location.path else ""
     return f"{call.base_url}{ARTIFACTS}/{VERIFIED}/{digest.partition(':')[2]}{folder}"
 
 

@@ -165,7 +165,7 @@ def _check(name: str, sign: str, values: Sequence[tuple[str, str]], *, is_tag: b
 
 
 def _add(found: Filter, condition: dict[str, Any]) -> None:
-    """Add a condition. Models that are no prompts have no tag that says so."""
+    """Add a condition. Models that are no prompts have no tag that states it."""
     if condition.get("tag") != IS_PROMPT:
         found.conditions.append(condition)
         return

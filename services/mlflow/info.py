@@ -1,4 +1,4 @@
-"""What the server says of itself, without a key."""
+"""What the server states of itself, without a key."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ Json = dict[str, Any]
 async def shown(call: Call, name: str) -> Json:
     """Return the registry's view of a model that the client sees. Raises MlflowError.
 
-    A former name is no name for MLflow; the message tells the present one.
+    A former name is no name for MLflow; the message names the present one.
     """
     wanted = call.outer(check_name(name))
     try:

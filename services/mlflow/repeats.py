@@ -14,7 +14,7 @@ from collections import OrderedDict
 
 import msgspec
 
-REMEMBERED = 10_000
+KEPT = 10_000
 REPEATED_FOR = 300.0
 """Seconds in which an equal request may be a repetition: longer than clients repeat one."""
 
@@ -33,7 +33,7 @@ class Repeats:
         """Record that the answer to this request was delivered."""
         self._answered[digest] = number + 1
         self._answered.move_to_end(digest)
-        if len(self._answered) > REMEMBERED:
+        if len(self._answered) > KEPT:
             self._answered.popitem(last=False)
 
 

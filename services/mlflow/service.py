@@ -66,9 +66,10 @@ class Front:
 
     async def _readiness(self, _request: Request) -> Response:
         """Answer whether the services that requests are passed on to are ready."""
-        away = [name for name in NEEDED if not await self._upstream.is_ready(name)]
+        missing = [name for name in NEEDED if not await self._upstream.is_ready(name)]
         return JSONResponse(
-            {"ready": not away, "reasons": dict.fromkeys(away, "it is not ready")}, 503 if away else 200
+            {"ready": not missing, "reasons": dict.fromkeys(missing, "it is not ready")},
+            503 if missing else 200,
         )
 
     async def _call(self, request: Request, *, fields: bool) -> Call:
@@ -104,7 +105,7 @@ async def _caught(request: Request, answered: Callable[[], Awaitable[Response]])
         return _refusal(error)
     except Exception as error:
         log.exception("a request failed", exc_info=error, extra={"route": request.url.path})
-        return _refusal(MlflowError("INTERNAL_ERROR", "The service failed; its log tells why."))
+        return _refusal(MlflowError("INTERNAL_ERROR", "The service failed; its log has the reason."))
 
 
 def _response(answer: Any) -> Response:

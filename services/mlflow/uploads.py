@@ -28,59 +28,59 @@ Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Location:
     """A path of the proxy: the folder that holds one upload, and the path in it."""
 
     folder: str
     path: str = ""
 
 
-def place_of(path: str, *, is_folder: bool = False) -> Place:
+def location_of(path: str, *, is_folder: bool = False) -> Location:
     """Return where a path of the proxy is."""
     if found := _OF_MODEL.fullmatch(path):
-        return Place(f"mlflow/{found['id']}", (found["path"] or "").strip("/"))
+        return Location(f"mlflow/{found['id']}", (found["path"] or "").strip("/"))
     if found := _OF_RUN.fullmatch(path):
         return _in_folder(f"mlflow/{found['id']}", found["path"], is_folder=is_folder)
     return _in_folder("mlflow", path, is_folder=is_folder)
 
 
-def _in_folder(parent: str, path: str, *, is_folder: bool) -> Place:
-    """Return the place of a path: its first part is a folder of its own, unless it is a file."""
+def _in_folder(parent: str, path: str, *, is_folder: bool) -> Location:
+    """Return the location of a path: its first part is a folder of its own, unless it is a file."""
     first, _, rest = path.partition("/")
-    return Place(f"{parent}/{first}", rest) if rest or is_folder else Place(parent, first)
+    return Location(f"{parent}/{first}", rest) if rest or is_folder else Location(parent, first)
 
 
-def place_of_source(external: Json) -> Place | None:
+def location_of_source(external: Json) -> Location | None:
     """Return where the files of a source may be in the proxy, None for a source elsewhere."""
     source = external["uri"]
     if source.startswith("models:/m-") and "/" not in source.removeprefix("models:/"):
-        return Place(f"mlflow/{source.removeprefix('models:/')}")
+        return Location(f"mlflow/{source.removeprefix('models:/')}")
     if source.startswith("runs:/"):
         run, _, path = source.removeprefix("runs:/").partition("/")
         return _in_folder(f"mlflow/{run}", path.strip("/"), is_folder=True) if run and path else None
     path = proxy_path(source) or ""
-    return place_of(path, is_folder=True) if path else None
+    return location_of(path, is_folder=True) if path else None
 
 
-async def files_of(call: Call, place: Place) -> Json | None:
+async def files_of(call: Call, location: Location) -> Json | None:
     """Return the caller's upload of a folder with its files, None where there is none."""
     try:
-        found: Json = await call.get("/uploads", "artifact", folder=place.folder)
+        found: Json = await call.get("/uploads", "artifact", folder=location.folder)
     except Problem as problem:
         if problem.status == 404:
             return None
         raise
-    prefix = f"{place.path}/" if place.path else ""
+    prefix = f"{location.path}/" if location.path else ""
     found["files"] = [one for one in found["files"] if one["path"].startswith(prefix)]
     return found
 
 
 async def known(call: Call, external: Json) -> Json:
     """Return the artifact of a version whose files the caller uploaded, nothing for files elsewhere."""
-    place = place_of_source(external)
-    found = await files_of(call, place) if place else None
+    location = location_of_source(external)
+    found = await files_of(call, location) if location else None
     if found is None or not found["files"]:
-        if place and proxy_path(external["uri"]) is not None:
+        if location and proxy_path(external["uri"]) is not None:
             raise invalid(
                 f"Invalid model version source: '{external['uri']}'. You have uploaded no files there: "
                 "upload them with the same key first."
@@ -95,7 +95,7 @@ async def known(call: Call, external: Json) -> Json:
 
 
 async def complete(call: Call, model: str, number: int) -> None:
-    """Add what the files of a new version say of it. Files that are not verified soon are read later."""
+    """Add what the files of a new version state. Files that are not verified soon are read later."""
     for wait in VERIFIED_WAITS:
         row = await call.get(at(model, "versions", number, "mlflow"))
         if not row["artifact_digest"] or row["artifact_state"] is not None:
@@ -105,7 +105,7 @@ async def complete(call: Call, model: str, number: int) -> None:
 
 
 async def read_later(call: Call, row: Json) -> None:
-    """Add what the files of a draft say of it, once they are verified. This replica tries that once.
+    """Add what the files of a draft state, once they are verified. This replica tries that once.
 
     Clients poll a version until it is ready; a caller who may not complete it changes nothing.
     """

@@ -45,7 +45,7 @@ async def _row(call: Call, model: str, number: int) -> Json | None:
 
 
 async def create(call: Call, repeats: Repeats) -> tuple[Json, tuple[str, int]]:
-    """Register a draft, and complete it if its files say all. Return it, and what to record once answered."""
+    """Register a draft with what its files state. Return it, and what to record once it is answered."""
     name, source = call.text("name", required=True), check_source(call.text("source", required=True))
     tags = check_tags(_own_tags(call, source))
     description = check_text("description", call.text("description"))

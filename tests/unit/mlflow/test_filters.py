@@ -102,7 +102,7 @@ def test_models_are_searched_by_name_and_tags_only():
         ("!= 'true'", False),
     ],
 )
-def test_the_tag_of_prompts_says_whether_prompts_are_wanted(text, wanted):
+def test_the_tag_of_prompts_states_whether_prompts_are_wanted(text, wanted):
     found = parse(f"name = 'a' AND tags.`mlflow.prompt.is_prompt` {text}", MODEL_FIELDS)
     assert (found.prompts, len(found.conditions)) == (wanted, 1)
 

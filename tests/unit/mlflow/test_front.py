@@ -1,4 +1,4 @@
-"""The application while the services behind it are away: paths, keys, probes, malformed requests."""
+"""The application while the services behind it are unreachable: paths, keys, probes, malformed requests."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from services.mlflow.settings import MlflowSettings
 from services.mlflow.upstream import Upstream
 from shared.foundation.settings import SettingsWrong
 
-AWAY = {"registry": "http://127.0.0.1:9", "artifact": "http://127.0.0.1:9"}
+UNREACHABLE = {"registry": "http://127.0.0.1:9", "artifact": "http://127.0.0.1:9"}
 SEARCH = "/api/2.0/mlflow/registered-models/search"
 KEY = {"authorization": "Bearer rg_a_b"}
 
 
 def front(**settings: str) -> httpx.AsyncClient:
     """A client of the application; the services are unreachable."""
-    found = MlflowSettings(public_urls=AWAY, **settings)
+    found = MlflowSettings(public_urls=UNREACHABLE, **settings)
     application = Front(found, Upstream(found)).application()
     return httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url="http://front.example")
 
@@ -29,7 +29,7 @@ def no_waits(monkeypatch):
 
 
 @pytest.mark.parametrize("path", ["/health", "/healthz", "/version", "/api/3.0/mlflow/server-info"])
-async def test_what_the_server_says_of_itself_needs_no_key(path):
+async def test_what_the_server_states_of_itself_needs_no_key(path):
     async with front() as client:
         assert (await client.get(path)).status_code == 200
 
@@ -53,14 +53,14 @@ async def test_everything_is_below_the_prefix_and_probes_are_beside_it_too():
         {"authorization": "Basic OnNlY3JldCBrZXk="},
     ],
 )
-async def test_a_request_without_a_key_is_401_and_says_where_to_get_one(headers):
+async def test_a_request_without_a_key_is_401_and_states_where_to_get_one(headers):
     async with front() as client:
         got = await client.get(SEARCH, headers=headers)
     assert (got.status_code, got.json()["error_code"]) == (401, "UNAUTHENTICATED")
     assert got.headers["www-authenticate"] == 'Basic realm="regista"'
 
 
-async def test_a_service_that_is_away_is_503_and_makes_the_front_unready():
+async def test_an_unreachable_service_is_503_and_makes_the_front_unready():
     async with front() as client:
         got, ready = await client.get(SEARCH, headers=KEY), await client.get("/readyz")
     assert (got.status_code, got.json()["error_code"]) == (503, "TEMPORARILY_UNAVAILABLE")

@@ -1,4 +1,4 @@
-"""What MLflow's file `MLmodel` says of a version."""
+"""What MLflow's file `MLmodel` states of a version."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_types_are_written_as_regista_reads_them(column, type_):
         b"&a [*a]",
     ],
 )
-def test_a_file_that_cannot_be_read_says_nothing(content):
+def test_a_file_that_cannot_be_read_states_nothing(content):
     assert facts(content) == {}
 
 

@@ -7,7 +7,7 @@ import pytest
 from services.mlflow import names
 from services.mlflow.errors import MlflowError
 from services.mlflow.sources import ModelUri, model_uri, proxy_path
-from services.mlflow.uploads import Place, place_of, place_of_source
+from services.mlflow.uploads import Location, location_of, location_of_source
 
 
 @pytest.mark.parametrize("name", ["", "  ", "a/b", "a:b", "..", ".", "a/../b"])
@@ -120,33 +120,33 @@ def test_a_source_may_be_in_the_artifact_proxy(source, path):
 
 
 @pytest.mark.parametrize(
-    ("path", "place"),
+    ("path", "location"),
     [
-        ("1/models/m-7/artifacts/MLmodel", Place("mlflow/m-7", "MLmodel")),
-        ("1/models/m-7/artifacts/data/x.bin", Place("mlflow/m-7", "data/x.bin")),
-        ("1/0a1b/artifacts/model/MLmodel", Place("mlflow/0a1b/model", "MLmodel")),
-        ("1/0a1b/artifacts/plot.png", Place("mlflow/0a1b", "plot.png")),
-        ("churn/MLmodel", Place("mlflow/churn", "MLmodel")),
-        ("file", Place("mlflow", "file")),
+        ("1/models/m-7/artifacts/MLmodel", Location("mlflow/m-7", "MLmodel")),
+        ("1/models/m-7/artifacts/data/x.bin", Location("mlflow/m-7", "data/x.bin")),
+        ("1/0a1b/artifacts/model/MLmodel", Location("mlflow/0a1b/model", "MLmodel")),
+        ("1/0a1b/artifacts/plot.png", Location("mlflow/0a1b", "plot.png")),
+        ("churn/MLmodel", Location("mlflow/churn", "MLmodel")),
+        ("file", Location("mlflow", "file")),
     ],
 )
-def test_a_file_of_the_proxy_belongs_to_the_upload_of_its_model_or_run(path, place):
-    assert place_of(path) == place
+def test_a_file_of_the_proxy_belongs_to_the_upload_of_its_model_or_run(path, location):
+    assert location_of(path) == location
 
 
 @pytest.mark.parametrize(
-    ("source", "place"),
+    ("source", "location"),
     [
-        ("models:/m-7", Place("mlflow/m-7")),
-        ("runs:/0a1b/model", Place("mlflow/0a1b/model")),
-        ("mlflow-artifacts:/1/0a1b/artifacts/model", Place("mlflow/0a1b/model")),
-        ("mlflow-artifacts:/1/models/m-7/artifacts", Place("mlflow/m-7")),
+        ("models:/m-7", Location("mlflow/m-7")),
+        ("runs:/0a1b/model", Location("mlflow/0a1b/model")),
+        ("mlflow-artifacts:/1/0a1b/artifacts/model", Location("mlflow/0a1b/model")),
+        ("mlflow-artifacts:/1/models/m-7/artifacts", Location("mlflow/m-7")),
         ("s3://b/x", None),
         ("runs:/", None),
     ],
 )
-def test_a_source_finds_the_upload_of_its_files(source, place):
-    assert place_of_source({"uri": source}) == place
+def test_a_source_finds_the_upload_of_its_files(source, location):
+    assert location_of_source({"uri": source}) == location
 
 
 @pytest.mark.parametrize(

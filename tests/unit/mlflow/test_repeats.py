@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from services.mlflow.repeats import REMEMBERED, Repeats, digest_of, is_old
+from services.mlflow.repeats import KEPT, Repeats, digest_of, is_old
 
 
 def test_an_equal_request_after_an_answer_is_a_new_one():
@@ -19,9 +19,9 @@ def test_a_request_whose_answer_was_lost_keeps_its_number():
     assert [repeats.first("a"), repeats.first("a")] == [0, 0]
 
 
-def test_the_oldest_counts_are_forgotten():
+def test_the_oldest_counts_are_dropped():
     repeats = Repeats()
-    for number in range(REMEMBERED + 1):
+    for number in range(KEPT + 1):
         repeats.answered(str(number), 0)
     assert [repeats.first("0"), repeats.first("1")] == [0, 1]
 

@@ -175,6 +175,6 @@ def test_a_draft_from_elsewhere_publishes_its_files_and_other_drafts_do_not():
     story = Story()
     story.register(replace(metadata(), external=External("models:/m-1")), draft=True)
     story.register(replace(metadata(2), training=metadata(2).training), draft=True)
-    told = [publish(r).data for r in recorded(story) if r.type == "VersionRegistered"]
-    assert [one.artifact and one.artifact.digest for one in told] == [a_digest(1), None]
-    assert told[0].requester_subject == "ann"
+    sent = [publish(r).data for r in recorded(story) if r.type == "VersionRegistered"]
+    assert [one.artifact and one.artifact.digest for one in sent] == [a_digest(1), None]
+    assert sent[0].requester_subject == "ann"
