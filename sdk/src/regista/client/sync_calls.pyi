@@ -384,9 +384,18 @@ class SyncCalls:
     def evaluate_gates(self, model: str, number: int) -> GatesAnswer:
         """Evaluate the gates of a version again, and return their results."""
     def reviews(
-        self, state: str | None = "open", model: str | None = None, limit: int | None = None
+        self,
+        state: str | None = "open",
+        model: str | None = None,
+        limit: int | None = None,
+        *,
+        mine: bool = False,
+        id_prefix: str | None = None,
     ) -> list[ReviewListed]:
-        """Return the reviews in a state, or with None all, at most `limit`."""
+        """Return the reviews in a state, or with None all, at most `limit`.
+
+        `mine`: only those that you may decide. `id_prefix`: only those whose id begins so.
+        """
     def review(self, review_id: str) -> ReviewAnswer:
         """Return one review with its evidence and its `revision`."""
     def approve(
@@ -841,8 +850,9 @@ class SyncCalls:
         refuses the version when one is not taken; else its `registration_notes` name it. `follow_links`
         reads links to files as files. `progress` is as in `load`.
 
-        Raises Refused before the upload when metadata are missing or wrong, and over HTTP when the registry
-        refuses the version; other RegistaErrors. A message on Kafka has its outcome later: `wait()` raises
+        Before the upload, raises Refused when metadata are missing or wrong, and Forbidden when the publisher
+        lacks the role there. Raises Refused over HTTP when the registry refuses the version; other
+        RegistaErrors. A message on Kafka has its outcome later: `wait()` raises
         it, and a warning at the end of the program reports what was not waited for.
         """
     def publish_document(self, data: Mapping[str, Any], *, via: Via = "") -> Publication:

@@ -264,7 +264,8 @@ class Identities(TypedDict):
 class IdentityAnswer(TypedDict):
     """`name` is empty when none was given, or when it was erased. `members` are those of a group.
 
-    An admin of a namespace sees the roles there only, and `keys` and `members` are null.
+    An admin of a namespace sees the roles there only, and `keys` and `members` are null. `notes`: what
+    who just granted a role should know about it.
     """
 
     subject: str
@@ -277,6 +278,7 @@ class IdentityAnswer(TypedDict):
     keys: list[IdentityKey] | None
     roles: list[HeldRole]
     members: list[str] | None
+    notes: NotRequired[list[str]]
 
 
 class IdentityKey(TypedDict):
@@ -635,6 +637,14 @@ class PublicationAnswer(TypedDict):
     dead_letter: NotRequired[str | None]
     problems: NotRequired[list[Problem]]
     notes: NotRequired[list[str] | None]
+
+
+class PublisherAnswer(TypedDict):
+    """The publisher may register versions: it has the role in the namespace."""
+
+    model: str
+    namespace: str
+    publisher: str
 
 
 class RefusalAnswer(TypedDict):
