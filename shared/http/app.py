@@ -26,8 +26,9 @@ class App:
     """What endpoints, consumers and due work of a running service get.
 
     `shared.run` sets `pool`, `transactor`, `transactors` (by service), `access` and `dead_letters` before the
-    service serves or consumes anything. A service that appends nothing has no `denied_attempts`. `parts` is
-    the service's own dataclass (caches, stores); its start hook returns it.
+    service serves or consumes anything. A service that appends nothing has no `denied_attempts`.
+    `known_names` is as in its Process. `parts` is the service's own dataclass (caches, stores); its start
+    hook returns it.
     """
 
     name: str
@@ -36,6 +37,7 @@ class App:
     serving: bool = False
     parts: object = None
     denied_attempts: DeniedAttempts | None = None
+    known_names: str = ""
     transactors: dict[str, Transactor] = field(default_factory=dict)
     pool: asyncpg.Pool = field(init=False)
     transactor: Transactor = field(init=False)
