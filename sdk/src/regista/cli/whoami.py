@@ -20,7 +20,7 @@ def whoami(session: Session) -> None:
     key = found["key"]
     print_fields(
         {
-            "subject": found["subject"],
+            "identity": found["subject"],
             "name": found["name"],
             "kind": found["kind"],
             "roles": _roles(found["roles"]),
