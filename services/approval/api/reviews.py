@@ -40,7 +40,7 @@ async def list_reviews(call: Call[None, ReviewsQuery]) -> dict[str, Any]:
     q = call.query
     after = q.after(datetime, str)
     rows = await queries.reviews(
-        call.app.pool, q.state, q.model, call.readable(), after, q.page_size, q.id_prefix
+        call.app.searches, q.state, q.model, call.readable(), after, q.page_size, q.id_prefix
     )
     items = [one for one in await summary.for_caller(call, rows) if one["may_decide"] or not q.mine]
     return {"items": items, "next_page_token": q.next_token(rows, "opened_at", "review_id")}
