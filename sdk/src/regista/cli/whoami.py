@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from regista.cli.terminal.output import print_fields
 from regista.cli.terminal.session import Session, command
+
+if TYPE_CHECKING:
+    from regista.shapes.registry import Caller
 
 
 @command(examples="regista whoami\nregista whoami --json")
@@ -17,17 +20,25 @@ def whoami(session: Session) -> None:
     if not session.for_people:
         session.one(found)
         return
-    key = found["key"]
     print_fields(
         {
             "identity": found["subject"],
             "name": found["name"],
             "kind": found["kind"],
             "roles": _roles(found["roles"]),
-            "key": key["key_id"],
-            "valid until": key["expires_at"] or "it is revoked",
+            **_proof(found),
         }
     )
+
+
+def _proof(found: Caller) -> dict[str, str]:
+    """Return how the caller is known, and until when."""
+    if (sign_in := found.get("sign_in")) is not None:
+        return {"signed in at": sign_in["issuer"], "valid until": sign_in["until"]}
+    key = found["key"]
+    if key is None:
+        return {}
+    return {"key": key["key_id"], "valid until": key["expires_at"] or "it is revoked"}
 
 
 def _roles(roles: Sequence[Mapping[str, Any]]) -> str:
