@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from urllib.parse import quote
 
-from regista.calls.requests import Requests, given
+from regista.calls.requests import Json, Requests, given
 from regista.choices import IdentityKind
 from regista.errors import Forbidden, Invalid, NotFound, RegistaError
 from regista.shapes.registry import (
@@ -41,6 +41,14 @@ class AccessCalls(Requests):
     async def whoami(self) -> Caller:
         """Return who sends this request: subject, name, roles, and the key with its expiry."""
         return await self._get(Caller, "registry", "/access/me")
+
+    async def sign_in(self) -> Json:
+        """Let the registry record the person and the groups of the token that this request carries.
+
+        The client does this by itself when a service needs it. The answer has the roles, and until when the
+        token is valid.
+        """
+        return await self._send(Json, "POST", "registry", "/sign-ins")
 
     async def disable_identity(self, subject: str, reason: str) -> IdentityAnswer:
         """Take all effect from an identity's keys and roles, until it is enabled again."""

@@ -11,6 +11,7 @@ from typing import Any, Literal, overload
 from regista.calls.access import RotatedKey
 from regista.calls.audit import HistoryState
 from regista.calls.dead_letters import OfServices
+from regista.calls.requests import Json
 from regista.calls.waiting import Goal
 from regista.choices import IdentityKind, Kind, Stage, Tier, Via
 from regista.client.async_client import AsyncClient
@@ -151,6 +152,12 @@ class SyncCalls:
         """Return one identity with its roles and keys. Each caller may read their own."""
     def whoami(self) -> Caller:
         """Return who sends this request: subject, name, roles, and the key with its expiry."""
+    def sign_in(self) -> Json:
+        """Let the registry record the person and the groups of the token that this request carries.
+
+        The client does this by itself when a service needs it. The answer has the roles, and until when the
+        token is valid.
+        """
     def disable_identity(self, subject: str, reason: str) -> IdentityAnswer:
         """Take all effect from an identity's keys and roles, until it is enabled again."""
     def enable_identity(self, subject: str, reason: str) -> IdentityAnswer:
