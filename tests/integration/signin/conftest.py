@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,8 @@ class Office:
     instance: Instance
     shown: str
     """What `regista up --with-sso` printed."""
-    admin: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=30))
+    admin: httpx.Client
+    """For Keycloak's own API."""
 
     @property
     def keycloak(self) -> Any:
@@ -132,7 +133,14 @@ def office() -> Iterator[Office]:
             timeout=280,
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        yield Office(Instance.at(folder), done.stdout)
+        with httpx.Client(timeout=30) as admin:
+            yield Office(Instance.at(folder), done.stdout, admin)
     finally:
         lifecycle.stop(folder)
         shutil.rmtree(folder.directory, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def _configuration(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sign-ins are kept beside the configuration of the instance, for this process as for the commands."""
+    monkeypatch.setenv("REGISTA_CONFIG", str(office.instance.profile_file))

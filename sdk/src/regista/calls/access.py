@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from urllib.parse import quote
 
-from regista.calls.requests import Json, Requests, given
+from regista.calls.requests import Requests, given
 from regista.choices import IdentityKind
 from regista.errors import Forbidden, Invalid, NotFound, RegistaError
 from regista.shapes.registry import (
@@ -16,6 +16,7 @@ from regista.shapes.registry import (
     Names,
     ServiceKey,
     ServiceKeys,
+    SignInAnswer,
 )
 
 NAMES_AT_ONCE = 100
@@ -42,13 +43,13 @@ class AccessCalls(Requests):
         """Return who sends this request: subject, name, roles, and the key with its expiry."""
         return await self._get(Caller, "registry", "/access/me")
 
-    async def sign_in(self) -> Json:
+    async def sign_in(self) -> SignInAnswer:
         """Let the registry record the person and the groups of the token that this request carries.
 
         The client does this by itself when a service needs it. The answer has the roles, and until when the
         token is valid.
         """
-        return await self._send(Json, "POST", "registry", "/sign-ins")
+        return await self._send(SignInAnswer, "POST", "registry", "/sign-ins")
 
     async def disable_identity(self, subject: str, reason: str) -> IdentityAnswer:
         """Take all effect from an identity's keys and roles, until it is enabled again."""

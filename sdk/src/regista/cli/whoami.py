@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from regista.cli.terminal.output import print_fields, to_the_second
 from regista.cli.terminal.roles import roles_held
 from regista.cli.terminal.session import Session, command
+
+if TYPE_CHECKING:
+    from regista.shapes.registry import Caller
 
 
 @command(examples="regista whoami\nregista whoami --json")
@@ -18,15 +20,15 @@ def whoami(session: Session) -> None:
     if not session.for_people:
         session.one(found)
         return
-    shown = {name: found[name] for name in ("subject", "name", "kind")}
-    print_fields(shown | {"roles": roles_held(found["roles"])} | _credentials(found))
+    shown = {name: found[name] for name in ("subject", "name", "kind")}  # type: ignore[literal-required]
+    print_fields(shown | {"roles": roles_held(found["roles"])} | _proof(found))
 
 
-def _credentials(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the caller is known by, and until when."""
-    if signed_in := found.get("sign_in"):
-        until = f"{to_the_second(signed_in['until'])}, then it is renewed while the sign-in lasts"
-        return {"signed in with": signed_in["issuer"], "token valid until": until}
+def _proof(found: Caller) -> dict[str, str]:
+    """Return how the caller is known, and until when."""
+    if (sign_in := found.get("sign_in")) is not None:
+        until = f"{to_the_second(sign_in['until'])}; renewed while the sign-in lasts"
+        return {"signed in at": sign_in["issuer"], "token valid until": until}
     key = found["key"]
     if key is None:
         return {}
