@@ -20,7 +20,7 @@ def whoami(session: Session) -> None:
     if not session.for_people:
         session.one(found)
         return
-    shown = {name: found[name] for name in ("subject", "name", "kind")}  # type: ignore[literal-required]
+    shown = {name: found[name] for name in ("subject", "name", "kind")}
     print_fields(shown | {"roles": roles_held(found["roles"])} | _proof(found))
 
 
