@@ -16,6 +16,7 @@ import asyncpg
 from confluent_kafka import KafkaException
 
 from services.kafka.topics import SERVICES
+from services.local import keycloak
 from services.local.amounts import Amounts, amounts
 from services.local.instance import Instance
 from services.local.lag import consumer_lag, relay_lag
@@ -169,6 +170,8 @@ def _described(name: str, one: ProcessState, where: str, *, ready: bool, why: st
 
 def _address(instance: Instance, name: str) -> str:
     stack = instance.stack
+    if name == keycloak.NAME:
+        return stack.keycloak.issuer
     return {
         "postgres": stack.postgres.address,
         "kafka": stack.kafka.bootstrap,

@@ -18,7 +18,7 @@ import yaml
 from regista.wire.keys import load_signing_key
 from services.artifact.stores.s3 import S3Store
 from services.kafka.topics import SERVICES
-from services.local import containers
+from services.local import containers, kafka, keycloak
 from services.local.folders import REPOSITORY
 from services.local.postgres import SETTINGS as OF_POSTGRES
 from shared.foundation.settings import Settings
@@ -33,6 +33,8 @@ PROGRAMS = (
     *(f"services.{name}.service" for name in SERVICES),
 )
 OWN = {"regista", "regista-server", "services", "shared"}
+SHARED = {"backports"}
+"""Packages of several distributions: who looks for one of them imports the package of another."""
 
 
 def _normal(name: str) -> str:
@@ -61,7 +63,7 @@ def imported() -> dict[str, dict[str, set[str]]]:
         program: {
             name: {_normal(home) for home in homes[name]}
             for name in modules
-            if name in homes and name not in OWN
+            if name in homes and name not in OWN | SHARED
         }
         for program, modules in json.loads(given.stdout).items()
     }
@@ -79,6 +81,12 @@ def test_the_image_has_every_library_that_its_programs_import(
     }
     assert imported[program]
     assert {name: found for name, found in imported[program].items() if not found & pinned} == {}
+
+
+@pytest.mark.parametrize("read", [kafka.PROPERTIES, keycloak.REALM_FILE], ids=lambda file: file.name)
+def test_the_image_has_the_files_that_its_programs_read(read: Path) -> None:
+    folder = read.parent.relative_to(REPOSITORY)
+    assert f"COPY {folder} /srv/{folder}\n" in DOCKERFILE
 
 
 @pytest.fixture

@@ -83,6 +83,7 @@ from regista.shapes.registry import (
     RouteAnswer,
     ServiceKey,
     Signature,
+    SignInAnswer,
     SignInOption,
     TrainedVersion,
     Training,
@@ -153,6 +154,12 @@ class SyncCalls:
         """Return one identity with its roles and keys. Each caller may read their own."""
     def whoami(self) -> Caller:
         """Return who sends this request: subject, name, roles, and the key with its expiry."""
+    def sign_in(self) -> SignInAnswer:
+        """Let the registry record the person and the groups of the token that this request carries.
+
+        The client does this by itself when a service needs it. The answer has the roles, and until when the
+        token is valid.
+        """
     def disable_identity(self, subject: str, reason: str) -> IdentityAnswer:
         """Take all effect from an identity's keys and roles, until it is enabled again."""
     def enable_identity(self, subject: str, reason: str) -> IdentityAnswer:
