@@ -51,15 +51,22 @@ class Calls:
         return await self._json(service, "GET", path, query=query)
 
     async def send(
-        self, method: str, service: str, path: str, body: Any = None, *, revision: int = 0, key: str = ""
+        self,
+        method: str,
+        service: str,
+        path: str,
+        body: Any = None,
+        *,
+        revision: int | None = None,
+        key: str = "",
     ) -> Any:
         """Send a change and return the JSON of the answer. Two requests with one `key` have one effect.
 
-        With a `revision` the change is refused when its object has another one by now.
+        With a `revision` the change is refused when its object has another one by now; 0 is any.
         """
         headers = {"Idempotency-Key": key or str(uuid.uuid4())}
-        if revision:
-            headers["If-Match"] = f'"{revision}"'
+        if revision is not None:
+            headers["If-Match"] = f'"{revision}"' if revision else "*"
         return await self._json(service, method, path, body=body, headers=headers)
 
     async def ready(self, service: str) -> tuple[bool, str]:

@@ -48,9 +48,7 @@ class Console:
         self.cookies = Cookies(self.settings.console_url.startswith("https:"))
         self.issuers = Issuers(self.http, f"{self.settings.console_url}{BACK}")
         self.front_end = FrontEnd(self.settings.console_packages)
-        self.templates = environment(
-            {name: file.integrity for name, file in self.front_end.packages.items()}
-        )
+        self.templates = environment({name: file.integrity for name, file in self.front_end.packages.items()})
 
     def calls(self, credential: str = "") -> Calls:
         """Return the calls of a person, or of no one."""
@@ -99,7 +97,9 @@ class Console:
             log.warning("a page cannot be shown", extra={"code": error.code, "error": error.detail})
         titles = {403: "You may not see this", 404: "There is nothing here"}
         title = titles.get(status, "This cannot be shown now" if status >= 500 else "This cannot be shown")
-        return self.shown(view, Shown("error.html", title, "", {"error": error, "server_fault": status >= 500}), status)
+        return self.shown(
+            view, Shown("error.html", title, "", {"error": error, "server_fault": status >= 500}), status
+        )
 
     def to_sign_in(self, request: Request, path: str, form: Unsigned | None = None) -> Response:
         """Send the browser to the sign-in, and back afterwards, with what was typed."""

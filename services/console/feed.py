@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
@@ -42,10 +43,8 @@ async def events(lines: AsyncIterator[str]) -> AsyncIterator[Json]:
         if line.startswith("data:"):
             data.append(line[5:].strip())
         elif not line and data:
-            try:
+            with contextlib.suppress(msgspec.MsgspecError):
                 yield msgspec.json.decode("\n".join(data))
-            except msgspec.MsgspecError:
-                pass
             data.clear()
 
 
@@ -92,5 +91,3 @@ def topics(event: Json) -> list[str]:
     data = event.get("data") or {}
     named = [("model", data.get("model_id")), ("review", data.get("review_id") or data.get("promotion_id"))]
     return ["any", *(f"{kind}:{id_}" for kind, id_ in named if isinstance(id_, str) and id_.isascii())]
-
-

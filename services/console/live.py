@@ -14,7 +14,7 @@ from services.console import feed
 from services.console.console import Console
 from services.console.sessions import Session
 
-HEARTBEAT = 15.0
+HEARTBEAT = 5.0
 """Seconds after which the stream sends a comment: so a browser that left is noticed."""
 AGAIN = 5_000
 """Milliseconds after which a browser opens a stream again that ended."""
@@ -32,9 +32,7 @@ def serve_live(console: Console) -> Callable[[Request], Awaitable[Response]]:
             return Response(status_code=204)  # the browser opens no further stream
         if opened.get(session.subject, 0) >= MOST_STREAMS:
             return Response("Too many tabs are open.\n", 429, media_type="text/plain")
-        return StreamingResponse(
-            _frames(console, request, session, opened), media_type="text/event-stream"
-        )
+        return StreamingResponse(_frames(console, request, session, opened), media_type="text/event-stream")
 
     return endpoint
 

@@ -144,7 +144,9 @@ class Issuers:
         document = await self._json(issuer, "GET", where)
         named = [document.get(name) for name in ("authorization_endpoint", "token_endpoint")]
         if document.get("issuer") != issuer.url or not all(_is_address(one, issuer) for one in named):
-            raise Unavailable("issuer_unusable", f"The document of the issuer {issuer.url} names another one.")
+            raise Unavailable(
+                "issuer_unusable", f"The document of the issuer {issuer.url} names another one."
+            )
         self._documents[issuer.url] = (time.monotonic(), document)
         return document
 

@@ -23,7 +23,7 @@ from services.console.headers import SafeHeaders
 from services.console.live import serve_live
 from services.console.serving import serve_act, serve_download, serve_page
 from services.console.settings import ConsoleSettings
-from services.console.sign_in import sign_in_routes
+from services.console.sign_in import SignIn
 from services.console.view import View
 from shared.foundation.settings import WRONG_SETTING, SettingsWrong
 from shared.foundation.telemetry import set_up_logs
@@ -61,6 +61,7 @@ def _files_and_probes(console: Console) -> Sequence[Route]:
 
 def application(console: Console) -> Starlette:
     """Return the console as an ASGI application."""
+
     async def missing(request: Request, _error: Exception) -> Response:
         session = await console.session_of(request)
         if session is None:
@@ -84,7 +85,7 @@ def application(console: Console) -> Starlette:
         await console.http.aclose()
 
     return Starlette(
-        routes=[*routes(console), *sign_in_routes(console)],
+        routes=[*routes(console), *SignIn(console).routes()],
         middleware=[Middleware(SafeHeaders, secure=console.cookies.secure)],
         exception_handlers={404: missing, Exception: broken},
         lifespan=lifespan,
@@ -108,8 +109,7 @@ def main() -> None:
     set_up_logs("console", "INFO")
     try:
         settings = ConsoleSettings.from_environment()
-        if not settings.public_urls.get("registry"):
-            raise SettingsWrong("REGISTA_PUBLIC_URLS must name the registry")
+        settings.require_registry()
         set_up_logs("console", settings.log_level)
         logging.getLogger("httpx").setLevel(logging.WARNING)
         asyncio.run(_serve(settings))

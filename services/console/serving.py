@@ -1,4 +1,4 @@
-"""How pages and acts are served: who is signed in, where a form comes from, what happens to what was typed."""
+"""Serve pages and acts: who is signed in, where a form comes from, what happens to what was typed."""
 
 from __future__ import annotations
 

@@ -30,9 +30,9 @@ UNSIGNED_FOR = timedelta(minutes=15)
 class Session:
     """One person in one browser.
 
-    `key` is the API key of a person who signed in with one, else `tokens` are those of the issuer. `kept` has the fields of forms that were not carried out, by the
-    path of their page, `notices` what the next page reports, `seen` the entries of each review at the last
-    visit.
+    `key` is the API key of a person who signed in with one, else `tokens` are those of the issuer. `kept` has
+    the fields of forms that were not carried out, by the path of their page, `notices` what the next page
+    reports, `seen` the revision of each review at the last visit.
     """
 
     key: str = field(repr=False)
@@ -63,7 +63,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Unsigned:
-    """A browser without a session: where it goes after the sign-in, what was typed there, the sign-in begun."""
+    """A browser without a session: where it goes after the sign-in, and what was typed there."""
 
     path: str
     form: Form = field(default_factory=dict)
@@ -134,6 +134,4 @@ class Sessions:
 
     @classmethod
     def lasting(cls, longest: timedelta, idle: timedelta) -> Sessions:
-        return cls(
-            Store(MOST_SESSIONS, longest, idle), Store(MOST_UNSIGNED, UNSIGNED_FOR, UNSIGNED_FOR)
-        )
+        return cls(Store(MOST_SESSIONS, longest, idle), Store(MOST_UNSIGNED, UNSIGNED_FOR, UNSIGNED_FOR))

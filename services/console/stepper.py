@@ -1,4 +1,4 @@
-"""Where a version stands between Draft and Production, what holds it there, and who can supply what is missing."""
+"""Where a version stands, what holds it there, and who can supply what is missing."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ Json = Mapping[str, Any]
 STAGES = ("Draft", "Staging", "Validated", "Production")
 SUPPLIERS: Mapping[str, str] = {
     "metadata_complete": "The publisher completes the metadata, or publishes a new version.",
-    "artifact_verified": "The artifact service verifies the bytes. If they differ, the publisher uploads them again.",
-    "metric_threshold": "An engineer records an evaluation on that data set; else a better version is needed.",
-    "no_regression": "An engineer records an evaluation on the champion's data set; else a better version is needed.",
-    "schema_compatible": "The publisher publishes a compatible version, or the policy lets approvers accept it.",
+    "artifact_verified": "The artifact service verifies the bytes. Where they differ, upload again.",
+    "metric_threshold": "An engineer records an evaluation on that data set, or a better one comes.",
+    "no_regression": "An engineer records an evaluation on the champion's data set, or a better one comes.",
+    "schema_compatible": "The publisher publishes a compatible version, or approvers accept it by name.",
     "lineage_sound": "A second person reinstates the withdrawn parent, or the publisher retrains without it.",
     "independent_evaluation": "An engineer who did not make the version records an evaluation.",
     "manual": "The approvers that the review names decide.",
@@ -94,33 +94,54 @@ def _blocked(version: Json, name: str) -> bool:
 def held(version: Json, gates: Json | None, reviews: Sequence[Json]) -> list[Held]:
     """Return what holds the version where it is; nothing for one in Production that may be used."""
     if version["withdrawn"]:
-        return [Held(f"It is withdrawn: {version['withdrawn']}", "Another engineer reinstates it, if this was a mistake.")]
+        return [
+            Held(
+                f"It is withdrawn: {version['withdrawn']}",
+                "Another engineer reinstates it, if this was a mistake.",
+            )
+        ]
     if version["retired"]:
-        return [Held("It is retired: cleanup took it out of use.", "No one brings it back; publish it again.")]
+        return [
+            Held("It is retired: cleanup took it out of use.", "No one brings it back; publish it again.")
+        ]
     match version["stage"]:
         case "Draft":
-            return [Held(f"{name} is missing", SUPPLIERS["metadata_complete"]) for name in version["missing"] or ()]
+            return [
+                Held(f"{name} is missing", SUPPLIERS["metadata_complete"])
+                for name in version["missing"] or ()
+            ]
         case "Staging":
             return _held_in_staging(version, gates)
         case "Validated":
             return _held_before_production(version, reviews)
         case "Rejected":
-            return [Held(one, "A rejection is final; publish a new version.") for one in version["reasons"] or ()]
+            return [
+                Held(one, "A rejection is final; publish a new version.") for one in version["reasons"] or ()
+            ]
         case "Archived":
-            return [Held("It served before, or was retired.", "An engineer reopens it, or a rollback returns to it.")]
+            return [
+                Held(
+                    "It served before, or was retired.",
+                    "An engineer reopens it, or a rollback returns to it.",
+                )
+            ]
     return []
 
 
 def _held_in_staging(version: Json, gates: Json | None) -> list[Held]:
     waits = (gates or {}).get("waits_for") or []
-    found = [Held(f"waits for {one}", SUPPLIERS["artifact_verified"] if "artifact" in one else "") for one in waits]
+    found = [
+        Held(f"waits for {one}", SUPPLIERS["artifact_verified"] if "artifact" in one else "") for one in waits
+    ]
     results = version["gates"]["results"] if version["gates"] else []
     found += [
         Held(f"{r['gate'].replace('_', ' ')}: {r['detail']}", SUPPLIERS.get(r["gate"], ""))
         for r in results
         if not r["passed"]
     ]
-    return found or [Held("Its gates are not assessed yet.", "Approval assesses them when the files are verified.")]
+    return found or [
+        Held("Its gates are not assessed yet.", "Approval assesses them when the files are verified.")
+    ]
 
 
 def _held_before_production(version: Json, reviews: Sequence[Json]) -> list[Held]:

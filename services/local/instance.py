@@ -135,7 +135,7 @@ class Instance:
         return _variables(own) | dict(self.stack.service_environment(service))
 
     def _of_front(self, front: str) -> dict[str, str]:
-        """Return the settings that only this front has: the console's address, and its packages if installed."""
+        """Return the settings of one front: the console's address, and its packages where they are."""
         if front != "console":
             return {}
         packages = npm.folder_of(CONSOLE_PACKAGES)

@@ -1,4 +1,4 @@
-"""Packages from npm by a lock file with digests, in the cache: by the machine's Node.js, else by its wheel."""
+"""Packages from npm by a lock file with digests, in the cache."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One running Regista with people, models and a console, for all tests of pages; browsers where there is one."""
+"""One running Regista with people, models and a console, for all tests of pages."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,12 +60,13 @@ class Site:
         """Return a browser without JavaScript: it keeps cookies and follows no redirect."""
         return httpx.Client(base_url=self.url, headers={"origin": self.url}, timeout=30)
 
-    def signed_in(self, who: str) -> httpx.Client:
-        """Return a browser in which this person is signed in."""
-        browser = self.browser()
-        answer = browser.post("/sign-in", data={"key": self.keys[who], "next": "/"})
-        assert answer.status_code == 303, answer.text
-        return browser
+    @contextmanager
+    def signed_in(self, who: str) -> Iterator[httpx.Client]:
+        """Open a browser in which this person is signed in."""
+        with self.browser() as browser:
+            answer = browser.post("/sign-in", data={"key": self.keys[who], "next": "/"})
+            assert answer.status_code == 303, answer.text
+            yield browser
 
 
 def csrf(page: httpx.Response) -> str:
@@ -89,7 +91,7 @@ def until(look: Callable[[], Any], seconds: float = 60.0) -> Any:
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Two versions of fraud.scoring, the first in Production, the second in review; one blocked; hostile texts."""
+    """Versions of fraud.scoring in Production, in review, blocked and incomplete; hostile texts."""
     home = InstanceFolder.named(f"test-{os.getpid()}-ui")
     try:
         made = Site(lifecycle.start(home, 180.0, lifecycle.Progress(output=lambda _: None)))
@@ -132,7 +134,11 @@ def _publish(site: Site, folder: Path) -> None:
     (hostile / "it's &lt;svg onload=alert(3)&gt;.onnx").write_bytes(b"onnx")
     with site.client("ci") as ci:
         first = ci.publish(
-            "fraud.scoring", folder / "model.onnx", _run(1, 0.91), description="Scores card payments.", tags={"team": "fraud"}
+            "fraud.scoring",
+            folder / "model.onnx",
+            _run(1, 0.91),
+            description="Scores card payments.",
+            tags={"team": "fraud"},
         ).wait(60)
         assert first.number == 1
     _promote(site, "fraud.scoring@1", serve=True)
@@ -143,7 +149,12 @@ def _publish(site: Site, folder: Path) -> None:
         ci.publish("fraud.scoring", folder / "third.onnx", _run(3, 0.40)).wait(60)
         ci.publish("fraud.scoring", draft=True).wait(60)
         ci.publish(
-            "fraud.hostile", hostile, _run(4, 0.5, text=HOSTILE), description=HOSTILE, run_url="javascript:alert(4)", tags={"note": HOSTILE}
+            "fraud.hostile",
+            hostile,
+            _run(4, 0.5, text=HOSTILE),
+            description=HOSTILE,
+            run_url="javascript:alert(4)",
+            tags={"note": HOSTILE},
         ).wait(60)
         ci.publish("sales.churn", folder / "model.onnx", _run(5, 0.8)).wait(60)
     site.review = _review(site, "fraud.scoring@2")

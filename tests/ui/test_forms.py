@@ -49,7 +49,12 @@ def test_what_was_typed_survives_the_end_of_the_session(site: Site) -> None:
 def test_a_form_that_is_sent_twice_has_one_effect(site: Site) -> None:
     with site.signed_in("ann") as ann:
         token = csrf(ann.get("/models/fraud.scoring/versions/1"))
-        form = {"csrf": token, "act": "note", "text": "only once", "key": "0198f0a0-0000-7000-8000-000000000001"}
+        form = {
+            "csrf": token,
+            "act": "note",
+            "text": "only once",
+            "key": "0198f0a0-0000-7000-8000-000000000001",
+        }
         assert [ann.post(NOTE, data=form).status_code for _ in range(2)] == [303, 303]
     with site.client("ann") as client:
         assert [n["text"] for n in client.version("fraud.scoring@1")["notes"]].count("only once") == 1
@@ -71,7 +76,7 @@ def test_a_hostile_text_is_shown_as_text(site: Site) -> None:
 def test_an_approval_of_an_earlier_state_is_refused_and_keeps_the_comment(site: Site) -> None:
     with site.signed_in("bob") as bob:
         page = bob.get(f"/reviews/{site.review}")
-        form = {"csrf": csrf(page), "act": "approve", "revision": "1", "comment": "I read it all"}
+        form = {"csrf": csrf(page), "act": "approve", "revision": "999", "comment": "I read it all"}
         answer = bob.post(f"/reviews/{site.review}/approve", data=form)
         assert answer.status_code == 412
         assert "I read it all" in answer.text

@@ -1,4 +1,4 @@
-"""A data set: every version that was built on it, directly or through parents, and where each serves or served."""
+"""A data set: every version that was built on it, at any distance, and where each serves or served."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The log as an auditor asks it: decisions of a period, one model or person, and everything as it was at a moment."""
+"""The log for an auditor: decisions of a period, one model, everything as it was at a moment, proofs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ async def show_history(view: View) -> Shown:
     period = {"since": since, "until": until, "page_size": PAGE_SIZE, "page_token": view.query("page")}
     content: dict[str, Any] = {"what": what, "kinds": WHAT, "items": None, "token": "", "problem": None}
     if what == "timeline" and not model:
-        content["problem"] = Invalid("no_model", "Name the model.", advice="The whole log has too many events.")
+        content["problem"] = Invalid(
+            "no_model", "Name the model.", advice="The whole log has too many events."
+        )
     else:
         path = f"/timeline/{segment(model)}" if what == "timeline" else f"/reports/{what}"
         more = {"newest": True, "notes": False} if what == "timeline" else {"model": model}
@@ -48,7 +50,11 @@ async def show_history(view: View) -> Shown:
 def _people(items: list[Json]) -> list[str]:
     found: list[str] = []
     for item in items:
-        found += [str((item.get(key) or {}).get("subject", "")) for key in ("by", "actor") if isinstance(item.get(key), dict)]
+        found += [
+            str((item.get(key) or {}).get("subject", ""))
+            for key in ("by", "actor")
+            if isinstance(item.get(key), dict)
+        ]
         promotion = item.get("promotion") or {}
         found += [a["subject"] for a in promotion.get("approvers") or ()]
         if promotion.get("requested"):
@@ -61,9 +67,13 @@ def _people(items: list[Json]) -> list[str]:
 async def show_as_of(view: View) -> Shown:
     at = view.query("as_of")
     if at and moment(at) is None:
-        raise Invalid("invalid_moment", f"{at!r} is no time.", advice="Write 2026-03-01 or 2026-03-01T12:00:00Z.")
+        raise Invalid(
+            "invalid_moment", f"{at!r} is no time.", advice="Write 2026-03-01 or 2026-03-01T12:00:00Z."
+        )
     serving, rights, policies = await asyncio.gather(
-        part(view.calls.get("audit", "/reports/serving", at=at, page_size=100, page_token=view.query("page"))),
+        part(
+            view.calls.get("audit", "/reports/serving", at=at, page_size=100, page_token=view.query("page"))
+        ),
         part(view.calls.get("audit", "/reports/rights", at=at, page_size=100)),
         part(view.calls.get("audit", "/reports/policies", at=at, page_size=100)),
     )
@@ -82,7 +92,14 @@ async def show_as_of(view: View) -> Shown:
     content["token"] = serving.value["next_page_token"] if serving.value else ""
     cli = f"regista audit serving --at {at}" if at else "regista audit serving"
     return Shown(
-        "as_of.html", "As of a moment", "History", content, cli, "", await view.names(people), moment_shown if at else ""
+        "as_of.html",
+        "As of a moment",
+        "History",
+        content,
+        cli,
+        "",
+        await view.names(people),
+        moment_shown if at else "",
     )
 
 
@@ -96,11 +113,15 @@ async def show_event(view: View) -> Shown:
         missing = NotFound("unknown_event", "The stream has no such event among its first 500.")
         missing.status = 404
         raise missing
-    chain = await part(view.calls.get("audit", "/events", correlation_id=event["correlation_id"], page_size=100))
+    chain = await part(
+        view.calls.get("audit", "/events", correlation_id=event["correlation_id"], page_size=100)
+    )
     events = (chain.value or {"items": []})["items"]
     names = await view.names(e["actor"]["subject"] for e in (event, *events))
     content = {"event": event, "chain": events}
-    return Shown("event.html", event["type"], "History", content, f"regista audit events --stream {stream}", "", names)
+    return Shown(
+        "event.html", event["type"], "History", content, f"regista audit events --stream {stream}", "", names
+    )
 
 
 async def proof_of(view: View) -> tuple[str, bytes]:

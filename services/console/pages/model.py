@@ -36,7 +36,9 @@ async def _framed(
     ]
     content |= {"model": model, "rollouts": by_environment, "unknown": rollouts, "tabs": tabs, "tab": tab}
     title = f"{name}: {tab.lower()}"
-    return Shown(f"model_{tab.lower()}.html", title, "Models", content, cli, f"model:{model['model_id']}", names)
+    return Shown(
+        f"model_{tab.lower()}.html", title, "Models", content, cli, f"model:{model['model_id']}", names
+    )
 
 
 async def show_versions(view: View) -> Shown:
@@ -90,7 +92,12 @@ def _charts(versions: Sequence[Json]) -> list[tuple[str, str, Chart]]:
             if (v["primary_metric"]["name"], v["primary_metric"]["dataset_digest"]) == (metric, digest)
         ]
         points = [
-            Point(v["number"], v["primary_metric"]["value"], v["semver"] or "", v["primary_metric"]["independent"])
+            Point(
+                v["number"],
+                v["primary_metric"]["value"],
+                v["semver"] or "",
+                v["primary_metric"]["independent"],
+            )
             for v in of_group
         ]
         dataset = of_group[-1]["primary_metric"]["dataset_name"] or digest
@@ -151,7 +158,11 @@ async def show_rules(view: View) -> Shown:
             part(view.calls.get("approval", "/policies", page_size=200)),
             part(view.calls.get("cleanup", f"/retention/{segment(name)}", page_size=1)),
         )
-        matching = [p for p in (policies.value or {"items": []})["items"] if p["active"] and applies(p["policy"], model)]
+        matching = [
+            p
+            for p in (policies.value or {"items": []})["items"]
+            if p["active"] and applies(p["policy"], model)
+        ]
         matching.sort(key=lambda p: -int(p["policy"].get("priority") or 0))
         return (
             {"policies": policies, "matching": matching, "retention": retention},

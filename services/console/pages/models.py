@@ -27,7 +27,13 @@ async def show_models(view: View) -> Shown:
     names = await view.names(m["owner"] for m in found["items"])
     options = "".join(
         f" --{name} {value}"
-        for name, value in (("search", search), ("kind", kind), ("tier", tier), ("owner", owner), ("tag", tag))
+        for name, value in (
+            ("search", search),
+            ("kind", kind),
+            ("tier", tier),
+            ("owner", owner),
+            ("tag", tag),
+        )
         if value
     )
     content = {
@@ -63,7 +69,13 @@ async def show_versions(view: View) -> Shown:
     )
     content = {"versions": found["items"], "token": found["next_page_token"], "stages": STAGES}
     return Shown(
-        "versions.html", "Versions of all models", "Models", content, f"regista versions search{options}", "any", names
+        "versions.html",
+        "Versions of all models",
+        "Models",
+        content,
+        f"regista versions search{options}",
+        "any",
+        names,
     )
 
 

@@ -1,4 +1,4 @@
-"""The policies: their gates, whom they select, what waits for a second administrator, and earlier revisions."""
+"""The policies: their gates, what they select, what waits for a second administrator, revisions."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ async def show_review(view: View) -> Shown:
         "review": review,
         "summary": summary,
         "mine": mine,
-        "why_not": _why_not(view, review, mine),
+        "why_not": _why_not(review, mine),
         "metrics": changes.pop("metrics", []),
         "changes": changes,
         "kinds": KINDS,
@@ -53,11 +53,17 @@ async def show_review(view: View) -> Shown:
     title = f"Review of {review['model']} #{review['number']} for {review['environment']}"
     live = f"review:{review_id} model:{review['model_id']}"
     return Shown(
-        "review.html", title, "Reviews", content, f"regista reviews show {review_id}", live, await view.names(people)
+        "review.html",
+        title,
+        "Reviews",
+        content,
+        f"regista reviews show {review_id}",
+        live,
+        await view.names(people),
     )
 
 
-def _why_not(view: View, review: Json, mine: Json | None) -> str:
+def _why_not(review: Json, mine: Json | None) -> str:
     """Return why the person may not decide, "" for one who may."""
     if review["state"] != "open":
         return f"The review is {review['state']}: there is nothing to decide."

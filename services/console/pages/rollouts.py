@@ -87,7 +87,9 @@ def entries_of(query: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
     columns = {name: [value for key, value in query if key == name] for name in ("n", "p", "r")}
     rows = zip(columns["n"], columns["p"], columns["r"], strict=False)
     chosen = [(number, percent, role) for number, percent, role in rows if number.strip()]
-    if not all(n.isdigit() and len(n) < 10 and p.isdigit() and len(p) < 4 and r in ROLES for n, p, r in chosen):
+    if not all(
+        n.isdigit() and len(n) < 10 and p.isdigit() and len(p) < 4 and r in ROLES for n, p, r in chosen
+    ):
         raise Invalid("invalid_rollout", "Write numbers of versions and whole percentages.")
     return [{"number": int(n), "percent": int(p), "role": r} for n, p, r in chosen]
 
@@ -125,9 +127,15 @@ async def show_rollback(view: View) -> Shown:
     to = view.query("to")
     body = {"reason": "preview", "dry_run": True, "to_number": int(to) if to.isdigit() else None}
     path = model_path(name, "rollouts", environment) + ":rollback"
-    preview = await part(view.calls.send("POST", "registry", path, body))
+    preview = await part(view.calls.send("POST", "registry", path, body, revision=0))
     after = preview.value["entries"] if preview.value else []
-    content = {"model": model, "environment": environment, "rollout": rollout, "after": after, "act": "rollback"}
+    content = {
+        "model": model,
+        "environment": environment,
+        "rollout": rollout,
+        "after": after,
+        "act": "rollback",
+    }
     content |= {"preview": preview, "leaving": _leaving(rollout, after), "wrong": "", "to": to}
     return Shown("rollout_change.html", f"Roll back {name} in {environment}", "Rollouts", content)
 
@@ -146,7 +154,10 @@ async def change(view: View) -> Done:
 
 async def roll_back(view: View) -> Done:
     to = view.query("to")
-    more = {"to_number": int(to) if to.isdigit() else None, "even_if_incompatible": bool(view.text("incompatible"))}
+    more = {
+        "to_number": int(to) if to.isdigit() else None,
+        "even_if_incompatible": bool(view.text("incompatible")),
+    }
     return await _carried_out(view, ":rollback", more, "You rolled {} back.")
 
 
@@ -159,7 +170,9 @@ async def _carried_out(view: View, act: str, more: Json, notice: str) -> Done:
     name, environment = view.param("model"), view.param("environment")
     body = {"reason": view.text("reason"), "from_number": view.number("from_number"), **more}
     path = model_path(name, "rollouts", environment) + act
-    await view.calls.send("POST", "registry", path, body, key=view.text("key"))
+    await view.calls.send(
+        "POST", "registry", path, body, revision=view.number("revision"), key=view.text("key")
+    )
     return Done(url("rollouts", name, environment), notice.format(f"{name} in {environment}"))
 
 

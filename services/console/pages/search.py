@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from typing import Any
 
 from services.console.calls import part
 from services.console.view import Page, Shown, View
@@ -33,7 +34,7 @@ async def show_search(view: View) -> Shown:
     return Shown("search.html", f"Search for “{text}”" if text else "Search", "", content)
 
 
-async def _versions(view: View, digest: str, reference: re.Match[str] | None) -> object:
+async def _versions(view: View, digest: str, reference: re.Match[str] | None) -> Any:
     if digest:
         whole = digest if digest.startswith("sha256:") else f"sha256:{digest}"
         return await view.calls.get("registry", "/versions:search", artifact_digest=whole, page_size=20)

@@ -22,12 +22,16 @@ async def request_promotion(view: View) -> Done:
         "serve": bool(view.text("serve")),
     }
     got = await view.calls.send("POST", "registry", f"{path}:promote", body, key=view.text("key"))
-    return Done(page, f"You requested the promotion of {named} to {got['environment']}. Its gates are assessed now.")
+    return Done(
+        page, f"You requested the promotion of {named} to {got['environment']}. Its gates are assessed now."
+    )
 
 
 async def add_note(view: View) -> Done:
     path, page, named = _place(view)
-    await view.calls.send("POST", "registry", f"{path}/notes", {"text": view.text("text")}, key=view.text("key"))
+    await view.calls.send(
+        "POST", "registry", f"{path}/notes", {"text": view.text("text")}, key=view.text("key")
+    )
     return Done(page, f"Your note on {named} is recorded.")
 
 
@@ -57,6 +61,14 @@ ACTS = (
     Act(f"{VERSION.path}/withdraw", _decide("withdraw", "You withdrew {}."), VERSION),
     Act(f"{VERSION.path}/reinstate", _decide("reinstate", "You reinstated {}."), VERSION),
     Act(f"{VERSION.path}/reopen", _decide("reopen", "You reopened {}."), VERSION),
-    Act(f"{VERSION.path}/place-legal-hold", _decide("place-legal-hold", "You placed a legal hold on {}."), VERSION),
-    Act(f"{VERSION.path}/release-legal-hold", _decide("release-legal-hold", "You released the legal hold of {}."), VERSION),
+    Act(
+        f"{VERSION.path}/place-legal-hold",
+        _decide("place-legal-hold", "You placed a legal hold on {}."),
+        VERSION,
+    ),
+    Act(
+        f"{VERSION.path}/release-legal-hold",
+        _decide("release-legal-hold", "You released the legal hold of {}."),
+        VERSION,
+    ),
 )

@@ -138,6 +138,6 @@ window.addEventListener("pagehide", disconnect);
 document.addEventListener("htmx:after:settle", () => {
   prepare();
   window.scrollTo(0, 0);
-  document.getElementById("content")?.focus({ preventScroll: true });
+  if (document.activeElement === document.body) document.getElementById("content")?.focus({ preventScroll: true });
 });
 document.addEventListener("DOMContentLoaded", () => { prepare(); connect(); });

@@ -16,7 +16,14 @@ def request(headers: dict[str, str], *chunks: bytes) -> Request:
         return {"type": "http.request", "body": body or b"", "more_body": body is not None}
 
     encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-    scope = {"type": "http", "method": "POST", "path": "/", "headers": encoded, "scheme": "http", "server": ("h", 1)}
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/",
+        "headers": encoded,
+        "scheme": "http",
+        "server": ("h", 1),
+    }
     return Request(scope, receive)
 
 
@@ -47,7 +54,9 @@ def test_a_sign_in_leads_back_to_a_page_of_the_console(text: str) -> None:
     assert local_path(text) == text
 
 
-@pytest.mark.parametrize("origin", ["", "null", "http://evil.example", "http://console.example.evil", "https://console"])
+@pytest.mark.parametrize(
+    "origin", ["", "null", "http://evil.example", "http://console.example.evil", "https://console"]
+)
 def test_a_form_of_another_origin_is_not_of_an_own_page(origin: str) -> None:
     assert not from_own_page(request({"origin": origin, "host": "console"}), "")
     assert not from_own_page(request({"origin": origin, "host": "evil"}), "http://console")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.console.stepper import SUPPLIERS, held, steps
 from services.approval.domain.gate_kinds import KINDS
+from services.console.stepper import SUPPLIERS, held, steps
 
 GATE = {"gate": "metric_threshold", "passed": False, "detail": "auc 0.7 is below 0.8", "tick": False}
 

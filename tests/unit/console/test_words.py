@@ -43,12 +43,16 @@ def test_a_digest_is_shortened_in_the_middle() -> None:
     assert short("short") == "short"
 
 
-@pytest.mark.parametrize(("value", "shown"), [(0.94, "0.94"), (1234567, "1,234,567"), (0.123456, "0.1235"), (None, "–")])
+@pytest.mark.parametrize(
+    ("value", "shown"), [(0.94, "0.94"), (1234567, "1,234,567"), (0.123456, "0.1235"), (None, "–")]
+)
 def test_a_figure_has_at_most_four_decimals(value: object, shown: str) -> None:
     assert figure(value) == shown
 
 
-@pytest.mark.parametrize(("count", "shown"), [(12, "12 B"), (2048, "2.0 KiB"), (3 * 2**30, "3.0 GiB"), (None, "unknown size")])
+@pytest.mark.parametrize(
+    ("count", "shown"), [(12, "12 B"), (2048, "2.0 KiB"), (3 * 2**30, "3.0 GiB"), (None, "unknown size")]
+)
 def test_a_size_has_its_unit(count: object, shown: str) -> None:
     assert size(count) == shown
 
@@ -85,7 +89,9 @@ def test_an_event_is_told_in_words() -> None:
 
 def test_no_words_are_kept_for_the_same_event_in_other_letters() -> None:
     assert all(name[0].isupper() and " " not in name for name in WORDS)
-    assert {"VersionPromoted", "ReviewApproved"} <= {name for names in EVENT_TYPES.values() for name in names} & set(WORDS)
+    assert {"VersionPromoted", "ReviewApproved"} <= {
+        name for names in EVENT_TYPES.values() for name in names
+    } & set(WORDS)
 
 
 def test_a_chart_places_the_highest_value_highest() -> None:
