@@ -68,8 +68,10 @@ class Console:
         except Unauthorized:
             self.sessions.signed_in.drop(id_)
             return None
-        except RegistaError as away:
-            log.warning("a token cannot be replaced", extra={"code": away.code, "error": away.detail})
+        except RegistaError as unavailable:
+            log.warning(
+                "a token cannot be replaced", extra={"code": unavailable.code, "error": unavailable.detail}
+            )
         return session
 
     def render(self, template: str, status: int = 200, **content: object) -> HTMLResponse:

@@ -62,7 +62,7 @@ async def lately(calls: Calls, since: datetime, most: int) -> tuple[list[Json], 
                 async for event in events(answer.aiter_lines()):
                     if "type" not in event:  # the end of the feed
                         continue
-                    newest.append(told(event))
+                    newest.append(in_words(event))
                     read += 1
                     if read >= MOST_READ:
                         break
@@ -73,7 +73,7 @@ async def lately(calls: Calls, since: datetime, most: int) -> tuple[list[Json], 
     return list(reversed(newest)), whole
 
 
-def told(event: Json) -> Json:
+def in_words(event: Json) -> Json:
     """Return what a page shows of a public event."""
     data, name = event.get("data") or {}, name_of(str(event.get("type", "")))
     return {

@@ -1,4 +1,4 @@
-"""Tell events in words: `approved`, not `ReviewApproved`."""
+"""Put events into words: `approved`, not `ReviewApproved`."""
 
 from __future__ import annotations
 
@@ -59,6 +59,13 @@ WORDS: Mapping[str, str] = {
     "RetentionChanged": "changed how long versions are kept",
     "UsageRecorded": "recorded uses of",
     "PolicyPublished": "published a policy",
+    "AttemptsDenied": "was denied something by a rule",
+    "CheckAsked": "requested a check of the files",
+    "NameClaimed": "claimed the name",
+    "DraftRegistered": "registered the draft",
+    "NoteAdded": "noted something on",
+    "VersionDescribed": "described",
+    "EnvironmentCreated": "declared an environment",
     "IdentityCreated": "created an identity",
     "KeyIssued": "issued a key",
     "KeyRevoked": "revoked a key",
@@ -73,12 +80,13 @@ def plain(name: str) -> str:
     return words.strip()
 
 
-def told(event: Mapping[str, Any]) -> str:
+def in_words(event: Mapping[str, Any]) -> str:
     """Return what the actor of an event did."""
     if event.get("hidden"):
         return "did something to a model that you may not read"
     kind = str(event.get("type", ""))
-    return WORDS.get(kind) or plain(kind)
+    words = WORDS.get(kind) or plain(kind)
+    return words if event.get("number") else words.removesuffix(" of").removesuffix(" on").removesuffix(" at")
 
 
 def compared(metric: Mapping[str, Any], champion: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import jinja2
 
 from services.console.calls import segment
-from services.console.plain_words import compared, plain, told
+from services.console.plain_words import compared, in_words, plain
 
 FOLDER = Path(__file__).parent
 STATIC = FOLDER / "static"
@@ -141,7 +141,7 @@ def environment(packages: dict[str, str]) -> jinja2.Environment:
     }
     found.globals |= {
         "url": url,
-        "told": told,
+        "in_words": in_words,
         "compared": compared,
         "new_key": lambda: str(uuid.uuid4()),
         "packages": packages,

@@ -150,7 +150,7 @@ def _held_before_production(version: Json, reviews: Sequence[Json]) -> list[Held
         return [
             Held(
                 f"The review for {r['environment']} has {len(r['approvers'])} of {r['needs']} approvals.",
-                f"{' or '.join(r['roles'])} who did not make or request it",
+                f"A person with the role {' or '.join(r['roles'])} decides, not the maker or requester.",
                 f"/reviews/{r['review_id']}",
             )
             for r in waiting

@@ -111,9 +111,10 @@ def _move_in(site: Site) -> None:
             for role, namespace in roles:
                 admin.grant(f"person:{who}", role, namespace)
             site.keys[who] = str(admin.issue_key(f"person:{who}")["api_key"])
-        admin.create_identity("publisher:ci", "publisher", "The pipeline <b>ci</b>")
-        admin.grant("publisher:ci", "publisher", "*")
-        site.keys["ci"] = str(admin.issue_key("publisher:ci")["api_key"])
+        for who, name in (("ci", "Training pipeline"), ("rogue", HOSTILE)):
+            admin.create_identity(f"publisher:{who}", "publisher", name)
+            admin.grant(f"publisher:{who}", "publisher", "*")
+            site.keys[who] = str(admin.issue_key(f"publisher:{who}")["api_key"])
 
 
 def _run(seed: int, auc: float, *, text: str = "") -> regista.Run:
@@ -148,7 +149,9 @@ def _publish(site: Site, folder: Path) -> None:
         (folder / "third.onnx").write_bytes(b"onnx" * 1600)
         ci.publish("fraud.scoring", folder / "third.onnx", _run(3, 0.40)).wait(60)
         ci.publish("fraud.scoring", draft=True).wait(60)
-        ci.publish(
+        ci.publish("sales.churn", folder / "model.onnx", _run(5, 0.8)).wait(60)
+    with site.client("rogue") as rogue:
+        rogue.publish(
             "fraud.hostile",
             hostile,
             _run(4, 0.5, text=HOSTILE),
@@ -156,7 +159,6 @@ def _publish(site: Site, folder: Path) -> None:
             run_url="javascript:alert(4)",
             tags={"note": HOSTILE},
         ).wait(60)
-        ci.publish("sales.churn", folder / "model.onnx", _run(5, 0.8)).wait(60)
     site.review = _review(site, "fraud.scoring@2")
 
 

@@ -13,6 +13,7 @@ from tests.ui.browsers import PICTURES, axe, person, running
 from tests.ui.conftest import Site, until
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(240)]
+IN_README = ("review-light", "version-blocked-light", "model-dark")
 WIDE, NARROW, WIDEST = (1280, 860), (360, 740), (2560, 1200)
 OVERFLOWS = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
 AXE_TAGS = "(tags) => axe.run({runOnly: {type: 'tag', values: tags}})"
@@ -31,6 +32,8 @@ def _picture(page: Any, name: str) -> None:
         folder = Path(PICTURES)
         folder.mkdir(parents=True, exist_ok=True)
         page.screenshot(path=str(folder / f"{name}.png"), full_page=True)
+        if name in IN_README:
+            page.screenshot(path=str(folder / f"{name}-top.png"))
 
 
 def test_every_page_is_accessible_and_fits_the_screen_in_light_and_dark(site: Site, browser: Any) -> None:

@@ -84,7 +84,7 @@ def test_an_approval_of_an_earlier_state_is_refused_and_keeps_the_comment(site: 
         assert client.review(site.review)["approvers"] == []
 
 
-def test_who_requested_it_cannot_decide_and_is_told_why(site: Site) -> None:
+def test_who_requested_it_cannot_decide_and_reads_why(site: Site) -> None:
     with site.signed_in("ann") as ann:
         page = ann.get(f"/reviews/{site.review}")
         assert f'action="/reviews/{site.review}/approve"' not in page.text

@@ -112,7 +112,7 @@ def test_files_are_kept_by_browsers_and_packages_are_named_with_their_digest(
     assert all("integrity" in a for t, a in page.elements if t == "script" and "/packages/" in str(a["src"]))
 
 
-def test_a_part_that_a_role_does_not_cover_says_which_role_is_missing(site: Site) -> None:
+def test_a_part_that_a_role_does_not_cover_names_the_role_that_is_missing(site: Site) -> None:
     with site.signed_in("bob") as bob:
         page = bob.get("/models/fraud.scoring/timeline")
     assert page.status_code == 200

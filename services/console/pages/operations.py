@@ -20,7 +20,7 @@ async def show_operations(view: View) -> Shown:
     )
     content = {
         "services": list(zip(SERVICES, ready, strict=True)),
-        "letters": list(zip(WITH_DEAD_LETTERS, groups, strict=True)),
+        "dead_letters": list(zip(WITH_DEAD_LETTERS, groups, strict=True)),
         "invariants": invariants,
         "seals": seals,
     }

@@ -44,7 +44,21 @@ async def show_version(view: View) -> Shown:
         "engineer": view.may("engineer", model["namespace"]),
         "admin": view.may("admin", model["namespace"]),
     }
-    people = [
+    title = f"{name} #{version['number']}"
+    return Shown(
+        "version.html",
+        title,
+        "Models",
+        content,
+        f"regista versions show {name}@{version['number']}",
+        f"model:{model['model_id']}",
+        await view.names(_people(version, model)),
+    )
+
+
+def _people(version: Json, model: Json) -> list[Any]:
+    """Return the subjects that the page names."""
+    return [
         version["creator"],
         version["registered_by"],
         model["owner"],
@@ -54,16 +68,6 @@ async def show_version(view: View) -> Shown:
         *(a for p in version["promotions"] for a in p["approvers"] or ()),
         *((version["training"] or {}).get(key) for key in ("creator", "on_behalf_of")),
     ]
-    title = f"{name} #{version['number']}"
-    return Shown(
-        "version.html",
-        title,
-        "Models",
-        content,
-        f"regista versions show {name}@{version['number']}",
-        f"model:{model['model_id']}",
-        await view.names(people),
-    )
 
 
 def _compared_with(model: Json, version: Json) -> str:

@@ -49,7 +49,7 @@ def test_a_validated_version_links_its_open_review() -> None:
     assert "1 of 2" in only.what
 
 
-def test_a_validated_version_that_no_one_requested_says_so() -> None:
+def test_a_validated_version_that_no_one_requested_states_that() -> None:
     assert held(version("Validated"), None, [])[0].what == "No one has requested its promotion."
 
 

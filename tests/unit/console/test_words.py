@@ -8,7 +8,7 @@ import pytest
 
 from regista.wire.event_types import EVENT_TYPES
 from services.console.charts import Point, chart
-from services.console.plain_words import WORDS, compared, told
+from services.console.plain_words import WORDS, compared, in_words
 from services.console.rendering import ago, environment, exact, figure, initials, short, size, url
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -81,10 +81,10 @@ def test_a_metric_on_the_same_data_is_better_in_its_own_direction() -> None:
     assert compared(METRIC, METRIC) == "= same"
 
 
-def test_an_event_is_told_in_words() -> None:
-    assert told({"type": "ReviewApproved"}) == "approved"
-    assert told({"type": "SomethingNew"}) == "something new"
-    assert "may not read" in told({"type": "ReviewApproved", "hidden": True})
+def test_an_event_is_put_into_words() -> None:
+    assert in_words({"type": "ReviewApproved"}) == "approved"
+    assert in_words({"type": "SomethingNew"}) == "something new"
+    assert "may not read" in in_words({"type": "ReviewApproved", "hidden": True})
 
 
 def test_no_words_are_kept_for_the_same_event_in_other_letters() -> None:
