@@ -37,6 +37,7 @@ from shared.http.operations import OPERATIONS, openapi_route
 from shared.http.routes import Route
 from shared.http.server import Server
 from shared.identity.access_view import AccessView
+from shared.identity.sign_ins import SignIns
 from shared.log import eventlog, projector
 from shared.log.denied_attempts import DeniedAttempts
 from shared.log.due_runner import DueWorkRunner
@@ -178,6 +179,7 @@ class RunningProcess:
             app.denied_attempts = DeniedAttempts(app.transactor.submit, process.service.name)
             app.dead_letters.denied_attempts = app.denied_attempts
         app.access = AccessView(app.pool, app.settings.pepper, self._wake_ups[PARTITION])
+        app.sign_ins = SignIns(app.access, app.settings.pepper)
         await self._until("identities", app.access.catch_up)
         if self._key is not None:
             topics = {s.name: OwnTopic(app.settings, s.name, self._key, app.access) for s in self._publishes}
@@ -203,6 +205,7 @@ class RunningProcess:
         app, process = self._app, self._process
         checks = Checks(app, self._writes, self._publishes, process.checks)
         work: list[tuple[str, Work]] = [("checks", checks.run()), ("key use", app.access.key_use.run())]
+        work.append(("issuers", app.sign_ins.keys.run()))
         work += [("denied attempts", app.denied_attempts.run())] if app.denied_attempts is not None else []
         if self._key is not None:
             work += [(f"relay {s.name}", self._relay(s, self._key)) for s in self._publishes]

@@ -46,7 +46,8 @@ FROM models GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4::text LIMIT 5000
 
 # Open reviews with what a policy is selected by.
 OPEN_REVIEWS = """
-SELECT r.review_id, r.model, r.number, r.needs, r.roles, r.machines, r.dependent_because, r.evidence,
+SELECT r.review_id, r.model, r.number, r.needs, r.roles, r.machines, r.dependent_because, r.sign_in,
+  r.evidence,
   regexp_replace(m.model, '[.]?[^.]*$', '') AS namespace, m.kind, m.tier, m.tags
 FROM reviews r JOIN models m USING (model_id) WHERE r.state = 'open'
 ORDER BY r.opened_at, r.review_id LIMIT 1000

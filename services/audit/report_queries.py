@@ -99,6 +99,14 @@ SELECT stream FROM named LIMIT $3
 """
 
 
+# The streams of issuers. Each begins with IssuerTrusted, so the first events of their range are read.
+ISSUER_STREAMS = """
+SELECT e.stream FROM log.events e
+WHERE e.service = $1 AND e.revision = 1 AND e.stream LIKE 'access-issuer:%' AND e.type = 'IssuerTrusted'
+ORDER BY e.stream LIMIT 1000
+"""
+
+
 async def decisions(
     pool: asyncpg.Pool, kind: str, model_id: str | None, since: datetime, before: Position, limit: int
 ) -> Sequence[asyncpg.Record]:
@@ -152,6 +160,13 @@ async def identities(pool: asyncpg.Pool, after: str, limit: int) -> dict[str, li
     """Return the events of a page of identities, by stream."""
     rows = await pool.fetch(STREAMS, PARTITION, after, limit)
     return await _by_stream(pool, [row["stream"] for row in rows])
+
+
+async def issuers(pool: asyncpg.Pool) -> dict[str, list[Event]]:
+    """Return the events of all issuers that were ever trusted, by key. An admin trusts each: they are few."""
+    rows = await pool.fetch(ISSUER_STREAMS, PARTITION)
+    found = await _by_stream(pool, [row["stream"] for row in rows])
+    return {stream.partition(":")[2]: events for stream, events in found.items()}
 
 
 async def policies(pool: asyncpg.Pool) -> dict[str, list[Event]]:

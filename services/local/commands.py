@@ -40,6 +40,12 @@ from services.local.with_instance import with_instance
     help="The kind of object store of a new instance: S3, or Azure Blob Storage (Microsoft's emulator).",
 )
 @click.option(
+    "--with-sso",
+    is_flag=True,
+    help="Also start an identity provider (Keycloak) with a few people, who sign in with `regista login`. "
+    "The instance keeps it.",
+)
+@click.option(
     "--json", "as_json", is_flag=True, help="For programs: the addresses on stdout, the progress on stderr."
 )
 def up(
@@ -49,6 +55,7 @@ def up(
     patience: float,
     without: tuple[str, ...],
     servers: bool,
+    with_sso: bool,
     as_json: bool,
 ) -> None:
     """Start PostgreSQL, Kafka, an object store and all services on this machine."""
@@ -60,6 +67,8 @@ def up(
             from services.local.stack import Stack  # noqa: PLC0415
 
             Stack(folder).choose_store(store)
+        if with_sso:
+            lifecycle.add_sso(folder)
         with lifecycle.stopping_when_interrupted(folder):
             instance = lifecycle.start(
                 folder, patience, lifecycle.Progress(output=partial(say, err=as_json)), without
@@ -67,6 +76,11 @@ def up(
             for name in () if servers else without:
                 file = instance.environment_file(name)
                 say(f"Start {name} yourself: set -a; . {file}; python -m services.{name}", err=as_json)
+            if instance.stack.sso and not without:
+                from services.local import sso  # noqa: PLC0415
+
+                sso.introduce(instance)
+                sso.show(instance, output=partial(say, err=as_json))
             if foreground:
                 lifecycle.show_logs(folder, lambda: lifecycle.is_up(folder))
     except LocalError as problem:

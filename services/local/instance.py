@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from services.kafka.topics import SERVICES
-from services.local import kafka, npm, postgres
+from services.local import npm
 from services.local.folders import REPOSITORY, InstanceFolder, write_private
 from services.local.fronts import FRONTS, PROCESSES
 from services.local.identities import ADMIN, Identities
+from services.local.keycloak import PEOPLE
 from services.local.processes import Child, run_to_end, spawn
 from services.local.stack import Stack
 
@@ -53,14 +54,7 @@ class Instance:
     def choose_ports(self) -> None:
         """Choose ports for servers and services together, so that none is given twice."""
         self._set_addresses(
-            self.folder.ports(
-                [
-                    *postgres.PORTS,
-                    *kafka.PORTS,
-                    *self.stack.store_ports,
-                    *(f"http.{name}" for name in PROCESSES),
-                ]
-            )
+            self.folder.ports([*self.stack.port_names, *(f"http.{name}" for name in PROCESSES)])
         )
 
     def _set_addresses(self, ports: Mapping[str, int]) -> None:
@@ -179,7 +173,10 @@ class Instance:
         return self.folder.directory / "config.toml"
 
     def write_profile(self) -> None:
-        """Write a profile for each API key in the instance's folder; the administrator's is the default."""
+        """Write a profile for each API key in the instance's folder; the administrator's is the default.
+
+        With an identity provider, each of its people has one without a key: they sign in.
+        """
         lines = [f'default = "{ADMIN}"']
         for file in sorted(
             {self.identities.api_key_file(ADMIN), *self.folder.subfolder("secrets").glob("api-key-*")}
@@ -190,6 +187,8 @@ class Instance:
                 f'url = "{self.urls["registry"]}"',
                 f'api_key_file = "{file}"',
             ]
+        for person in PEOPLE if self.stack.sso else ():
+            lines += ["", f"[profiles.{person}]", f'url = "{self.urls["registry"]}"']
         write_private(self.profile_file, "\n".join(lines) + "\n")
 
 

@@ -20,7 +20,7 @@ from services.local.fronts import PROCESSES
 from services.local.instance import Instance, passed_on, python_command
 from services.local.logs import COLOURS, follow
 from services.local.processes import end_all
-from services.local.stack import SERVERS
+from services.local.stack import SERVERS, Stack
 from services.local.stack import STATE as STACK
 from services.local.status import Status, gather
 from services.local.supervisor_state import SupervisorState, read_state
@@ -99,6 +99,14 @@ def start(
     for name in without:
         instance.write_environment(name)
     return instance
+
+
+def add_sso(folder: InstanceFolder) -> None:
+    """Let the instance have an identity provider. Raises LocalError when it runs without one."""
+    stack = Stack(folder)
+    if not stack.sso and is_up(folder):
+        raise LocalError("the instance runs already, without an identity provider: run `regista down` first")
+    stack.add_sso()
 
 
 def _check_without(folder: InstanceFolder, without: Sequence[str]) -> None:

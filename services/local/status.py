@@ -15,6 +15,7 @@ from typing import Any
 import asyncpg
 from confluent_kafka import KafkaException
 
+from services.local import keycloak
 from services.local.amounts import Amounts, amounts
 from services.local.fronts import PROCESSES
 from services.local.instance import Instance
@@ -165,6 +166,8 @@ def _described(name: str, one: ProcessState, where: str, *, ready: bool, why: st
 
 def _address(instance: Instance, name: str) -> str:
     stack = instance.stack
+    if name == keycloak.NAME:
+        return stack.keycloak.issuer
     return {
         "postgres": stack.postgres.address,
         "kafka": stack.kafka.bootstrap,

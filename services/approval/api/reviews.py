@@ -15,6 +15,7 @@ from services.approval.domain import review
 from services.approval.domain.approving import Approve, Reject
 from services.approval.domain.review import Comment, ReviewOverride
 from services.approval.domain.review_events import ReviewApproved, ReviewExpired, ReviewLapsed
+from services.approval.domain.sign_in import Authentication
 from services.approval.shapes.promotions import ReasonBody
 from services.approval.shapes.reviews import (
     AfterReviewBody,
@@ -62,6 +63,13 @@ def _role(call: Call[Any, Any], row: dict[str, Any]) -> str:
     return next((role for role in roles if permits(call.access_state, role, namespace)), roles[0])
 
 
+def _authentication(call: Call[Any, Any]) -> Authentication | None:
+    """Return how the caller signed in; None for an API key."""
+    if (token := call.token) is None:
+        return None
+    return Authentication(token.issuer, token.auth_time, token.acr, token.amr)
+
+
 async def approve_review(call: Call[ApproveBody]) -> Reply:
     """Approve what the caller has read. `If-Match: *` is refused: it names nothing that was read."""
     if call.if_match is None:
@@ -84,6 +92,7 @@ async def approve_review(call: Call[ApproveBody]) -> Reply:
         comment=call.body.comment,
         conditions=call.body.conditions,
         accepts=call.body.accepts,
+        authentication=_authentication(call),
     )
     outcome = await decide(call, row, command, role, _texts(row, "excluded"), _texts(row, "approvers"))
     events = [r.event for r in outcome.events]

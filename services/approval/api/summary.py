@@ -32,6 +32,7 @@ INTERNAL = (
     "version_semver",
     "machines",
     "dependent_because",
+    "sign_in",
 )
 """Columns of a review's row that only the summary shows."""
 
@@ -67,6 +68,7 @@ async def with_summary(call: Call[Any, Any], row: Mapping[str, Any]) -> dict[str
             "roles": roles,
             "machines": machines,
             "dependent_because": row["dependent_because"],
+            "sign_in": _decoded(row["sign_in"], None),
         },
         "accept": [r["gate"] for r in _decoded(row["results"], []) if r.get("tick")],
         "sealed": _decoded(row["seal"], {}),

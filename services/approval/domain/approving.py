@@ -19,6 +19,7 @@ from services.approval.domain.independence import (
 from services.approval.domain.promotion import left_behind, review_of, settle
 from services.approval.domain.review import ReviewState
 from services.approval.domain.review_events import About, ReviewApproved, ReviewRejected
+from services.approval.domain.sign_in import Authentication, check_sign_in
 from shared.deciding.decider import NO_TIME, Joint, NotFound, RuleBroken, Stale, Streams, Unprocessable
 from shared.deciding.person import Person
 
@@ -29,7 +30,8 @@ class Approve:
 
     `expected`: the revision of the review that the approver read. `name`: printed on the record. `accepts`:
     the gates whose result needs each approver's acceptance. `people`: all by which the approver, those who
-    appointed the approver, the earlier approvers and the excluded people are recognised.
+    appointed the approver, the earlier approvers and the excluded people are recognised. `authentication`:
+    how the approver signed in, None for an API key.
     """
 
     promotion_id: str
@@ -43,6 +45,7 @@ class Approve:
     conditions: tuple[str, ...] = ()
     accepts: tuple[str, ...] = ()
     people: dict[str, Person] = field(default_factory=dict)
+    authentication: Authentication | None = None
     now: datetime = NO_TIME
 
 
@@ -81,6 +84,7 @@ def approve(command: Approve, streams: Streams) -> Mapping[str, Sequence[Any]]:
     _check_role(command.role, state)
     if command.by in state.approvals:
         return {}
+    check_sign_in(state.sign_in, command.authentication, command.now)
     _check_seen(command.expected, state)
     dependent = bool(state.dependent_because)
     if not dependent:
@@ -106,6 +110,7 @@ def approve(command: Approve, streams: Streams) -> Mapping[str, Sequence[Any]]:
         complete=complete,
         accepted=accepted,
         machine_because=machine_because,
+        authentication=command.authentication,
     )
     conditions = tuple(dict.fromkeys((*state.conditions, *command.conditions)))
     grant = outcomes.granted(promotion, current, approvers, promotion.id, conditions=conditions)

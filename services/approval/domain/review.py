@@ -22,18 +22,23 @@ from services.approval.domain.review_events import (
     ReviewRejected,
     Seal,
 )
+from services.approval.domain.sign_in import SignInAsked
 from shared.deciding.decider import NO_TIME, Decider, NotFound, RuleBroken
 from shared.deciding.person import Person
 
 
 @dataclass(frozen=True, slots=True)
 class Quorum:
-    """Whose decision a review needs. `dependent`: also people whom the makers appointed."""
+    """Whose decision a review needs. `dependent`: also people whom the makers appointed.
+
+    `sign_in`: how they must have signed in.
+    """
 
     approvers: int
     roles: tuple[str, ...]
     machines: tuple[str, ...]
     dependent: bool
+    sign_in: SignInAsked | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +106,17 @@ class ReviewState:
     unjustified: str = "stop"
     reminders: int = 0
     justified: bool | None = None
+    sign_in: SignInAsked | None = None
 
     @property
     def quorum(self) -> Quorum:
         """Whose decision the review needs."""
         return Quorum(
-            self.needs, tuple(sorted(self.roles)), tuple(sorted(self.machines)), bool(self.dependent_because)
+            self.needs,
+            tuple(sorted(self.roles)),
+            tuple(sorted(self.machines)),
+            bool(self.dependent_because),
+            self.sign_in,
         )
 
 
@@ -166,6 +176,7 @@ def evolve(state: ReviewState, event: ReviewEvent) -> ReviewState:
                 dependent_because=event.dependent_because,
                 requester=event.requester,
                 environment=event.environment,
+                sign_in=event.sign_in,
             )
         case ReviewRefreshed(evidence_digest=shown, policy=policy):
             seal = replace(state.seal, policy=policy.digest) if state.seal and policy else state.seal

@@ -127,6 +127,14 @@ class Callers(BaseModel):
     notice: str
 
 
+class SignInLine(BaseModel):
+    """How approvers must have signed in: at most `max_age` ago, with a level of `acr`, a method of `amr`."""
+
+    max_age: str
+    acr: list[str]
+    amr: list[str]
+
+
 class PolicyLine(BaseModel):
     name: str
     revision: int
@@ -134,6 +142,7 @@ class PolicyLine(BaseModel):
     roles: list[str]
     machines: dict[str, str]
     dependent_because: str
+    sign_in: SignInLine | None
 
 
 class Summary(BaseModel):

@@ -129,7 +129,7 @@ class IdentityKey(Body):
 
 
 class HeldRole(Body):
-    """`group` is the group through which the role is held, "" for a grant of its own."""
+    """`group` is the group, here or at an issuer, that gives the role, "" for a grant of its own."""
 
     role: str
     namespace: str
@@ -162,13 +162,24 @@ class UsedKey(Body):
     expires_at: datetime | None
 
 
+class UsedSignIn(Body):
+    """The sign-in of a request: the issuer of the token, and until when the token is valid."""
+
+    issuer: str
+    until: datetime
+
+
 class Caller(Body):
-    """Who sends the request, with which key, and the caller's roles."""
+    """Who sends the request, and the caller's roles. One of `key` and `sign_in` is null.
+
+    A call with a token has the roles of the person's groups at its issuer, beside the person's own.
+    """
 
     subject: str
     kind: Kind
     name: str
-    key: UsedKey
+    key: UsedKey | None
+    sign_in: UsedSignIn | None
     roles: list[HeldRole]
 
 

@@ -35,6 +35,8 @@ PROGRAMS = (
     *(f"services.{name}.service" for name in SERVICES),
 )
 OWN = {"regista", "regista-server", "services", "shared"}
+SHARED = {"backports"}
+"""Packages of several distributions: who looks for one of them imports the package of another."""
 
 
 def _normal(name: str) -> str:
@@ -63,7 +65,7 @@ def imported() -> dict[str, dict[str, set[str]]]:
         program: {
             name: {_normal(home) for home in homes[name]}
             for name in modules
-            if name in homes and name not in OWN
+            if name in homes and name not in OWN | SHARED
         }
         for program, modules in json.loads(given.stdout).items()
     }

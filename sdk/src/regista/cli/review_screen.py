@@ -133,11 +133,20 @@ def _decision(found: Mapping[str, Any], summary: Mapping[str, Any], shown: Shown
         yield f"  the machine {machine} may approve: {why}"
     if policy.get("dependent_because"):
         yield f"  approvers may depend on the makers: {policy['dependent_because']}"
+    if (sign_in := policy.get("sign_in")) is not None:
+        yield f"  approvers sign in, not with an API key{_sign_in(sign_in)}"
     if found.get("state") == "open":
         yield from _deciders(summary.get("deciders") or [], shown)
     sealed = ", ".join(f"{name} {_value(digest)}" for name, digest in (summary.get("sealed") or {}).items())
     yield f"sealed: {sealed}"
     yield ""
+
+
+def _sign_in(asked: Mapping[str, Any]) -> str:
+    """Return what a policy requires of the sign-in."""
+    parts = [f"at most {asked['max_age']} ago"] if asked.get("max_age") else []
+    parts += [f"{name} {' or '.join(asked[name])}" for name in ("acr", "amr") if asked.get(name)]
+    return f": {', '.join(parts)}" if parts else ""
 
 
 def _deciders(deciders: Sequence[Mapping[str, Any]], shown: Shown) -> Iterator[str]:

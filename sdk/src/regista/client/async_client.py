@@ -20,6 +20,7 @@ from regista.calls.cleanup import CleanupCalls
 from regista.calls.dead_letters import DeadLetterCalls
 from regista.calls.environments import EnvironmentCalls
 from regista.calls.events import EventCalls
+from regista.calls.issuers import IssuerCalls
 from regista.calls.models import ModelCalls
 from regista.calls.remarks import RemarkCalls
 from regista.calls.reports import ReportCalls
@@ -65,6 +66,7 @@ class AsyncClient(
     CleanupCalls,
     DeadLetterCalls,
     AccessCalls,
+    IssuerCalls,
 ):
     """All calls to Regista over one connection pool.
 
