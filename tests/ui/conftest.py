@@ -159,10 +159,10 @@ def _publish(site: Site, folder: Path) -> None:
             run_url="javascript:alert(4)",
             tags={"note": HOSTILE},
         ).wait(60)
-    site.review = _review(site, "fraud.scoring@2")
+    site.review = open_review(site, "fraud.scoring@2")
 
 
-def _review(site: Site, reference: str, *, serve: bool = False) -> str:
+def open_review(site: Site, reference: str, *, serve: bool = False) -> str:
     with site.client("ann") as ann:
         until(lambda: ann.version(reference)["stage"] == "Validated")
         promotion = ann.promote(reference, reason="better on the March data", serve=serve)["promotion_id"]
@@ -170,7 +170,7 @@ def _review(site: Site, reference: str, *, serve: bool = False) -> str:
 
 
 def _promote(site: Site, reference: str, *, serve: bool) -> None:
-    review = _review(site, reference, serve=serve)
+    review = open_review(site, reference, serve=serve)
     for who in ("bob", "eve"):
         with site.client(who) as person:
             person.approve(review, "checked", revision=person.review(review)["revision"])

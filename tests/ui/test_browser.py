@@ -10,7 +10,7 @@ import pytest
 
 from tests.ui.addresses import addresses
 from tests.ui.browsers import PICTURES, axe, person, running
-from tests.ui.conftest import Site, until
+from tests.ui.conftest import Site, open_review, until
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(240)]
 IN_README = ("review-light", "version-blocked-light", "model-dark")
@@ -108,23 +108,23 @@ def test_no_script_of_a_hostile_text_runs(site: Site, browser: Any) -> None:
 
 def test_two_approvers_decide_and_each_sees_what_the_other_did(site: Site, browser: Any) -> None:
     """Bob and Eve review the same version at the same time; Eve's page changes when Bob has approved."""
-    address = f"{site.url}/reviews/{site.review}"
+    address = f"{site.url}/reviews/{open_review(site, 'fraud.hostile@1')}"
     bob, eve = person(browser, site, "bob"), person(browser, site, "eve")
     for page in (bob, eve):
         page.goto(address)
     eve.locator("#live[data-state=on]").wait_for(state="attached")
     eve.get_by_label("Conditions, one a line").fill("watch the drift")
     bob.locator("form[action$='/approve']").get_by_label("Comment").fill("Better on the holdout.")
-    bob.get_by_role("button", name="Approve #2 for production").click()
+    bob.get_by_role("button", name="Approve #1 for production").click()
     bob.get_by_text("You approved.").wait_for()
     eve.get_by_text("This changed a moment ago.").wait_for()
     assert eve.get_by_label("Conditions, one a line").input_value() == "watch the drift"
-    eve.get_by_role("button", name="Approve #2 for production").click()
+    eve.get_by_role("button", name="Approve #1 for production").click()
     eve.get_by_text("was not done").wait_for()
     assert eve.get_by_label("Conditions, one a line").input_value() == "watch the drift"
-    eve.get_by_role("button", name="Approve #2 for production").click()
+    eve.get_by_role("button", name="Approve #1 for production").click()
     eve.get_by_text("You approved. It was the last approval").wait_for()
     with site.client("ann") as ann:
-        until(lambda: ann.version("fraud.scoring@2")["stage"] == "Production")
+        until(lambda: ann.version("fraud.hostile@1")["stage"] == "Production")
     for page in (bob, eve):
         page.context.close()
