@@ -17,7 +17,10 @@ IN_README = ("review-light", "version-blocked-light", "model-dark")
 WIDE, NARROW, WIDEST = (1280, 860), (360, 740), (2560, 1200)
 OVERFLOWS = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
 AXE_TAGS = "(tags) => axe.run({resultTypes: ['violations'], runOnly: {type: 'tag', values: tags}})"
-AXE_CONTRAST = "() => axe.run({resultTypes: ['violations'], runOnly: {type: 'rule', values: ['color-contrast', 'link-in-text-block']}})"
+AXE_CONTRAST = (
+    "() => axe.run({resultTypes: ['violations'], "
+    "runOnly: {type: 'rule', values: ['color-contrast', 'link-in-text-block']}})"
+)
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
 
 
