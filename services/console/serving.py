@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request
@@ -9,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from regista.errors import RegistaError
+from services.console import waiting
 from services.console.console import Console, status_of
 from services.console.forms import BadForm, from_own_page, read_form, token_matches
 from services.console.sessions import Unsigned
@@ -38,7 +40,8 @@ def serve_page(console: Console, page: Page) -> Endpoint:
 
 async def _answered(console: Console, view: View, page: Page, here: str, status: int = 200) -> Response:
     try:
-        return console.shown(view, await page.show(view), status)
+        shown, _ = await asyncio.gather(page.show(view), waiting.count(view))
+        return console.shown(view, shown, status)
     except RegistaError as error:
         if error.status == 401:
             return console.to_sign_in(view.request, here)
@@ -88,6 +91,7 @@ def serve_act(console: Console, act: Act) -> Endpoint:
                 return console.to_sign_in(request, here, Unsigned(here, form))
             view.problem = error
             return await _answered(console, view, act.page, here, status_of(error))
+        session.waiting = (float("-inf"), 0)
         if done.notice:
             session.notices.append(done.notice)
         return RedirectResponse(done.to, 303)

@@ -32,7 +32,8 @@ class Session:
 
     `key` is the API key of a person who signed in with one, else `tokens` are those of the issuer. `kept` has
     the fields of forms that were not carried out, by the path of their page, `notices` what the next page
-    reports, `seen` the revision of each review at the last visit.
+    reports, `seen` the revision of each review at the last visit, `waiting` how many reviews wait for the
+    person, and when they were counted.
     """
 
     key: str = field(repr=False)
@@ -43,6 +44,7 @@ class Session:
     notices: list[str] = field(default_factory=list)
     names: dict[str, tuple[float, str | None]] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)
+    waiting: tuple[float, int] = (float("-inf"), 0)
 
     @property
     def credential(self) -> str:

@@ -105,6 +105,12 @@ def test_a_comment_is_in_the_conversation_and_marked_for_who_looked_before(site:
         assert "new since you looked" not in eve.get(f"/reviews/{site.review}").text
 
 
+def test_every_page_counts_the_reviews_that_wait_for_the_person(site: Site) -> None:
+    with site.signed_in("bob") as bob, site.signed_in("ann") as ann:
+        assert "wait for you" in bob.get("/models").text
+        assert "wait for you" not in ann.get("/models").text
+
+
 def test_a_change_of_a_rollout_that_does_not_add_up_cannot_be_sent(site: Site) -> None:
     with site.signed_in("ann") as ann:
         page = ann.get("/rollouts/fraud.scoring/production/change?n=1&p=80&r=champion&n=2&p=10&r=challenger")
