@@ -159,18 +159,10 @@ class RunningProcess:
         self._writers += [
             self._parts.run(group, f"wake_up {n}", wake_up.run()) for n, wake_up in self._wake_ups.items()
         ]
-        app.transactors.update(
-            {
-                s.name: Transactor(
-                    s,
-                    app.pool,
-                    self._wake_ups[s.name],
-                    standing=app.standing,
-                    check_log=self._compare_log,
-                )
-                for s in self._writes
-            }
-        )
+        for s in self._writes:
+            app.transactors[s.name] = Transactor(
+                s, app.pool, self._wake_ups[s.name], standing=app.standing, check_log=self._compare_log
+            )
         self._writers += [
             self._parts.run(group, f"transactor {n}", t.run()) for n, t in app.transactors.items()
         ]

@@ -42,7 +42,7 @@ from services.local.with_instance import with_instance
 @click.option(
     "--with-sso",
     is_flag=True,
-    help="Also start an identity provider (Keycloak) with a few people, who sign in with `regista login`. "
+    help="Also start an issuer of tokens (Keycloak) with a few people, who sign in with `regista login`. "
     "The instance keeps it.",
 )
 @click.option(

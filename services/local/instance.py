@@ -175,7 +175,7 @@ class Instance:
     def write_profile(self) -> None:
         """Write a profile for each API key in the instance's folder; the administrator's is the default.
 
-        With an identity provider, each of its people has one without a key: they sign in.
+        With an issuer, each of its people has one without a key: they sign in.
         """
         lines = [f'default = "{ADMIN}"']
         for file in sorted(

@@ -1,4 +1,4 @@
-"""An identity provider on one machine: Keycloak, on loopback, with a few people to try sign-in."""
+"""An issuer on one machine: Keycloak, on loopback, with a few people to try sign-in."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
-from services.local.folders import LOOPBACK, PATIENCE, REPOSITORY, InstanceFolder, LocalError, write_private
+from services.local.folders import LOOPBACK, REPOSITORY, InstanceFolder, LocalError, write_private
 from services.local.kafka_jars import java
 from services.local.keycloak_program import installed, java_command
 from services.local.processes import Child, spawn
 
 NAME = "keycloak"
+PATIENCE = 240.0
+"""Seconds for a start, which takes 20 s of a processor."""
 PORTS = ("keycloak",)
 REALM_FILE = REPOSITORY / "deploy" / "keycloak" / "realm.json"
 REALM: dict[str, Any] = json.loads(REALM_FILE.read_text("utf-8"))

@@ -102,10 +102,10 @@ def start(
 
 
 def add_sso(folder: InstanceFolder) -> None:
-    """Let the instance have an identity provider. Raises LocalError when it runs without one."""
+    """Let the instance have an issuer. Raises LocalError when it runs without one."""
     stack = Stack(folder)
     if not stack.sso and is_up(folder):
-        raise LocalError("the instance runs already, without an identity provider: run `regista down` first")
+        raise LocalError("the instance runs already, without an issuer: run `regista down` first")
     stack.add_sso()
 
 

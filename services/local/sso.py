@@ -1,4 +1,4 @@
-"""Let the people of the local identity provider sign in: trust it, map its groups, and show how."""
+"""Let the people of the local issuer sign in: trust it, map its groups, and show how."""
 
 from __future__ import annotations
 

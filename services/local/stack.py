@@ -31,7 +31,7 @@ STATE = "stack.json"
 STORE = "store.json"
 """The kind of object store that an instance has. Without this file it is S3."""
 SSO = "sso.json"
-"""Whether an instance has an identity provider. Without this file it has none."""
+"""Whether an instance has an issuer. Without this file it has none."""
 SERVERS = ("postgres", "kafka", *STORES, keycloak.NAME)
 """Every server that an instance may have."""
 
@@ -86,11 +86,11 @@ class Stack:
 
     @property
     def sso(self) -> bool:
-        """Whether people can sign in: the instance has an identity provider."""
+        """Whether people can sign in: the instance has an issuer."""
         return bool(self.folder.read(SSO).get("sso"))
 
     def add_sso(self) -> None:
-        """Let the next start, and all later ones, run an identity provider, too."""
+        """Let the next start, and all later ones, run an issuer, too."""
         self.folder.write(SSO, {"sso": True})
 
     @staticmethod
@@ -166,7 +166,7 @@ class Stack:
         return threads.submit(wait)
 
     def servers(self) -> dict[str, Server]:
-        """Return the servers by name: three, and the identity provider where there is one."""
+        """Return the servers by name: three, and the issuer where there is one."""
         store: Server = self.azurite if self.store == "azure" else self.s3
         others: dict[str, Server] = {keycloak.NAME: self.keycloak} if self.sso else {}
         return {"postgres": self.postgres, "kafka": self.kafka, self.store: store, **others}

@@ -13,6 +13,7 @@ from shared.identity.access_view import AccessView
 from shared.identity.identities import Identified, Identities
 from shared.identity.issuer_keys import IssuerKeys
 from shared.identity.tokens import Token, TokenRefused, claimed, verified
+from shared.identity.verified_tokens import VerifiedTokens
 
 
 class SignInNeeded(Exception):  # noqa: N818 - it is the answer
@@ -30,6 +31,7 @@ class SignIns:
         self._access = access
         self._pepper = pepper
         self.keys = IssuerKeys(self._trusted)
+        self._kept = VerifiedTokens(self._issuer, self.keys.find)
 
     def _trusted(self) -> list[Issuer]:
         streams = self._access.identities.issuers()
@@ -41,6 +43,8 @@ class SignIns:
         Raises TokenRefused or KeysUnavailable. A token of an issuer that is not known makes it catch up with
         the log; one with an unknown key reads the issuer's keys again, at a limited rate.
         """
+        if (kept := self._kept.find(text, datetime.now(UTC))) is not None:
+            return kept
         wanted = claimed(text)
         issuer = self._issuer(wanted.issuer)
         if issuer is None:
@@ -60,7 +64,9 @@ class SignIns:
             raise KeysUnavailable(KeysUnavailable.__doc__)
         if key is None:
             raise TokenRefused("The issuer has no such key (`kid`): sign in again.")
-        return verified(text, issuer, key, self._pepper, datetime.now(UTC))
+        token = verified(text, issuer, key, self._pepper, datetime.now(UTC))
+        self._kept.keep(text, issuer, key, token)
+        return token
 
     def _issuer(self, url: str) -> Issuer | None:
         found = self._access.identities.issuer(url)

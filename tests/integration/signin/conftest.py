@@ -30,7 +30,7 @@ BROWSER = Path(__file__).with_name("browser.py")
 
 @dataclass
 class Office:
-    """A running Regista and the identity provider of its people."""
+    """A running Regista and the issuer of its people."""
 
     instance: Instance
     shown: str

@@ -19,7 +19,7 @@ from regista.wire.keys import load_signing_key
 from services.artifact.stores.s3 import S3Store
 from services.console.settings import ConsoleSettings
 from services.kafka.topics import SERVICES
-from services.local import containers
+from services.local import containers, kafka, keycloak
 from services.local.folders import REPOSITORY
 from services.local.fronts import PROCESSES
 from services.local.postgres import SETTINGS as OF_POSTGRES
@@ -83,6 +83,12 @@ def test_the_image_has_every_library_that_its_programs_import(
     }
     assert imported[program]
     assert {name: found for name, found in imported[program].items() if not found & pinned} == {}
+
+
+@pytest.mark.parametrize("read", [kafka.PROPERTIES, keycloak.REALM_FILE], ids=lambda file: file.name)
+def test_the_image_has_the_files_that_its_programs_read(read: Path) -> None:
+    folder = read.parent.relative_to(REPOSITORY)
+    assert f"COPY {folder} /srv/{folder}\n" in DOCKERFILE
 
 
 @pytest.fixture

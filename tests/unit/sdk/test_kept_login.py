@@ -233,7 +233,7 @@ def test_while_the_issuer_is_unreachable_the_access_token_is_used_to_its_end(
     kept.write(gone)
     assert Login(person).access_token() == "access"
     kept.write(replace_endpoint(tokens(me, expires_at=0.0), "http://127.0.0.1:9/token"))
-    with pytest.raises(Unavailable, match="identity provider"):
+    with pytest.raises(Unavailable, match="issuer"):
         Login(person).access_token()
 
 

@@ -1,8 +1,9 @@
-"""Signing in: what is checked of the answers of an identity provider, and what a refusal states."""
+"""Signing in: what is checked of the answers of an issuer, and what a refusal states."""
 
 from __future__ import annotations
 
 import hmac
+import json
 import threading
 import time
 from base64 import urlsafe_b64encode
@@ -94,6 +95,18 @@ def test_an_answer_that_is_no_document_names_the_address(answers: Answers, http:
     answers.fixed["GET", DISCOVERY] = Response("<html>", 502)
     with pytest.raises(Unavailable, match=f"502 for {answers.url}{DISCOVERY}"):
         issuers.provider(http, answers.url)
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [({"issuers": []}, "no_issuer"), ({}, "not_regista"), ({"issuers": [1]}, "not_regista")],
+)
+def test_a_registry_at_which_people_cannot_sign_in_is_reported(
+    run: Any, answers: Answers, answer: dict[str, Any], code: str
+) -> None:
+    answers.fixed["GET", "/v1/sign-in"] = JSONResponse(answer)
+    done = run("login", "--json")
+    assert (done.exit_code, json.loads(done.stderr)["code"]) == (2, code)
 
 
 # -- the answer to the browser

@@ -32,7 +32,7 @@ def issuers() -> None:
 @click.option("--algorithm", "algorithms", multiple=True, help="As the issuer signs. Default: RS256.")
 @click.option("--groups-claim", help="The claim with the groups of a person. Default: groups.")
 def trust(session: Session, issuer: str, **settings: Any) -> None:
-    """Trust the tokens of an issuer, or change its settings. URL is what its tokens name in `iss`."""
+    """Trust the tokens of an issuer, or replace its settings. URL is what its tokens name in `iss`."""
     with session.client() as client:
         got = client.trust_issuer(issuer, **settings)
     session.one(got, f"{issuer} is trusted; give roles to its groups: regista access group map")

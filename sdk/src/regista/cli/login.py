@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 @command(
     examples="regista login\nregista login --device\nregista login --issuer https://sso.example.com/realms/main"
 )
-@click.option("--issuer", default="", metavar="URL", help="The identity provider, where there are several.")
+@click.option(
+    "--issuer",
+    default="",
+    metavar="URL",
+    help="The sign-in of your organisation, where the registry trusts several.",
+)
 @click.option(
     "--device", is_flag=True, help="Show a code to enter on another device: for a machine without a browser."
 )
@@ -41,7 +46,7 @@ if TYPE_CHECKING:
     help="How long to wait for you.",
 )
 def login(session: Session, issuer: str, device: bool, redirect_port: int, timeout: float) -> None:
-    """Sign in as a person, with the identity provider of your organisation.
+    """Sign in as a person, with the account of your organisation (OpenID Connect).
 
     Opens its page in a browser. Your password is never seen by Regista.
     """

@@ -8,7 +8,7 @@ from regista.cli.terminal.session import Session, command
 
 @command(examples="regista logout")
 def logout(session: Session) -> None:
-    """End the sign-in of this machine: revoke it at the identity provider, and delete it here."""
+    """End the sign-in of this machine: revoke it at the issuer, and delete it here."""
     from regista.login.current import Login  # noqa: PLC0415 - imported when the command runs
 
     ended = Login(session.profile()).end()

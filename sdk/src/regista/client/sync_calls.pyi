@@ -823,7 +823,7 @@ class SyncCalls:
         algorithms: Sequence[str] | None = None,
         groups_claim: str | None = None,
     ) -> IssuerAnswer:
-        """Trust the tokens of an issuer, or change its settings.
+        """Trust the tokens of an issuer, or replace its settings.
 
         `issuer` is the URL as its tokens name it. The registry reads the issuer's keys first. What is left
         out has the registry's default: audience `regista`, client `regista-cli`, scopes `openid` and

@@ -1,1 +1,1 @@
-"""Sign in as a person with the identity provider of an organisation, by OpenID Connect."""
+"""Sign in as a person with the issuer of an organisation, by OpenID Connect."""

@@ -1,4 +1,4 @@
-"""Find the identity provider: which issuers the registry trusts, and the endpoints of the chosen one."""
+"""Find the issuer: which issuers the registry trusts, and the endpoints of the chosen one."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def provider(http: httpx.Client, issuer: str) -> Provider:
     """Return the endpoints of an issuer from its discovery document. Raises RegistaError."""
     _secure(issuer, issuer)
     url = f"{issuer.rstrip('/')}/.well-known/openid-configuration"
-    found = document(http, url, f"the identity provider {issuer}")
+    found = document(http, url, f"the issuer {issuer}")
     if found.get("issuer") != issuer:
         raise NotConfigured(
             "wrong_issuer",

@@ -1,4 +1,4 @@
-"""Receive one answer of an identity provider by way of the browser, on a loopback port."""
+"""Receive one answer of an issuer by way of the browser, on a loopback port."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Redirect:
             raise NotConfigured(
                 "port_in_use",
                 f"port {port} of 127.0.0.1 cannot be used: {e.strerror or e}",
-                advice="Name another one that the identity provider allows: --redirect-port.",
+                advice="Name another one that the issuer allows: --redirect-port.",
             ) from None
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)

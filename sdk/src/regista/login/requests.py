@@ -1,4 +1,4 @@
-"""Send requests to an identity provider. Its answers become JSON objects, its failures errors."""
+"""Send requests to an issuer. Its answers become JSON objects, its failures errors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SECONDS = 15.0
 
 
 class RefusedByIssuer(Exception):  # noqa: N818 - it is the answer
-    """An error answer of an identity provider: its `error` (RFC 6749) and description."""
+    """An error answer of an issuer: its `error` (RFC 6749) and description."""
 
     def __init__(self, code: str, description: str) -> None:
         super().__init__(f"{code}: {description}" if description else code)
@@ -49,7 +49,7 @@ def form(http: httpx.Client, url: str, fields: Mapping[str, str], issuer: str) -
 
     Raises RefusedByIssuer for an error of the protocol, Unavailable for everything else.
     """
-    where = f"the identity provider {issuer}"
+    where = f"the issuer {issuer}"
     got = _sent(http, http.build_request("POST", url, data=dict(fields)), where)
     found = _object(got)
     if got.is_success:

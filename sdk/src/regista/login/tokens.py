@@ -90,7 +90,7 @@ def _with(tokens: Tokens, answer: Mapping[str, Any]) -> Tokens:
     if not isinstance(access, str) or not access or kind != "bearer":
         raise Forbidden(
             "no_access_token",
-            f"the identity provider {tokens.issuer} issued no bearer token",
+            f"the issuer {tokens.issuer} issued no bearer token",
             advice="Report it to an admin: its client for Regista is set up in another way.",
         )
     stated = answer.get("expires_in")
@@ -110,7 +110,7 @@ def _check(http: httpx.Client, provider: Provider, client_id: str, id_token: str
     from joserfc.errors import JoseError  # noqa: PLC0415
     from joserfc.jwk import KeySet  # noqa: PLC0415
 
-    keys = document(http, provider.keys, f"the identity provider {provider.issuer}")
+    keys = document(http, provider.keys, f"the issuer {provider.issuer}")
     claims: dict[str, Any] = {
         "iss": {"essential": True, "value": provider.issuer},
         "aud": {"essential": True, "value": client_id},

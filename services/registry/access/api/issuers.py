@@ -104,7 +104,7 @@ async def list_issuers(call: Call) -> dict[str, Any]:
 
 
 async def trust_issuer(call: Call[NewIssuer]) -> Reply:
-    """Trust the tokens of an issuer from now on, or change its settings. Its keys are read first."""
+    """Trust the tokens of an issuer from now on, or replace its settings. Its keys are read first."""
     call.require("admin", "")
     body = call.body
     check_issuer_url(body.issuer)
