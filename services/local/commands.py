@@ -12,6 +12,7 @@ from regista.cli.terminal.output import as_json as dumped
 from services.kafka.commands import kafka
 from services.kafka.topics import SERVICES, WRITERS
 from services.local.folders import STORES, InstanceFolder, LocalError
+from services.local.fronts import PROCESSES
 from services.local.logs import LEVELS
 from services.local.restore_commands import doctor, restore
 from services.local.with_instance import with_instance
@@ -26,7 +27,7 @@ from services.local.with_instance import with_instance
 @click.option(
     "--without",
     multiple=True,
-    type=click.Choice(SERVICES),
+    type=click.Choice(PROCESSES),
     help="Do not start this service, to run it under a debugger; its settings go to a file. May be repeated.",
 )
 @click.option(
@@ -61,7 +62,7 @@ def up(
     """Start PostgreSQL, Kafka, an object store and all services on this machine."""
     from services.local import lifecycle  # noqa: PLC0415 - the other commands of the CLI do without it
 
-    without = SERVICES if servers else without
+    without = PROCESSES if servers else without
     try:
         if store:
             from services.local.stack import Stack  # noqa: PLC0415

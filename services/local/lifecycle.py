@@ -16,6 +16,7 @@ from regista.cli.terminal.output import say
 from services.kafka.topics import SERVICES, WRITERS
 from services.local.end_reason import end_reason
 from services.local.folders import REPOSITORY, InstanceFolder, LocalError
+from services.local.fronts import PROCESSES
 from services.local.instance import Instance, passed_on, python_command
 from services.local.logs import COLOURS, LEVELS, follow
 from services.local.processes import end_all
@@ -24,7 +25,7 @@ from services.local.stack import STATE as STACK
 from services.local.status import Status, gather
 from services.local.supervisor_state import SupervisorState, read_state
 
-WRITE_LOGS = ("supervisor", *SERVERS, *SERVICES)
+WRITE_LOGS = ("supervisor", *SERVERS, *PROCESSES)
 
 PATIENT = 10.0
 """Seconds of a start after which it is shown what services wait for."""
@@ -51,14 +52,14 @@ class Progress:
     def ready(self, status: Status) -> None:
         """Print the services that became ready since the last call."""
         for part in status.parts:
-            if part.ready and part.name in SERVICES:
+            if part.ready and part.name in PROCESSES:
                 self._once(part.name, time.monotonic() - self.began, f" at {part.where}")
 
     def waiting(self, status: Status) -> None:
         """Print why services do not become ready: how each ended, and what each has waited for a while."""
         seconds = time.monotonic() - self.began
         for part in status.parts:
-            if part.ready or part.name not in SERVICES or (part.running and seconds < PATIENT):
+            if part.ready or part.name not in PROCESSES or (part.running and seconds < PATIENT):
                 continue
             why = f"{part.name} waits: {part.why}" if part.running else f"{part.name} ended: {part.why}"
             if (part.running and part.why) or part.exits:

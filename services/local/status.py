@@ -15,9 +15,9 @@ from typing import Any
 import asyncpg
 from confluent_kafka import KafkaException
 
-from services.kafka.topics import SERVICES
 from services.local import keycloak
 from services.local.amounts import Amounts, amounts
+from services.local.fronts import PROCESSES
 from services.local.instance import Instance
 from services.local.lag import consumer_lag, relay_lag
 from services.local.stack import STATE as STACK
@@ -140,7 +140,7 @@ def _left_over(state: SupervisorState | None) -> list[Part]:
 
 
 def _part(instance: Instance, name: str, one: ProcessState) -> Part:
-    if name not in SERVICES:
+    if name not in PROCESSES:
         return _described(name, one, _address(instance, name), ready=one.identity.alive(), why=one.last)
     if not one.identity.alive():
         return _described(name, one, instance.urls[name], ready=False, why=one.last)

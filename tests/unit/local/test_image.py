@@ -17,9 +17,11 @@ import yaml
 
 from regista.wire.keys import load_signing_key
 from services.artifact.stores.s3 import S3Store
+from services.console.settings import ConsoleSettings
 from services.kafka.topics import SERVICES
 from services.local import containers, kafka, keycloak
 from services.local.folders import REPOSITORY
+from services.local.fronts import PROCESSES
 from services.local.postgres import SETTINGS as OF_POSTGRES
 from shared.foundation.settings import Settings
 
@@ -94,7 +96,7 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, di
     """By service: the variables with which the image's entry point starts it, after both set-up steps."""
     monkeypatch.setattr(containers, "STATE", tmp_path / "state")
     monkeypatch.setattr(containers, "SETTINGS", tmp_path / "settings")
-    for name in (*SERVICES, *containers.SERVER_FILES):
+    for name in (*PROCESSES, *containers.SERVER_FILES):
         (tmp_path / "settings" / name).mkdir(parents=True)
     containers.prepare()
     containers.give_settings(containers.of(containers.stack()))
@@ -150,6 +152,20 @@ def test_each_service_gets_settings_that_it_has_and_can_start_with(
         )
         (published,) = COMPOSE["services"][service]["ports"]
         assert settings.public_urls[service] == f"http://{published.removesuffix(':8000')}"
+
+
+def test_the_console_calls_the_services_inside_the_network_and_is_opened_from_outside(
+    environment: dict[str, dict[str, str]], tmp_path: Path
+) -> None:
+    assert environment
+    files = (tmp_path / "settings" / "console").iterdir()
+    settings = ConsoleSettings.from_environment({f"REGISTA_{f.name}": f.read_text().strip() for f in files})
+    assert settings.public_urls == {service: f"http://{service}:8000" for service in SERVICES}
+    (published,) = COMPOSE["services"]["console"]["ports"]
+    assert settings.console_url == f"http://{published.removesuffix(':8000')}"
+    assert f"{settings.console_packages}/node_modules" in DOCKERFILE
+    assert not settings.database_url
+    assert not settings.pepper
 
 
 def test_only_artifact_is_given_a_store(environment: dict[str, dict[str, str]]) -> None:
