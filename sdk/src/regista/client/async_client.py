@@ -46,6 +46,7 @@ from regista.publishing.publication import TrainedMessage
 from regista.publishing.tracking import Run
 from regista.publishing.unawaited import UNAWAITED
 from regista.publishing.upload_limits import planned
+from regista.publishing.uploading import upload
 from regista.shapes.registry import Artifact, Parent, Signature, Training
 from regista.wire.keys import SigningKey
 
@@ -200,7 +201,7 @@ class AsyncClient(
         await asyncio.to_thread(check_publication, whole, creator_known=key is None)
         if plan is not None:
             with reporting(progress, "uploading") as report:
-                data["artifact"] = await publication.upload(self._transport, plan.files, report)
+                data["artifact"] = await upload(self._transport, plan.files, report)
         return await self._send_trained(data, key)
 
     async def publish_document(self, data: Mapping[str, Any], *, via: Via = "") -> AsyncPublication:
@@ -226,7 +227,7 @@ class AsyncClient(
         """
         plan = await planned(self._transport, artifact, links=follow_links)
         with reporting(progress, "uploading") as report:
-            return await publication.upload(self._transport, plan.files, report)
+            return await upload(self._transport, plan.files, report)
 
     async def _send_trained(self, data: Mapping[str, Any], key: SigningKey | None) -> AsyncPublication:
         model, digest = str(data["model"]), str(data.get("artifact", {}).get("digest", ""))
