@@ -39,7 +39,7 @@ SECONDS, FEWEST, MOST = 1.0, 3, 200
 GROWTH = 2.0
 """How many times slower a question may become between the sizes; what reads everything, per version."""
 EVENTS = "SELECT count(*) FROM log.events"
-NOTED = "SELECT count(*) FROM log.events_cleanup WHERE type = 'Noted'"
+NOTED = "SELECT count(*) FROM log.events_cleanup WHERE type = 'Noted' AND stream = $1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +149,11 @@ async def _seed(servers: Servers, owner: asyncpg.Connection) -> str:
             body = {k: v for k, v in trained(SEED, n).items() if k != "model"}
             answer = servers.call("POST", "registry", f"/v1/models/{SEED}/versions", body)
         until = time.monotonic() + PATIENCE
-        while await owner.fetchval(NOTED) < SEEDS + 1:
+        seed_id: str = answer.json()["model_id"]
+        while await owner.fetchval(NOTED, f"retention-{seed_id}") < SEEDS + 1:
             if time.monotonic() > until:
                 raise TimeoutError("cleanup did not note the versions that the log is copied from")
             await asyncio.sleep(0.1)
-    seed_id: str = answer.json()["model_id"]
     return seed_id
 
 
@@ -181,13 +181,17 @@ async def _fill(servers: Servers, log: CopiedLog, versions: int) -> None:
 
 
 async def _sealed(servers: Servers, owner: asyncpg.Connection) -> int:
-    """Wait until audit has sealed and indexed the log. Return the number of events."""
+    """Wait until audit has sealed, indexed and verified the log. Return the number of events.
+
+    An audit service that is still busy with what was copied answers late, whatever a question costs.
+    """
     events: int = await owner.fetchval(EVENTS)
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         sizes = servers.call("GET", "audit", "/v1/log-checkpoints?page_size=1").json()["items"]
         if sizes and sizes[0]["size"] >= events and await _indexed(servers):
-            return events
+            if servers.call("GET", "audit", "/v1/invariants").json()["verified"] >= events:
+                return events
         await asyncio.sleep(0.2)
     raise TimeoutError(f"audit did not seal and index {events} events")
 

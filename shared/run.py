@@ -31,7 +31,7 @@ from shared.foundation.process_parts import ProcessParts
 from shared.foundation.settings import WRONG_SETTING, Settings, SettingsWrong
 from shared.foundation.telemetry import error_summary, set_up_logs, tracer
 from shared.foundation.topics import topic_of
-from shared.http.app import App
+from shared.http.app import LISTS, App
 from shared.http.dispatch import Application
 from shared.http.operations import OPERATIONS, openapi_route
 from shared.http.routes import Route
@@ -138,8 +138,9 @@ class RunningProcess:
         for task in tasks:
             task.cancel()
         await self._app.dead_letters.stop()
-        if hasattr(self._app, "pool"):
-            self._app.pool.terminate()
+        for pool in ("pool", "searches"):
+            if hasattr(self._app, pool):
+                getattr(self._app, pool).terminate()
         _, stuck = await asyncio.wait(tasks, timeout=2)
         if stuck:
             names = [task.get_name() for task in stuck]
@@ -150,6 +151,7 @@ class RunningProcess:
         app, process = self._app, self._process
         app.readiness.wait("process", "it is starting")
         app.pool = await self._until("postgres", self._connected)
+        app.searches = await self._connected(size=LISTS, plan_with_values=True)
         for service in self._writes:
             await self._until("postgres", functools.partial(projector.ensure, service, app.pool))
         app.dead_letters.attach(app.pool, projector.schema_of(process.service))
@@ -239,10 +241,13 @@ class RunningProcess:
             functools.partial(self._log.topic, service.name),
         ).run()
 
-    async def _connected(self) -> asyncpg.Pool:
-        schemas = tuple(dict.fromkeys(projector.schema_of(s) for s in self._services))
+    async def _connected(self, size: int = 8, *, plan_with_values: bool = False) -> asyncpg.Pool:
         return await connect_pool(
-            self._app.settings.database_url, schemas=schemas, application=f"regista-{self._app.name}"
+            self._app.settings.database_url,
+            schemas=tuple(dict.fromkeys(projector.schema_of(s) for s in self._services)),
+            application=f"regista-{self._app.name}",
+            size=size,
+            plan_with_values=plan_with_values,
         )
 
     async def _check_log(self) -> None:

@@ -13,6 +13,7 @@ from services.artifact.domain.manifest import Limits
 from services.artifact.stores import ObjectStore
 from services.artifact.stores.disk import DiskStore
 from services.artifact.stores.s3 import MOST, S3Store
+from shared.foundation.s3 import server_of
 from shared.foundation.settings import HostPort, Settings, SettingsWrong
 
 ONE_STORE = (
@@ -24,6 +25,10 @@ ONE_STORE = (
 
 class ArtifactSettings(Settings):
     """The store is S3 (`s3_endpoint`, `host:port`), Azure Blob Storage or the folder `artifact_dir`.
+
+    S3: without a key, the service uses the credentials of its process (`S3Server`). `s3_kms_key` is the id of
+    a key of the store's key management that encrypts what is stored. `s3_tags=false` is for stores without
+    object tags.
 
     Azure: `azure_connection_string` has a key or a shared access signature. With `azure_account_url` alone
     the service signs in with its managed identity, workload identity or service principal.
@@ -39,6 +44,11 @@ class ArtifactSettings(Settings):
     s3_bucket: str = "regista"
     s3_region: str = "us-east-1"
     s3_secure: bool = False
+    s3_session_token: str = Field(default="", repr=False)
+    s3_sts_endpoint: str = ""
+    s3_virtual_host: bool = False
+    s3_kms_key: str = ""
+    s3_tags: bool = True
     azure_connection_string: str = Field(default="", repr=False)
     azure_account_url: str = ""
     azure_container: str = "regista"
@@ -94,14 +104,12 @@ class ArtifactSettings(Settings):
         if sum(map(bool, (self.s3_endpoint, azure, self.artifact_dir))) != 1:
             raise SettingsWrong(ONE_STORE)
         if self.s3_endpoint:
-            self.require("s3_access_key", "s3_secret_key", "s3_bucket")
+            self.require("s3_bucket")
             return S3Store(
-                self.s3_endpoint,
-                self.s3_access_key,
-                self.s3_secret_key,
+                server_of(self, "s3"),
                 self.s3_bucket,
-                region=self.s3_region,
-                secure=self.s3_secure,
+                kms_key=self.s3_kms_key,
+                with_tags=self.s3_tags,
                 connections=self.artifact_connections,
             )
         if azure:

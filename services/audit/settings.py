@@ -12,6 +12,7 @@ from services.audit.checkpoint_copies.copies import Copy, StoreCopy
 from services.audit.checkpoint_copies.kafka_copy import KafkaCopy
 from services.audit.export.azure import AzureStore
 from services.audit.export.stores import DiskStore, HistoryStore, S3Store
+from shared.foundation.s3 import server_of
 from shared.foundation.settings import HostPort, Settings
 
 
@@ -30,6 +31,10 @@ class AuditSettings(Settings):
     history_s3_prefix: str = ""
     history_s3_region: str = "us-east-1"
     history_s3_secure: bool = False
+    history_s3_session_token: str = Field(default="", repr=False)
+    history_s3_sts_endpoint: str = ""
+    history_s3_virtual_host: bool = False
+    history_s3_kms_key: str = ""
     history_azure_connection_string: str = Field(default="", repr=False)
     history_azure_account_url: str = ""
     history_azure_container: str = "regista-history"
@@ -58,16 +63,13 @@ class AuditSettings(Settings):
         `folder` is where the files are below the bucket or the folder. Raises SettingsWrong.
         """
         if self.history_s3_endpoint:
-            self.require("history_s3_access_key", "history_s3_secret_key", "history_s3_bucket")
+            self.require("history_s3_bucket")
             return S3Store(
-                self.history_s3_endpoint,
-                self.history_s3_access_key,
-                self.history_s3_secret_key,
+                server_of(self, "history_s3"),
                 self.history_s3_bucket,
                 self.history_s3_prefix,
                 folder=folder,
-                region=self.history_s3_region,
-                secure=self.history_s3_secure,
+                kms_key=self.history_s3_kms_key,
             )
         if self.history_azure_connection_string or self.history_azure_account_url:
             self.require("history_azure_container")

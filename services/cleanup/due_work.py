@@ -65,7 +65,7 @@ async def begin_sweep(row: DueRow) -> Sequence[Submission]:
 async def sweep_chunk(app: App, row: DueRow) -> Sequence[Submission]:
     """Judge the next ranges of versions, one command for each. The run advances when all are committed."""
     scope, after = row.data["scope"], (row.data["model_id"], row.data["number"])
-    models = await queries.models_from(app.pool, after[0], scope, MODELS_OF_A_CHUNK)
+    models = await queries.models_from(app.searches, after[0], scope, MODELS_OF_A_CHUNK)
     ranges, position = sweep.chunk(models, after)
     if position is None and len(models) == MODELS_OF_A_CHUNK:
         position = models[-1]

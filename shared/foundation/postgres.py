@@ -64,9 +64,18 @@ _ALIVE = {
 
 
 async def connect_pool(
-    url: str, *, schemas: tuple[str, ...], size: int = 8, application: str = "regista"
+    url: str,
+    *,
+    schemas: tuple[str, ...],
+    size: int = 8,
+    application: str = "regista",
+    plan_with_values: bool = False,
 ) -> asyncpg.Pool:
     """Return a pool of connections. Unqualified names resolve in `schemas`.
+
+    PostgreSQL plans a prepared statement without its values after a few runs. What filters by the values of
+    a caller must be planned with them (`plan_with_values`), or a rare value reads the whole table: such a
+    pool opens its connections when they are needed.
 
     PostgreSQL ends a transaction that is idle for 30 s, because it hides later events from readers of the
     log. A connection is not reset when it is released: code that changes the session (a lock, a setting) must
@@ -77,11 +86,12 @@ async def connect_pool(
         "application_name": application,
         "idle_in_transaction_session_timeout": "30000",
         "jit": "off",
+        "plan_cache_mode": "force_custom_plan" if plan_with_values else "auto",
         **_ALIVE,
     }
     return await asyncpg.create_pool(
         url,
-        min_size=1,
+        min_size=0 if plan_with_values else 1,
         max_size=size,
         server_settings=settings,
         command_timeout=60,

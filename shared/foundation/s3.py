@@ -1,36 +1,45 @@
-"""Make clients of an S3 server with `minio`. They are synchronous: call them from threads."""
+"""The settings of an S3 server: where it is, and as whom it is used."""
 
 from __future__ import annotations
 
-import urllib3
-from minio import Minio
+from dataclasses import dataclass, field, fields
 
-BUSY = (500, 502, 503, 504)
+from shared.foundation.settings import Settings, SettingsWrong
 
 
-def client(
-    endpoint: str,
-    access_key: str,
-    secret_key: str,
-    *,
-    secure: bool,
-    region: str,
-    connections: int = 4,
-    read: float = 60,
-    retries: int = 2,
-) -> Minio:
-    """Return a client of the S3 server at `endpoint`.
+@dataclass(frozen=True, slots=True)
+class S3Server:
+    """An S3 server, and as whom it is used.
 
-    `secure`: use TLS. `region` is the bucket's region: requests are signed for it; stores other than AWS
-    accept any. `connections` is the size of the pool. `read` is the time limit of an answer in seconds; a
-    connection has 5 s. `retries` is how often a request is repeated after an error of BUSY.
+    `endpoint` is `host:port`. `secure`: use TLS. `region` is the bucket's region: requests are signed for it;
+    stores other than AWS accept any. `virtual_host`: the bucket is part of the host's name
+    (`bucket.host:port`) and not of the path.
+
+    `session_token` belongs to a temporary key. Without `access_key` the credentials are those of the
+    process: AWS_ACCESS_KEY_ID with AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, the role of
+    AWS_WEB_IDENTITY_TOKEN_FILE (exchanged at `sts_endpoint`, AWS's own by default), the role of the container
+    or the role of the instance. They are renewed before they expire.
     """
-    http = urllib3.PoolManager(
-        maxsize=connections,
-        timeout=urllib3.Timeout(connect=5, read=read),
-        cert_reqs="CERT_REQUIRED",
-        retries=urllib3.Retry(total=retries, backoff_factor=0.2, status_forcelist=BUSY) if retries else False,
-    )
-    return Minio(
-        endpoint, access_key=access_key, secret_key=secret_key, secure=secure, http_client=http, region=region
-    )
+
+    endpoint: str
+    access_key: str = ""
+    secret_key: str = field(default="", repr=False)
+    session_token: str = field(default="", repr=False)
+    region: str = "us-east-1"
+    secure: bool = False
+    virtual_host: bool = False
+    sts_endpoint: str = ""
+
+
+def server_of(settings: Settings, prefix: str) -> S3Server:
+    """Return the server that the settings `<prefix>_endpoint`, `<prefix>_access_key` … name.
+
+    Raises SettingsWrong.
+    """
+    server = S3Server(**{f.name: getattr(settings, f"{prefix}_{f.name}") for f in fields(S3Server)})
+    if server.access_key or server.secret_key or server.session_token:
+        settings.require(f"{prefix}_access_key", f"{prefix}_secret_key")
+    if getattr(settings, f"{prefix}_kms_key") and not server.secure:
+        name = f"REGISTA_{prefix.upper()}"
+        raise SettingsWrong(f"{name}_KMS_KEY needs TLS: set {name}_SECURE=true")
+    return server

@@ -25,9 +25,10 @@ LISTS = 4
 class App:
     """What endpoints, consumers and due work of a running service get.
 
-    `shared.run` sets `pool`, `transactor`, `transactors` (by service), `access` and `dead_letters` before the
-    service serves or consumes anything. A service that appends nothing has no `denied_attempts`. `parts` is
-    the service's own dataclass (caches, stores); its start hook returns it.
+    `shared.run` sets `pool`, `searches`, `transactor`, `transactors` (by service), `access` and
+    `dead_letters` before the service serves or consumes anything. `searches` are connections that plan each
+    statement with its values. A service that appends nothing has no `denied_attempts`. `parts` is the
+    service's own dataclass (caches, stores); its start hook returns it.
     """
 
     name: str
@@ -38,6 +39,7 @@ class App:
     denied_attempts: DeniedAttempts | None = None
     transactors: dict[str, Transactor] = field(default_factory=dict)
     pool: asyncpg.Pool = field(init=False)
+    searches: asyncpg.Pool = field(init=False)
     transactor: Transactor = field(init=False)
     access: AccessView = field(init=False)
     dead_letters: DeadLetters = field(init=False)
@@ -47,10 +49,15 @@ class App:
     def __post_init__(self) -> None:
         self.standing = Standing(self.readiness)
 
-    async def list_rows(self, statement: str, *values: Any) -> list[asyncpg.Record]:
-        """Return the rows of a list. At most LISTS lists are read at the same time; the others wait."""
+    async def list_rows(self, statement: str, *values: Any, search: bool = False) -> list[asyncpg.Record]:
+        """Return the rows of a list. At most LISTS lists are read at the same time; the others wait.
+
+        A `search` filters by values of the caller, and is planned with them.
+        """
         async with self._lists:
-            rows: list[asyncpg.Record] = await self.pool.fetch(statement, *values)
+            rows: list[asyncpg.Record] = await (self.searches if search else self.pool).fetch(
+                statement, *values
+            )
         return rows
 
     def parts_as(self, kind: type[P]) -> P:

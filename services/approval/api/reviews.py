@@ -34,7 +34,7 @@ from shared.http.routes import Call, Reply, Route
 async def list_reviews(call: Call[None, ReviewsQuery]) -> dict[str, Any]:
     q = call.query
     after = q.after(datetime, str)
-    rows = await queries.reviews(call.app.pool, q.state, q.model, call.readable(), after, q.page_size)
+    rows = await queries.reviews(call.app.searches, q.state, q.model, call.readable(), after, q.page_size)
     return {"items": rows, "next_page_token": q.next_token(rows, "opened_at", "review_id")}
 
 

@@ -27,7 +27,8 @@ from services.artifact.stores import (
     StoreFull,
     StoreUnavailable,
 )
-from shared.foundation.s3 import client
+from shared.foundation.s3 import S3Server
+from shared.foundation.s3_client import client, encryption
 
 PART = 8 * 1024 * 1024
 """Bytes of one part of an upload.
@@ -57,42 +58,34 @@ PROBE = ".ready"
 NO_ROOM = frozenset({"XMinioStorageFull", "QuotaExceeded", "StorageFull", "InsufficientStorage"})
 """Codes of stores that are full. SeaweedFS answers InternalError."""
 
+NO_TAGS = " (where the store has no object tags, set REGISTA_S3_TAGS=false)"
+
 T = TypeVar("T")
 
 
 class S3Store:
     """One bucket.
 
+    `kms_key` encrypts what is stored. A store without `with_tags` stores none, and shows none.
     `connections` is the largest number of concurrent short calls, and of concurrent uploads. Half as many
     objects are hashed or copied at a time.
     """
 
     def __init__(
         self,
-        endpoint: str,
-        access_key: str,
-        secret_key: str,
+        server: S3Server,
         bucket: str,
         *,
-        region: str = "us-east-1",
-        secure: bool = False,
+        kms_key: str = "",
+        with_tags: bool = True,
         connections: int = 16,
     ) -> None:
         self._bucket = bucket
         self.root = f"s3://{bucket}/"
-        self._client = client(
-            endpoint, access_key, secret_key, secure=secure, region=region, connections=2 * connections
-        )
-        self._copier = client(
-            endpoint,
-            access_key,
-            secret_key,
-            secure=secure,
-            region=region,
-            connections=connections,
-            read=COPYING,
-            retries=0,
-        )
+        self._sse = encryption(kms_key)
+        self._with_tags = with_tags
+        self._client = client(server, connections=2 * connections)
+        self._copier = client(server, connections=connections, read=COPYING, retries=0)
         self._calls = ThreadPoolExecutor(connections, "s3-call")
         self._hashing = ThreadPoolExecutor(max(1, connections // 2), "s3-hash")
         self._uploads = ThreadPoolExecutor(connections, "s3-upload")
@@ -116,7 +109,7 @@ class S3Store:
     def _probe(self) -> None:
         """Store a small object. Raises StoreFull when the store answers and refuses it."""
         try:
-            self._copier.put_object(self._bucket, PROBE, io.BytesIO(b"ready"), 5)
+            self._copier.put_object(self._bucket, PROBE, io.BytesIO(b"ready"), 5, sse=self._sse)
         except S3Error as e:
             if e.code not in {"InternalError", *NO_ROOM}:
                 raise
@@ -152,7 +145,8 @@ class S3Store:
                 -1,
                 part_size=PART,
                 num_parallel_uploads=1,
-                tags=_tags(tags),
+                tags=self._tags(tags),
+                sse=self._sse,
             )
             return StoredObject(incoming.size, incoming.digest.hexdigest(), written.etag or "")
 
@@ -177,7 +171,7 @@ class S3Store:
         Each part has the condition. The tags are replaced, because S3 copies those of the source by default.
         """
         try:
-            await self._call(lambda: self._copy(source, target, etag, _tags(tags)), self._hashing)
+            await self._call(lambda: self._copy(source, target, etag, self._tags(tags)), self._hashing)
         except StoreUnavailable as refused:
             raise await self._explain(refused) from refused
 
@@ -185,7 +179,10 @@ class S3Store:
         found = self._client.stat_object(self._bucket, source)
         if (size := found.size or 0) <= COPY_PART:
             origin = CopySource(self._bucket, source, match_etag=etag)
-            self._copier.copy_object(self._bucket, target, origin, tags=tags, tagging_directive=REPLACE)
+            directive = REPLACE if self._with_tags else None
+            self._copier.copy_object(
+                self._bucket, target, origin, sse=self._sse, tags=tags, tagging_directive=directive
+            )
             return
         parts = [
             ComposeSource(
@@ -194,7 +191,7 @@ class S3Store:
             for first in range(0, size, COPY_PART)
         ]
         try:
-            self._copier.compose_object(self._bucket, target, parts, tags=tags)
+            self._copier.compose_object(self._bucket, target, parts, sse=self._sse, tags=tags)
         except ValueError as shorter:  # `minio` reads the size of the source before the server compares ETags
             raise ObjectChanged(source) from shorter
 
@@ -212,14 +209,16 @@ class S3Store:
 
     async def tag(self, key: str, tags: Mapping[str, str]) -> None:
         """Replace the tags of the object."""
+        if (found := self._tags(tags)) is None:
+            return
         try:
-            await self._call(
-                lambda: self._client.set_object_tags(self._bucket, key, cast("Tags", _tags(tags)))
-            )
+            await self._call(lambda: self._client.set_object_tags(self._bucket, key, found))
         except NoSuchObject:
             return
 
     async def tags(self, key: str) -> dict[str, str]:
+        if not self._with_tags:
+            return {}
         return dict(await self._call(lambda: self._client.get_object_tags(self._bucket, key)) or {})
 
     async def keys(self, prefix: str) -> list[str]:
@@ -243,6 +242,13 @@ class S3Store:
                 f"{len(failed)} of {len(keys)} objects could not be deleted: "
                 f"{failed[0].code} {failed[0].message}"
             )
+
+    def _tags(self, tags: Mapping[str, str]) -> Tags | None:
+        if not tags or not self._with_tags:
+            return None
+        found = Tags.new_object_tags()
+        found.update(tags)
+        return found
 
     def _hash(self, key: str, cancelled: threading.Event) -> StoredObject:
         response = self._client.get_object(self._bucket, key)
@@ -268,7 +274,8 @@ class S3Store:
                 raise NoSuchObject(e.object_name or "") from e
             if e.code == "PreconditionFailed":
                 raise ObjectChanged(e.object_name or "") from e
-            raise StoreUnavailable(f"the object store answered {e.code}: {e.message}") from e
+            hint = NO_TAGS if e.code == "NotImplemented" and self._with_tags else ""
+            raise StoreUnavailable(f"the object store answered {e.code}: {e.message}{hint}") from e
         except (MinioException, urllib3.exceptions.HTTPError) as e:
             raise StoreUnavailable(f"the object store cannot be used: {e}") from e
 
@@ -340,11 +347,3 @@ class _Incoming:
             received.write(self._left[:room])
             self._left = self._left[room:]
         return received.getvalue()
-
-
-def _tags(tags: Mapping[str, str]) -> Tags | None:
-    if not tags:
-        return None
-    found = Tags.new_object_tags()
-    found.update(tags)
-    return found

@@ -7,13 +7,13 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from regista.wire.history import FOLDER
 from shared.foundation.files import sync_folder
+from shared.foundation.s3 import S3Server
 
 if TYPE_CHECKING:
     from minio import Minio
@@ -128,17 +128,14 @@ class S3Store:
 
     def __init__(
         self,
-        endpoint: str,
-        access_key: str,
-        secret_key: str,
+        server: S3Server,
         bucket: str,
         prefix: str = "",
         *,
         folder: str = FOLDER,
-        region: str = "us-east-1",
-        secure: bool = False,
+        kms_key: str = "",
     ) -> None:
-        self._settings = (endpoint, access_key, secret_key, region, secure)
+        self._server, self._kms_key = server, kms_key
         self._bucket = bucket
         self._folder = f"{prefix.strip('/')}/{folder}".lstrip("/")
         self._made: Minio | None = None
@@ -150,17 +147,23 @@ class S3Store:
     @property
     def _client(self) -> Minio:
         if self._made is None:
-            from shared.foundation.s3 import client  # noqa: PLC0415
+            from shared.foundation.s3_client import client  # noqa: PLC0415
 
-            endpoint, access_key, secret_key, region, secure = self._settings
-            self._made = client(endpoint, access_key, secret_key, region=region, secure=secure)
+            self._made = client(self._server)
         return self._made
 
     def put(self, name: str, content: bytes) -> None:
         """Store the file in one request: S3 shows an object as a whole."""
+        from shared.foundation.s3_client import encryption  # noqa: PLC0415
+
         with _s3():
             self._client.put_object(
-                self._bucket, f"{self._folder}/{name}", BytesIO(content), len(content), part_size=LARGEST
+                self._bucket,
+                f"{self._folder}/{name}",
+                BytesIO(content),
+                len(content),
+                part_size=LARGEST,
+                sse=encryption(self._kms_key),
             )
 
     def put_new(self, name: str, content: bytes) -> bool:
@@ -168,15 +171,14 @@ class S3Store:
 
         A store without conditional writes ignores the header: then the look before is all there is.
         """
-        from urllib3 import PoolManager  # noqa: PLC0415
+        from shared.foundation.s3_client import put_if_absent  # noqa: PLC0415
 
         with _s3():
             if self._exists(name):
                 return False
-            url = self._client.presigned_put_object(
-                self._bucket, f"{self._folder}/{name}", timedelta(minutes=1)
+            answer = put_if_absent(
+                self._client, self._server, self._bucket, f"{self._folder}/{name}", content, self._kms_key
             )
-            answer = PoolManager().request("PUT", url, body=content, headers={"If-None-Match": "*"})
             if answer.status in {409, 412}:
                 return False
             if answer.status != 200:

@@ -48,7 +48,7 @@ async def list_cleanup_runs(call: Call[None, PageQuery]) -> dict[str, Any]:
     call.require_any_role()
     before = call.query.after(datetime, str)
     items = await queries.cleanup_runs(
-        call.app.pool, call.readable(), (before[0], before[1]) if before else None, call.query.page_size
+        call.app.searches, call.readable(), (before[0], before[1]) if before else None, call.query.page_size
     )
     return {"items": items, "next_page_token": call.query.next_token(items, "at", "cleanup_run_id")}
 
@@ -63,7 +63,7 @@ async def show_cleanup_run(call: Call[None, VerdictQuery]) -> dict[str, Any]:
         )
     model_id, number = call.query.after(str, int) or ("", 0)
     items = await queries.verdicts(
-        call.app.pool,
+        call.app.searches,
         found["cleanup_run_id"],
         (model_id, number),
         call.query.verdict,

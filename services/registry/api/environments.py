@@ -83,7 +83,9 @@ async def list_serving(call: Call[None, ServingQuery]) -> dict[str, Any]:
     model = (await readable(call, q.model)).model_id if q.model else None
     after = q.after(str, str) or ("", "")
     filters = (q.environment, q.production, model, q.namespace, q.stopped)
-    rows = await call.app.list_rows(queries.SERVING, *after, call.readable(), *filters, q.page_size)
+    rows = await call.app.list_rows(
+        queries.SERVING, *after, call.readable(), *filters, q.page_size, search=True
+    )
     if not rows and q.environment is not None:
         await _check_declared(call, q.environment)
     return {

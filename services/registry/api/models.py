@@ -36,9 +36,8 @@ async def list_models(call: Call[None, ModelQuery]) -> dict[str, Any]:
             "tag_names": tags["tag_names"],
         }
     )
-    rows = await call.app.list_rows(
-        statement, after[0] if after else "", call.readable(), q.page_size, *values
-    )
+    page = (after[0] if after else "", call.readable(), q.page_size)
+    rows = await call.app.list_rows(statement, *page, *values, search=bool(values))
     return {"items": [_shown(row) for row in rows], "next_page_token": q.next_token(rows, "name")}
 
 

@@ -75,7 +75,7 @@ async def list_refusals(call: Call[None, RefusalQuery]) -> dict[str, Any]:
         model = await look_ups(call).models.find(q.model)
         call.require(ANY_ROLE, model.namespace if model else namespace_of(q.model))
     rows = await call.app.list_rows(
-        queries.REFUSALS, *after, readable, q.model, q.correlation_id, q.page_size
+        queries.REFUSALS, *after, readable, q.model, q.correlation_id, q.page_size, search=True
     )
     token = q.next_token(rows, "refused_at", "stream", "revision")
     return {"items": [dict(row) for row in rows], "next_page_token": token}

@@ -85,8 +85,9 @@ async def list_versions(call: Call[None, VersionQuery]) -> dict[str, Any]:
     model, q = await model_of(call), call.query
     after = q.after(int)
     before = after[0] if after else LARGEST
-    statement, values = search.of_model(q.wanted(), model.model_id, before, q.page_size)
-    rows = await call.app.list_rows(statement, *values)
+    wanted = q.wanted()
+    statement, values = search.of_model(wanted, model.model_id, before, q.page_size)
+    rows = await call.app.list_rows(statement, *values, search=wanted.filters)
     token = q.next_token(rows, "number")
     return {"items": [dict(row) for row in rows], "next_page_token": token}
 
@@ -97,7 +98,7 @@ async def search_versions(call: Call[None, VersionQuery]) -> dict[str, Any]:
     q = call.query
     after = q.after(Aware, str, int) or (datetime.max.replace(tzinfo=UTC), "", LARGEST)
     statement, values = search.of_all(q.wanted(), after, q.page_size, call.readable())
-    rows = await call.app.list_rows(statement, *values)
+    rows = await call.app.list_rows(statement, *values, search=True)
     token = q.next_token(rows, "registered_at", "model_id", "number")
     return {"items": [dict(row) for row in rows], "next_page_token": token}
 

@@ -81,7 +81,7 @@ async def reinstate_withdrawal(call: Call[ReinstateWithdrawal]) -> Reply:
 
 
 async def _found(call: Call[Any], statement: str, key: str) -> list[Row]:
-    rows: list[Row] = await call.app.pool.fetch(statement, key, call.readable(), MOST + 1)
+    rows: list[Row] = await call.app.list_rows(statement, key, call.readable(), MOST + 1, search=True)
     if len(rows) > MOST:
         raise Unprocessable(
             "too_many_versions", f"More than {MOST} versions: name a data set by its digest instead."

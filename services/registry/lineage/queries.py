@@ -132,10 +132,12 @@ WITH RECURSIVE tree(model_id, number, generation, relation, digest) AS (
 {_NODE}
 """
 
-# One branch of TRAINED_ON: each column has an index in the order of the page.
+# One branch of TRAINED_ON: each column has an index in the order of the page. The model is looked up for each
+# row, not joined: a join may begin with all models.
 _BRANCH = """
-(SELECT d.model_id, d.number, '{use}' AS use FROM {table} d JOIN models m USING (model_id)
- WHERE d.{column} = $1 AND (d.model_id, d.number) > ($2, $3) AND log.covers($4::text[], m.name)
+(SELECT d.model_id, d.number, '{use}' AS use FROM {table} d
+ WHERE d.{column} = $1 AND (d.model_id, d.number) > ($2, $3)
+   AND (SELECT log.covers($4::text[], m.name) FROM models m WHERE m.model_id = d.model_id)
  ORDER BY d.model_id, d.number LIMIT $5)
 """
 _BRANCHES = " UNION ALL ".join(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Literal
 
@@ -105,6 +105,11 @@ class Wanted:
     until: datetime | None = None
     tags: Sequence[tuple[str, str | None]] = ()
     metrics: Sequence[MetricCondition] = ()
+
+    @property
+    def filters(self) -> bool:
+        """Return whether there is any condition."""
+        return any(getattr(self, condition.name) for condition in fields(self))
 
     @property
     def is_selective(self) -> bool:

@@ -39,6 +39,7 @@ from shared.deciding.decider import RuleBroken
 from shared.deciding.events import Actor
 from shared.deciding.submission import Cause, Submission
 from shared.foundation.postgres import WakeUp, connect_pool
+from shared.foundation.s3 import S3Server
 from shared.http.app import App
 from shared.identity.access_view import AccessView
 from shared.log import projector
@@ -51,7 +52,7 @@ from tests.processes import Running, starting
 
 
 def s3_store(stack) -> S3Store:
-    return S3Store(stack.s3.endpoint, "artifact", stack.folder.secret("s3-artifact"), "regista")
+    return S3Store(S3Server(stack.s3.endpoint, "artifact", stack.folder.secret("s3-artifact")), "regista")
 
 
 @pytest.fixture(params=["disk", "s3", "azure"])

@@ -22,6 +22,7 @@ from services.artifact.stores.azure import AzureStore
 from services.artifact.stores.disk import DiskStore
 from services.artifact.stores.s3 import S3Store
 from services.local.azurite import CONTAINER
+from shared.foundation.s3 import S3Server
 from shared.log import projector
 from tests.integration.artifact.conftest import digest_of, manifest, pieces, sum_of, without_etag
 from tests.integration.artifact.copier import Job
@@ -273,14 +274,16 @@ async def forwarder(port: int, target: str) -> AsyncIterator[None]:
 
 
 async def test_while_the_store_is_unreachable_work_waits_and_then_resumes_by_itself(open_replica, stack):
-    real = S3Store(stack.s3.endpoint, "artifact", stack.folder.secret("s3-artifact"), "regista")
+    real = S3Store(S3Server(stack.s3.endpoint, "artifact", stack.folder.secret("s3-artifact")), "regista")
     content = {"model.onnx": uuid.uuid4().bytes * 1000}
     upload = await (await open_replica(real)).upload(content)
     probe = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
     port = probe.sockets[0].getsockname()[1]
     probe.close()
     await probe.wait_closed()
-    unreachable = S3Store(f"127.0.0.1:{port}", "artifact", stack.folder.secret("s3-artifact"), "regista")
+    unreachable = S3Store(
+        S3Server(f"127.0.0.1:{port}", "artifact", stack.folder.secret("s3-artifact")), "regista"
+    )
     replica = await open_replica(unreachable)
     with pytest.raises(StoreUnavailable):
         await unreachable.check()

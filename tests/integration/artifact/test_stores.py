@@ -14,6 +14,7 @@ from services.artifact.stores import NoSuchObject, ObjectChanged, StoredObject, 
 from services.artifact.stores.azure import AzureStore
 from services.artifact.stores.disk import DiskStore
 from services.artifact.stores.s3 import S3Store
+from shared.foundation.s3 import S3Server
 from tests.integration.artifact.conftest import pieces, s3_store, sum_of, whole, without_etag
 
 MIB = 1024 * 1024
@@ -265,7 +266,7 @@ async def test_a_folder_that_cannot_be_used_is_an_absent_store(tmp_path):
 
 
 async def test_an_unreachable_server_is_an_absent_store():
-    store = S3Store("127.0.0.1:9", "a", "b", "regista")
+    store = S3Store(S3Server("127.0.0.1:9", "a", "b"), "regista")
     with pytest.raises(StoreUnavailable, match="cannot be used"):
         await store.check()
 
@@ -273,15 +274,15 @@ async def test_an_unreachable_server_is_an_absent_store():
 async def test_a_missing_bucket_and_a_wrong_key_say_what_to_correct(stack):
     with pytest.raises(StoreUnavailable, match=r"AccessDenied|bucket"):
         await S3Store(
-            stack.s3.endpoint, "artifact", stack.folder.secret("s3-artifact"), "no-such-bucket"
+            S3Server(stack.s3.endpoint, "artifact", stack.folder.secret("s3-artifact")), "no-such-bucket"
         ).check()
     with pytest.raises(StoreUnavailable, match=r"SignatureDoesNotMatch|AccessDenied"):
-        await S3Store(stack.s3.endpoint, "artifact", "wrong", "regista").check()
+        await S3Store(S3Server(stack.s3.endpoint, "artifact", "wrong"), "regista").check()
 
 
 async def test_while_everything_hashes_the_store_still_answers_and_reads(stack, folder):
     store = S3Store(
-        stack.s3.endpoint, "artifact", stack.folder.secret("s3-artifact"), "regista", connections=2
+        S3Server(stack.s3.endpoint, "artifact", stack.folder.secret("s3-artifact")), "regista", connections=2
     )
     await store.put(f"{folder}/a", pieces(CONTENT), {})
     enough = threading.Event()
@@ -301,7 +302,7 @@ async def test_an_upload_that_falls_silent_is_given_up(stack, folder, monkeypatc
         await asyncio.Event().wait()
 
     monkeypatch.setattr(s3, "IDLE", 1)
-    store = S3Store(stack.s3.endpoint, "artifact", stack.folder.secret("s3-artifact"), "regista")
+    store = S3Store(S3Server(stack.s3.endpoint, "artifact", stack.folder.secret("s3-artifact")), "regista")
     with pytest.raises(TimeoutError):
         await store.put(f"{folder}/a", silent(), {})
     assert await store.keys(folder) == []

@@ -29,6 +29,7 @@ from services.audit.export.stores import DiskStore, HistoryStore, S3Store, Store
 from services.audit.settings import AuditSettings
 from services.local.s3 import BUCKET, HISTORY
 from shared.foundation.postgres import connect_pool
+from shared.foundation.s3 import S3Server
 from shared.log import eventlog
 from tests.integration.audit.conftest import Audit, Log
 
@@ -41,7 +42,7 @@ def store(request: pytest.FixtureRequest, stack: Any, tmp_path: Path) -> History
 
 
 def s3_store(stack: Any, prefix: str) -> S3Store:
-    return S3Store(stack.s3.endpoint, "audit", stack.folder.secret("s3-audit"), HISTORY, prefix)
+    return S3Store(S3Server(stack.s3.endpoint, "audit", stack.folder.secret("s3-audit")), HISTORY, prefix)
 
 
 def copied(store: HistoryStore, folder: Path) -> Path:
@@ -511,7 +512,7 @@ def test_a_half_written_file_of_a_killed_export_is_deleted_after_a_day(tmp_path:
 
 def test_an_unreachable_store_is_reported(tmp_path: Path) -> None:
     unreachable: Iterator[HistoryStore] = iter(
-        [S3Store("127.0.0.1:9", "audit", "secret", "bucket"), DiskStore(tmp_path / "file" / "x")]
+        [S3Store(S3Server("127.0.0.1:9", "audit", "secret"), "bucket"), DiskStore(tmp_path / "file" / "x")]
     )
     (tmp_path / "file").write_text("no folder")
     for store in unreachable:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from shared.foundation.postgres import connect_pool
 from shared.foundation.settings import Settings
 from shared.http.app import App
 
@@ -26,3 +27,16 @@ async def test_slow_lists_leave_connections_to_commits(bank: Any) -> None:
         assert not lists.done()
         await holder.execute("SELECT pg_advisory_unlock(77)")
         assert [len(rows) for rows in await lists] == [1] * MANY
+
+
+async def test_a_search_is_planned_with_the_values_of_each_caller(bank: Any) -> None:
+    """PostgreSQL plans a statement without them after five runs, when that looks as cheap."""
+    app = App("cleanup", Settings())
+    app.searches = await connect_pool(bank.url, schemas=("bank",), size=1, plan_with_values=True)
+    for _ in range(10):
+        await app.list_rows("SELECT $1::int AS asked", 1, search=True)
+    [plans] = await app.searches.fetch(
+        "SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE statement LIKE '%AS asked'"
+    )
+    app.searches.terminate()
+    assert dict(plans) == {"generic_plans": 0, "custom_plans": 10}

@@ -15,6 +15,7 @@ from services.artifact.stores.disk import DiskStore
 from services.artifact.stores.s3 import S3Store
 from services.local import s3
 from services.local.folders import InstanceFolder, free_space
+from shared.foundation.s3 import S3Server
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
@@ -57,7 +58,7 @@ async def pieces(number: int) -> AsyncIterator[bytes]:
 
 
 def store_of(server: s3.S3, identity: str, bucket: str) -> S3Store:
-    return S3Store(server.endpoint, identity, server.folder.secret(f"s3-{identity}"), bucket)
+    return S3Store(S3Server(server.endpoint, identity, server.folder.secret(f"s3-{identity}")), bucket)
 
 
 async def test_it_stores_until_the_disk_is_full_and_then_names_the_reason(server: s3.S3) -> None:
