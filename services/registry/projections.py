@@ -32,6 +32,9 @@ from shared.deciding.access import namespace_of
 from shared.deciding.changes import Change, Patch, Put
 from shared.deciding.events import Noted, Recorded
 
+IMPORT_NAME = ("system", "uri", "id", "number")
+"""The fields that name a version in another registry."""
+
 
 def project(r: Recorded) -> Iterable[Change]:
     """Return the row changes of one event of the registry."""
@@ -76,7 +79,7 @@ def _model_id(r: Recorded) -> str:
 
 
 def _described_by(r: Recorded, event: e.VersionRegistered | e.MetadataAdded | BriefVersion) -> dict[str, Any]:
-    training, bump = event.metadata.training, event.bump
+    training, bump, imported = event.metadata.training, event.bump, event.metadata.imported_from
     return {
         "semver": event.semver or None,
         "stage": "Staging" if event.semver else "Draft",
@@ -89,6 +92,8 @@ def _described_by(r: Recorded, event: e.VersionRegistered | e.MetadataAdded | Br
         "creator": training.creator,
         "dataset_name": training.dataset.name if training.dataset else None,
         "dataset_digest": training.dataset.digest if training.dataset else None,
+        "import_key": imported.key if imported else None,
+        "imported_from": {name: getattr(imported, name) for name in IMPORT_NAME} if imported else None,
     }
 
 

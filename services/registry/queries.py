@@ -169,7 +169,7 @@ WHERE model_id = $1 AND number = $2 AND environment = $3
 ORDER BY state = 'open' DESC, state = 'promoted' DESC, requested_at DESC LIMIT 1
 """
 SAME_VERSION = """
-SELECT number FROM versions WHERE model_id = $1 AND identity = ANY($2)
+SELECT number FROM versions WHERE model_id = $1 AND (identity = ANY($2) OR import_key = ANY($2))
 ORDER BY semver IS NULL, number DESC LIMIT 1
 """
 
@@ -233,6 +233,7 @@ NOT_SHOWN = frozenset(
         "corrected",
         "document",
         "identity",
+        "import_key",
         "message_id",
         "stored",
         "dataset_name",

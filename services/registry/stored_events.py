@@ -22,6 +22,7 @@ def _with(**fields: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
 UPCASTERS = {
     ("ModelRegistered", 1): _with(selected_by=""),
     ("MetadataAdded", 1): _with(),
+    ("MetadataAdded", 2): _with(),
     ("PromotionRequested", 1): _with(serve=False),
     ("PromotionRequested", 2): _with(production=True),
     ("VersionPromoted", 1): _with(production=True),
@@ -33,6 +34,7 @@ UPCASTERS = {
     ("VersionRecalled", 1): from_actor("by"),
     ("VersionRecalled", 2): _with(withdrawal_id=""),
     ("VersionRegistered", 1): _with(notes=[]),
+    ("VersionRegistered", 2): _with(),
     ("VersionRetired", 1): _with(stage="Archived"),
 }
 

@@ -248,6 +248,7 @@ def _shown(row: Mapping[str, Any], event: queries.DocumentEvent) -> dict[str, An
         "training": document.training,
         "schema": document.signature,
         "parents": document.parents,
+        "imported_from": document.imported_from,
     }
 
 

@@ -12,6 +12,7 @@ import msgspec
 from services.registry.brief import IN_BRIEF
 from services.registry.domain import noted
 from services.registry.domain.model.events import Evaluation
+from services.registry.domain.model.imported import ImportedFrom
 from services.registry.domain.model.metadata import Dataset, Metadata, Parent, Training
 from services.registry.domain.naming.description import DescribeModel
 from services.registry.domain.registration.commands import AddMetadata, RegisterVersion
@@ -124,6 +125,8 @@ def everything() -> Story:
     story.append(EnvironmentRetired("team", "canary"), ENVIRONMENTS)
     overridden(story)
     remarked(story)
+    there = ImportedFrom("mlflow", "https://mlflow.example.com", "churn", "7", stage="Production")
+    story.register(replace(metadata(10), imported_from=there))
     return story
 
 

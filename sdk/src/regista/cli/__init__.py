@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import keyword
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "models": "List, show, create and edit models",
         "versions": "List, show, describe, correct, download and evaluate versions",
         "publish": "Upload an artifact and register a version",
+        "import": "Import models from another registry: MLflow",
         "diff": "Show how two versions differ",
         "compare": "Show several versions beside each other",
         "alias": "List, set and remove aliases",
@@ -82,6 +84,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name in COMMANDS:
             name = cmd_name.replace("-", "_")
+            name += "_" * keyword.iskeyword(name)
             return _imported(f"regista.cli.{name}:{name}")
         if cmd_name in FORMER:
             location, instead = FORMER[cmd_name]

@@ -48,6 +48,7 @@ from regista.publishing.publisher_role import check_role
 from regista.publishing.tracking import Run
 from regista.publishing.unawaited import UNAWAITED
 from regista.publishing.upload_limits import planned
+from regista.publishing.uploading import upload
 from regista.shapes.registry import Artifact, Parent, Signature, Training
 from regista.wire.keys import SigningKey
 
@@ -205,7 +206,7 @@ class AsyncClient(
         if plan is not None:
             await check_role(self._transport, model, key.subject if key else "")
             with reporting(progress, "uploading") as report:
-                data["artifact"] = await publication.upload(self._transport, plan.files, report)
+                data["artifact"] = await upload(self._transport, plan.files, report)
         return await self._send_trained(data, key)
 
     async def publish_document(self, data: Mapping[str, Any], *, via: Via = "") -> AsyncPublication:
@@ -231,7 +232,7 @@ class AsyncClient(
         """
         plan = await planned(self._transport, artifact, links=follow_links)
         with reporting(progress, "uploading") as report:
-            return await publication.upload(self._transport, plan.files, report)
+            return await upload(self._transport, plan.files, report)
 
     async def _send_trained(self, data: Mapping[str, Any], key: SigningKey | None) -> AsyncPublication:
         model, digest = str(data["model"]), str(data.get("artifact", {}).get("digest", ""))

@@ -302,6 +302,36 @@ class IdentityKey(TypedDict):
     last_used: str | None
 
 
+class ImportName(TypedDict):
+    """The name of a version in another registry."""
+
+    system: str
+    uri: str
+    id: str
+    number: str
+
+
+class ImportedFrom(TypedDict):
+    """A version in another registry, and what that registry states about it: claims that count nowhere
+    here.
+
+    `system` (such as `mlflow`), `uri`, `id` (the model) and `number` name the version there. A version
+    that was imported already is returned, not registered again.
+    """
+
+    system: str
+    uri: str
+    id: str
+    number: str
+    created_at: NotRequired[str | None]
+    created_by: NotRequired[str | None]
+    stage: NotRequired[str | None]
+    aliases: NotRequired[list[str]]
+    description: NotRequired[str | None]
+    tags: NotRequired[dict[str, Any] | None]
+    details: NotRequired[dict[str, Any] | None]
+
+
 class Input(TypedDict):
     name: str
     type: str
@@ -741,6 +771,7 @@ class Registration(TypedDict):
     parents: NotRequired[list[Parent] | None]
     model: NotRequired[str]
     strict: NotRequired[bool]
+    imported_from: NotRequired[ImportedFrom | None]
 
 
 class ReinstateWithdrawal(TypedDict):
@@ -1020,7 +1051,8 @@ class VersionAnswer(TypedDict):
     part of the model's description that was not taken. `training` has the corrected values;
     `corrections` has the newest changes of description, tags and metadata, with what stood before.
     `withdrawn_ancestors`: the withdrawn versions that it was made from, at any distance, in words.
-    `revision` is its ETag.
+    `imported_from`: what another registry states about it; no rule here decides on that. `revision` is
+    its ETag.
     """
 
     model_id: str
@@ -1033,6 +1065,7 @@ class VersionAnswer(TypedDict):
     training: Training
     schema: Signature | None
     parents: list[ParentAnswer]
+    imported_from: ImportedFrom | None
     bump: BumpAnswer | None
     missing: list[str] | None
     description: str
@@ -1144,6 +1177,7 @@ class VersionLine(TypedDict):
     retired: dict[str, Any] | None
     dataset_name: str | None
     dataset_digest: str | None
+    imported_from: ImportName | None
     primary_metric: PrimaryMetric | None
     revision: int
 

@@ -289,8 +289,16 @@ def _completed(state: ModelState, event: e.MetadataAdded) -> ModelState:
 
 def _drafted(state: ModelState, event: e.VersionRegistered | e.MetadataAdded) -> dict[str, Any]:
     """Index a draft by its identity, unless a version has that identity."""
-    key = short(event.identity)
-    return {} if key in state.identities else {"identities": state.identities.set(key, event.number)}
+    identities = state.identities
+    for key in _keys(event):
+        identities = identities if key in identities else identities.set(key, event.number)
+    return {"identities": identities}
+
+
+def _keys(event: e.VersionRegistered | e.MetadataAdded) -> list[int]:
+    """Return the keys of a version in the index: its identity, and where it was imported from."""
+    imported = event.metadata.imported_from
+    return [short(event.identity), *([short(imported.key)] if imported else ())]
 
 
 def _numbered(state: ModelState, event: e.VersionRegistered | e.MetadataAdded) -> dict[str, Any]:
@@ -302,7 +310,7 @@ def _numbered(state: ModelState, event: e.VersionRegistered | e.MetadataAdded) -
         "highest_major": max(state.highest_major, major),
         "minors": state.minors if state.minors.get(major, -1) >= minor else state.minors.set(major, minor),
         "patches": state.patches if state.patches.get(line, -1) >= patch else state.patches.set(line, patch),
-        "identities": state.identities.set(short(event.identity), event.number),
+        "identities": state.identities.update(dict.fromkeys(_keys(event), event.number)),
     }
 
 
