@@ -22,6 +22,8 @@ from services.local.s3 import S3
 from services.local.s3_security import FILES as SECURITY_FILES
 from services.local.stack import Stack
 
+PAGES = "/srv/pages"
+"""Where the image has the console's front-end packages."""
 STATE = Path("/var/lib/regista")
 SETTINGS = Path("/settings")
 FIRST_PUBLISHED_PORT = 8001
@@ -92,6 +94,7 @@ def give_settings(instance: Instance) -> None:
     for front in FRONTS:  # they call the services inside the network, and name the address outside
         _give(SETTINGS / front, "PUBLIC_URLS", json.dumps(inside))
         _give(SETTINGS / front, f"{front.upper()}_URL", instance.urls[front])
+    _give(SETTINGS / "console", "CONSOLE_PACKAGES", PAGES)
 
 
 def _give(folder: Path, name: str, value: str) -> None:

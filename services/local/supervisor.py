@@ -18,10 +18,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
+from services.local import npm
 from services.local.folders import InstanceFolder, LocalError
 from services.local.fronts import PROCESSES
 from services.local.full_disk import DiskWatch
-from services.local.instance import Instance
+from services.local.instance import CONSOLE_PACKAGES, Instance
 from services.local.log_writer import LogWriter
 from services.local.processes import Child, ProcessIdentity, end_all, send_output
 from services.local.supervisor_state import Phase, ProcessState, SupervisorState, read_state
@@ -29,6 +30,7 @@ from shared.foundation.telemetry import error_summary
 
 CHECK_EVERY = 0.2  # seconds between two checks of the children
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
+FETCH_PAGES = 30.0  # seconds for the front-end packages, once
 HEALTHY_AFTER = 30.0  # seconds of running after which the next pause is short again
 
 
@@ -155,12 +157,22 @@ class Supervisor:
         """
         self._step(name)
         if name == "postgres":
+            self._fetch_pages()
             if self.instance.migrate(bootstrap=self.without != frozenset(PROCESSES)):
                 self._step("database set up")
             for service in PROCESSES:
                 if service not in self.without:
                     self._keep(service)
             self._step("services started")
+
+    def _fetch_pages(self) -> None:
+        """Fetch the front-end packages of the console, once. Without them its pages work, too."""
+        if "console" in self.without:
+            return
+        try:
+            npm.installed(CONSOLE_PACKAGES, "the console's front-end packages", timeout=FETCH_PAGES)
+        except LocalError as missing:
+            print(missing, file=sys.stderr)
 
     def _keep(self, service: str) -> None:
         def launch() -> Child:

@@ -211,6 +211,26 @@ class VersionFacts(Shape):
     external: External | None = None
 
 
+class ImportedFrom(Shape):
+    """A version in another registry, and what that registry states about it: claims that count nowhere here.
+
+    `system` (such as `mlflow`), `uri`, `id` (the model) and `number` name the version there. A version that
+    was imported already is returned, not registered again.
+    """
+
+    system: Name
+    uri: Annotated[str, Field(min_length=1, max_length=limits.TEXT)]
+    id: Annotated[str, Field(min_length=1, max_length=limits.LABEL)]
+    number: Annotated[str, Field(min_length=1, max_length=limits.LABEL)]
+    created_at: AwareDatetime | None = None
+    created_by: Label | None = None
+    stage: Label | None = None
+    aliases: Annotated[list[Label], Field(max_length=limits.FEATURES)] = []
+    description: Annotated[str, Field(max_length=limits.CLAIM)] | None = None
+    tags: Document | None = None
+    details: Document | None = None
+
+
 class ModelFacts(Shape):
     """The description of a model.
 
@@ -240,3 +260,4 @@ class ModelTrained(VersionFacts, ModelFacts):
 
     model: ModelName
     strict: bool = False
+    imported_from: ImportedFrom | None = None

@@ -34,6 +34,9 @@ from shared.deciding.access import namespace_of
 from shared.deciding.changes import Change, Patch, Put
 from shared.deciding.events import Noted, Recorded
 
+IMPORT_NAME = ("system", "uri", "id", "number")
+"""The fields that name a version in another registry."""
+
 
 def project(r: Recorded) -> Iterable[Change]:
     """Return the row changes of one event of the registry."""
@@ -83,6 +86,7 @@ def _model_id(r: Recorded) -> str:
 
 def _described_by(r: Recorded, event: e.VersionRegistered | e.MetadataAdded | BriefVersion) -> dict[str, Any]:
     training, bump, external = event.metadata.training, event.bump, event.metadata.external
+    imported = event.metadata.imported_from
     return {
         "semver": event.semver or None,
         "stage": "Staging" if event.semver else "Draft",
@@ -97,6 +101,8 @@ def _described_by(r: Recorded, event: e.VersionRegistered | e.MetadataAdded | Br
         "dataset_digest": training.dataset.digest if training.dataset else None,
         "external": external,
         "run_id": external.run_id or None if external else None,
+        "import_key": imported.key if imported else None,
+        "imported_from": {name: getattr(imported, name) for name in IMPORT_NAME} if imported else None,
     }
 
 

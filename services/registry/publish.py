@@ -8,6 +8,7 @@ from typing import Any
 
 from services.registry.domain.model import events as e
 from services.registry.domain.model.events import Champion, Correction, Entry, Evaluation, Skipped
+from services.registry.domain.model.imported import ImportedFrom
 from services.registry.domain.model.metadata import (
     Artifact,
     Parent,
@@ -76,6 +77,7 @@ class VersionRegistered:
     """A version is complete (`missing` is empty).
 
     `champion` is production's champion at that moment. `contributors` sent any of the version's metadata.
+    `imported_from`: what another registry states about it, as its importer read it.
     """
 
     model_id: str
@@ -97,6 +99,7 @@ class VersionRegistered:
     champion: Champion | None
     contributors: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    imported_from: ImportedFrom | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -564,6 +567,7 @@ def _version(recorded: Recorded, event: e.VersionRegistered | e.MetadataAdded) -
         event.champion,
         event.contributors,
         event.missing,
+        event.metadata.imported_from,
     )
 
 

@@ -24,6 +24,7 @@ UPCASTERS = {
     ("ModelRegistered", 1): _with(selected_by=""),
     ("MetadataAdded", 1): _with(),
     ("MetadataAdded", 2): _with(),
+    ("MetadataAdded", 3): _with(),
     ("PromotionRequested", 1): _with(serve=False),
     ("PromotionRequested", 2): _with(production=True),
     ("VersionPromoted", 1): _with(production=True),
@@ -36,6 +37,7 @@ UPCASTERS = {
     ("VersionRecalled", 2): _with(withdrawal_id=""),
     ("VersionRegistered", 1): _with(notes=[]),
     ("VersionRegistered", 2): _with(),
+    ("VersionRegistered", 3): _with(),
     ("VersionRetired", 1): _with(stage="Archived"),
 }
 

@@ -81,6 +81,8 @@ VERSIONS = Table(
     Column("creator", Text),
     Column("dataset_name", Text),
     Column("dataset_digest", Text),
+    Column("import_key", Text),
+    Column("imported_from", JSONB),
     Column("registered_at", TIME, nullable=False),
     Column("registered_by", Text, nullable=False),
     Column("correlation_id", Text, nullable=False),
@@ -108,6 +110,7 @@ VERSIONS = Table(
     Index("versions_by_semver", "model_id", "semver"),
     Index("versions_by_artifact", "artifact_digest"),
     Index("versions_by_identity", "model_id", "identity"),
+    Index("versions_by_import", "model_id", "import_key", postgresql_where=text("import_key IS NOT NULL")),
     Index("versions_by_correlation", "correlation_id"),
     Index("versions_by_message", "message_id", "registered_by", postgresql_where=text("message_id <> ''")),
     Index("versions_by_stage", "model_id", "stage", "number"),
@@ -131,7 +134,8 @@ reasons. `withdrawal_proposed` waits for a second person; `withdrawal_id` is the
 versions. `message_id` is the message that registered the version; it is empty for a registration over HTTP.
 `corrected` are the corrections of the document that are valid now, by path. `external` is where a draft
 came from, `run_id` is its run there. `label` is the stage that MLflow's clients gave the version, and they do
-not see one that is `hidden`. `changed_at` is the time of the last event about the version.
+not see one that is `hidden`. `changed_at` is the time of the last event about the version. `imported_from`
+names the version in another registry, and `import_key` is the digest of that.
 """
 
 NOTES = Table(

@@ -39,6 +39,9 @@ NOT_RUN = {
     "curl ": "not `regista`: tests/contract/test_from_any_language.py",
     "python -m shared.migrate": "tests/integration/kernel/test_epochs.py",
     "pg_restore": "tests/integration/kernel/test_epochs.py",
+    "regista login": "needs an issuer: tests/integration/signin",
+    "regista --profile ann login": "needs an issuer: tests/integration/signin",
+    "regista up": "starts servers: tests/integration/local and tests/integration/signin",
     "regista doctor": "reads the servers of an instance: tests/integration/local",
     "regista restore": "changes the database of an instance: tests/integration/local",
     "regista --profile barbara": "a profile of the demo; its command is an example of its own",
@@ -50,6 +53,7 @@ NOT_RUN = {
     "regista audit check": "verifies signatures: tests/integration/audit/test_published.py",
     "regista audit proof": "verifies a proof: tests/integration/audit/test_published.py",
     "regista audit verify-proof": "verifies a proof: tests/integration/audit/test_published.py",
+    "regista import mlflow": "reads an MLflow server: tests/integration/sdk/test_import_mlflow.py",
     "regista witness": "verifies signatures: tests/integration/audit/test_published.py",
     "regista history verify": "verifies files: tests/integration/audit/test_history_service.py",
 }

@@ -13,6 +13,7 @@ from services.registry.domain.versioning.change import Level
 from services.registry.inbound import (
     Artifact,
     External,
+    ImportedFrom,
     Label,
     ModelTrained,
     Name,
@@ -209,9 +210,10 @@ class VersionAnswer(Shape):
     `semver` is empty for a draft, which lacks `missing`; `reasons`: why it was rejected. `notes`: what people
     and pipelines noted about it. `registration_notes`: what its sender should know, such as a part of the
     model's description that was not taken. `training` has the corrected values; `corrections` has the newest
-    changes of description, tags and metadata, with what stood before. `external`: where a draft came
-    from. `withdrawn_ancestors`: the withdrawn
-    versions that it was made from, at any distance, in words. `revision` is its ETag.
+    changes of description, tags and metadata, with what stood before. `withdrawn_ancestors`: the withdrawn
+    versions that it was made from, at any distance, in words. `external`: where a draft of a client of MLflow
+    came from. `imported_from`: what another registry states about it; no rule here decides on that.
+    `revision` is its ETag.
     """
 
     model_id: str
@@ -225,6 +227,7 @@ class VersionAnswer(Shape):
     schema_: Signature | None = Field(alias="schema")
     parents: list[ParentAnswer]
     external: External | None
+    imported_from: ImportedFrom | None
     bump: BumpAnswer | None
     missing: list[str] | None
     description: str
@@ -267,6 +270,15 @@ class PrimaryMetric(Shape):
     independent: bool
 
 
+class ImportName(Shape):
+    """The name of a version in another registry."""
+
+    system: str
+    uri: str
+    id: str
+    number: str
+
+
 class VersionLine(Shape):
     """A version in a list, without its documents.
 
@@ -298,6 +310,7 @@ class VersionLine(Shape):
     retired: dict[str, Any] | None
     dataset_name: str | None
     dataset_digest: str | None
+    imported_from: ImportName | None
     primary_metric: PrimaryMetric | None
     revision: int
 

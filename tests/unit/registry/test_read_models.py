@@ -15,6 +15,7 @@ from services.registry.domain.labels.labels import HideModel, RemoveLabelAlias, 
 from services.registry.domain.labels.modes import STREAM as MODES_STREAM
 from services.registry.domain.labels.modes import MlflowModeSet
 from services.registry.domain.model.events import Evaluation
+from services.registry.domain.model.imported import ImportedFrom
 from services.registry.domain.model.metadata import Dataset, Metadata, Parent, Training
 from services.registry.domain.naming.description import DescribeModel
 from services.registry.domain.registration.commands import AddMetadata, RegisterVersion
@@ -58,6 +59,7 @@ def overridden(story: Story) -> None:
 
 def remarked(story: Story) -> None:
     """A version that was described, noted about and corrected."""
+    labelled(story)
     edit = EditVersion(MODEL_ID, 1, "ann", "the first one", {"team": "risk"})
     story.when(edit)
     story.when(replace(edit, description=None, set_tags={}, remove_tags=("team",)))
@@ -134,9 +136,10 @@ def everything() -> Story:
     story.append(EnvironmentCreated("team", "canary", False, 5, ""), ENVIRONMENTS)
     story.append(EnvironmentEdited("team", "canary", 6, "one percent"), ENVIRONMENTS)
     story.append(EnvironmentRetired("team", "canary"), ENVIRONMENTS)
-    labelled(story)
     overridden(story)
     remarked(story)
+    there = ImportedFrom("mlflow", "https://mlflow.example.com", "churn", "7", stage="Production")
+    story.register(replace(metadata(10), imported_from=there))
     return story
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import keyword
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "models": "List, show, create and edit models",
         "versions": "List, show, describe, correct, download and evaluate versions",
         "publish": "Upload an artifact and register a version",
+        "import": "Import models from another registry: MLflow",
         "diff": "Show how two versions differ",
         "compare": "Show several versions beside each other",
         "alias": "List, set and remove aliases",
@@ -53,7 +55,9 @@ SECTIONS: dict[str, dict[str, str]] = {
         "history": "The exported log as Parquet files: list, export, verify",
         "dlq": "Dead letters: list, group, show, replay, dismiss",
         "access": "Identities, groups, keys and roles",
-        "whoami": "Who you are here: roles and key",
+        "login": "Sign in as a person, with your organisation's account",
+        "logout": "End the sign-in on this machine",
+        "whoami": "Who you are here: roles, and until when",
         "key": "Make a signing key on this machine",
         "completion": "Shell completion for bash, zsh or fish",
     },
@@ -81,6 +85,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name in COMMANDS:
             name = cmd_name.replace("-", "_")
+            name += "_" * keyword.iskeyword(name)
             return _imported(f"regista.cli.{name}:{name}")
         if cmd_name in FORMER:
             location, instead = FORMER[cmd_name]
@@ -205,7 +210,8 @@ def root(ctx: click.Context, profile: str) -> None:
       regista promote churn@3 --reason "better on the March data"
       regista rollout split churn 3=90 4=10
 
-    The URL of the registry is read from REGISTA_URL, your key from REGISTA_API_KEY (or REGISTA_API_KEY_FILE).
+    The URL of the registry is read from REGISTA_URL. People sign in with `regista login`; programs set
+    REGISTA_API_KEY (or REGISTA_API_KEY_FILE).
     """  # noqa: D301 - \b keeps click from wrapping the examples
     ctx.obj = Session(profile)
 

@@ -51,12 +51,16 @@ class BumpAnswer(TypedDict):
 
 
 class Caller(TypedDict):
-    """Who sends the request, with which key, and the caller's roles."""
+    """Who sends the request, and the caller's roles. One of `key` and `sign_in` is null.
+
+    A call with a token has the roles of the person's groups at its issuer, beside the person's own.
+    """
 
     subject: str
     kind: Literal["person", "publisher", "service", "group"]
     name: str
-    key: UsedKey
+    key: UsedKey | None
+    sign_in: UsedSignIn | None
     roles: list[HeldRole]
 
 
@@ -271,7 +275,7 @@ class Grant(TypedDict):
 
 
 class HeldRole(TypedDict):
-    """`group` is the group through which the role is held, "" for a grant of its own."""
+    """`group` is the group, here or at an issuer, that gives the role, "" for a grant of its own."""
 
     role: str
     namespace: str
@@ -286,7 +290,8 @@ class Identities(TypedDict):
 class IdentityAnswer(TypedDict):
     """`name` is empty when none was given, or when it was erased. `members` are those of a group.
 
-    An admin of a namespace sees the roles there only, and `keys` and `members` are null.
+    An admin of a namespace sees the roles there only, and `keys` and `members` are null. `notes`: what
+    who just granted a role should know about it.
     """
 
     subject: str
@@ -299,6 +304,7 @@ class IdentityAnswer(TypedDict):
     keys: list[IdentityKey] | None
     roles: list[HeldRole]
     members: list[str] | None
+    notes: NotRequired[list[str]]
 
 
 class IdentityKey(TypedDict):
@@ -318,11 +324,60 @@ class IdentityKey(TypedDict):
     last_used: str | None
 
 
+class ImportName(TypedDict):
+    """The name of a version in another registry."""
+
+    system: str
+    uri: str
+    id: str
+    number: str
+
+
+class ImportedFrom(TypedDict):
+    """A version in another registry, and what that registry states about it: claims that count nowhere
+    here.
+
+    `system` (such as `mlflow`), `uri`, `id` (the model) and `number` name the version there. A version
+    that was imported already is returned, not registered again.
+    """
+
+    system: str
+    uri: str
+    id: str
+    number: str
+    created_at: NotRequired[str | None]
+    created_by: NotRequired[str | None]
+    stage: NotRequired[str | None]
+    aliases: NotRequired[list[str]]
+    description: NotRequired[str | None]
+    tags: NotRequired[dict[str, Any] | None]
+    details: NotRequired[dict[str, Any] | None]
+
+
 class Input(TypedDict):
     name: str
     type: str
     required: NotRequired[bool]
     unit: NotRequired[str | None]
+
+
+class IssuerAnswer(TypedDict):
+    """An issuer that is or was trusted. `key` names it in paths and in the `method` of actors."""
+
+    key: str
+    issuer: str
+    trusted: bool
+    audience: str
+    client_id: str
+    scopes: list[str]
+    algorithms: list[str]
+    groups_claim: str
+    trusted_by: str
+    groups: list[MappedGroupAnswer]
+
+
+class Issuers(TypedDict):
+    items: list[IssuerAnswer]
 
 
 class KeyAnswer(TypedDict):
@@ -364,6 +419,23 @@ class LineageAnswer(TypedDict):
     descendants: list[RelatedVersion]
     hidden: int
     truncated: bool
+
+
+class MappedGroup(TypedDict):
+    """The role that members of the group have. `namespace`: there and below; `*` is everywhere."""
+
+    group: str
+    role: Literal["publisher", "engineer", "approver", "auditor", "admin", "override"]
+    namespace: str
+
+
+class MappedGroupAnswer(TypedDict):
+    """`mapped_by` counts as having granted the role to each member."""
+
+    group: str
+    role: str
+    namespace: str
+    mapped_by: str
 
 
 class Member(TypedDict):
@@ -572,6 +644,22 @@ class NewIdentity(TypedDict):
     name: NotRequired[str]
 
 
+class NewIssuer(TypedDict):
+    """`issuer` is the URL as its tokens name it in `iss`; its discovery document stands below it.
+
+    `audience`: what a token has to name in `aud`. `client_id`, `scopes`: what a client begins a sign-in
+    with. `algorithms`: with which the issuer signs. `groups_claim`: the claim with the groups of a
+    person.
+    """
+
+    issuer: str
+    audience: NotRequired[str]
+    client_id: NotRequired[str]
+    scopes: NotRequired[list[str]]
+    algorithms: NotRequired[list[str]]
+    groups_claim: NotRequired[str]
+
+
 class NewKey(TypedDict):
     """With `public_key` the service registers that signing key.
 
@@ -777,6 +865,14 @@ class PublicationAnswer(TypedDict):
     notes: NotRequired[list[str] | None]
 
 
+class PublisherAnswer(TypedDict):
+    """The publisher may register versions: it has the role in the namespace."""
+
+    model: str
+    namespace: str
+    publisher: str
+
+
 class RefusalAnswer(TypedDict):
     """`number`: the draft to be completed, 0 for a new version; `proof`: what contradicts an exact claim."""
 
@@ -816,6 +912,7 @@ class Registration(TypedDict):
     external: NotRequired[External | None]
     model: NotRequired[str]
     strict: NotRequired[bool]
+    imported_from: NotRequired[ImportedFrom | None]
 
 
 class ReinstateWithdrawal(TypedDict):
@@ -989,6 +1086,27 @@ class Serving(TypedDict):
     next_page_token: str
 
 
+class SignInAnswer(TypedDict):
+    """Who signed in, with which roles, until when the token is valid. `name` is empty where none is known."""
+
+    subject: str
+    name: str
+    roles: list[HeldRole]
+    until: str
+
+
+class SignInOption(TypedDict):
+    """An issuer at which people sign in, and what a client begins with."""
+
+    issuer: str
+    client_id: str
+    scopes: list[str]
+
+
+class SignInOptions(TypedDict):
+    issuers: list[SignInOption]
+
+
 class Signature(TypedDict):
     """`inputs_by`, `outputs_by`: how callers address the inputs and the outputs; without it, either way.
 
@@ -1073,6 +1191,13 @@ class UsedKey(TypedDict):
     expires_at: str | None
 
 
+class UsedSignIn(TypedDict):
+    """The sign-in of a request: the issuer of the token, and until when the token is valid."""
+
+    issuer: str
+    until: str
+
+
 class VersionAnswer(TypedDict):
     """One version.
 
@@ -1080,8 +1205,9 @@ class VersionAnswer(TypedDict):
     people and pipelines noted about it. `registration_notes`: what its sender should know, such as a
     part of the model's description that was not taken. `training` has the corrected values;
     `corrections` has the newest changes of description, tags and metadata, with what stood before.
-    `external`: where a draft came from. `withdrawn_ancestors`: the withdrawn versions that it was made
-    from, at any distance, in words. `revision` is its ETag.
+    `withdrawn_ancestors`: the withdrawn versions that it was made from, at any distance, in words.
+    `external`: where a draft of a client of MLflow came from. `imported_from`: what another registry
+    states about it; no rule here decides on that. `revision` is its ETag.
     """
 
     model_id: str
@@ -1095,6 +1221,7 @@ class VersionAnswer(TypedDict):
     schema: Signature | None
     parents: list[ParentAnswer]
     external: External | None
+    imported_from: ImportedFrom | None
     bump: BumpAnswer | None
     missing: list[str] | None
     description: str
@@ -1209,6 +1336,7 @@ class VersionLine(TypedDict):
     retired: dict[str, Any] | None
     dataset_name: str | None
     dataset_digest: str | None
+    imported_from: ImportName | None
     primary_metric: PrimaryMetric | None
     revision: int
 

@@ -113,7 +113,7 @@ class VersionRegistered:
     the registration, as sentences.
     """
 
-    SCHEMA: ClassVar[int] = 3
+    SCHEMA: ClassVar[int] = 4
 
     model: str
     kind: Kind
@@ -138,7 +138,7 @@ class MetadataAdded:
     With `semver` it is complete from now on.
     """
 
-    SCHEMA: ClassVar[int] = 3
+    SCHEMA: ClassVar[int] = 4
 
     model: str
     kind: Kind
