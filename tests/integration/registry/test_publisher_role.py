@@ -34,7 +34,9 @@ async def test_the_answer_about_a_signer_is_for_those_with_a_role_there(registry
     async with registry.client("ann") as ann, registry.client("stranger") as stranger:
         path = "/models/team.churn/publisher"
         asked = {
-            who: [(await one.get(path, params={"publisher": p})).status_code for p in ("ci", "eva", "no_one")]
+            who: [
+                (await one.get(path, params={"publisher": p})).status_code for p in ("ci", "eva", "unknown")
+            ]
             for who, one in (("ann", ann), ("stranger", stranger))
         }
         assert asked == {"ann": [200, 403, 403], "stranger": [403, 403, 403]}
