@@ -6,7 +6,7 @@ bin  := $(venv)/bin
 lock := deploy/requirements/dev.txt
 stamp := $(venv)/.installed
 
-.PHONY: help venv demo up down status check lint types imports unit unit-sdk unit-rest unit-services test chaos mutants bench bench-mlflow lock schemas clean
+.PHONY: help venv demo up down status check lint types imports unit unit-sdk unit-rest unit-services test screenshots chaos mutants bench bench-mlflow lock schemas clean
 .DEFAULT_GOAL := help
 unexport PYTHONDONTWRITEBYTECODE  # with it, every process of every start compiles all sources again
 
@@ -59,6 +59,9 @@ unit-services:
 
 test: $(stamp)  ## all tests, on real servers; one: make test ARGS=tests/unit/local
 	@$(bin)/pytest -q $(ARGS)
+
+screenshots: $(stamp)  ## a picture of every page of the console, in .regista/screenshots
+	@REGISTA_SCREENSHOTS=$(home)/screenshots $(bin)/pytest -q tests/ui/test_browser.py -k "every_page or sign_in"
 
 chaos: $(stamp)  ## ten minutes of faults under load; CHAOS_SECONDS=… CHAOS_SEED=…
 	@REGISTA_CHAOS_SECONDS=$(or $(CHAOS_SECONDS),600) REGISTA_CHAOS_SEED=$(CHAOS_SEED) $(bin)/pytest -q tests/chaos/test_faults.py $(ARGS)

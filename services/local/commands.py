@@ -12,6 +12,8 @@ from regista.cli.terminal.output import as_json as dumped
 from services.kafka.commands import kafka
 from services.kafka.topics import SERVICES, WRITERS
 from services.local.folders import STORES, InstanceFolder, LocalError
+from services.local.fronts import PROCESSES
+from services.local.logs import LEVELS
 from services.local.restore_commands import doctor, restore
 from services.local.with_instance import with_instance
 
@@ -25,7 +27,7 @@ from services.local.with_instance import with_instance
 @click.option(
     "--without",
     multiple=True,
-    type=click.Choice(SERVICES),
+    type=click.Choice(PROCESSES),
     help="Do not start this service, to run it under a debugger; its settings go to a file. May be repeated.",
 )
 @click.option(
@@ -39,6 +41,12 @@ from services.local.with_instance import with_instance
     help="The kind of object store of a new instance: S3, or Azure Blob Storage (Microsoft's emulator).",
 )
 @click.option(
+    "--with-sso",
+    is_flag=True,
+    help="Also start an issuer of tokens (Keycloak) with a few people, who sign in with `regista login`. "
+    "The instance keeps it.",
+)
+@click.option(
     "--json", "as_json", is_flag=True, help="For programs: the addresses on stdout, the progress on stderr."
 )
 def up(
@@ -48,17 +56,20 @@ def up(
     patience: float,
     without: tuple[str, ...],
     servers: bool,
+    with_sso: bool,
     as_json: bool,
 ) -> None:
     """Start PostgreSQL, Kafka, an object store and all services on this machine."""
     from services.local import lifecycle  # noqa: PLC0415 - the other commands of the CLI do without it
 
-    without = SERVICES if servers else without
+    without = PROCESSES if servers else without
     try:
         if store:
             from services.local.stack import Stack  # noqa: PLC0415
 
             Stack(folder).choose_store(store)
+        if with_sso:
+            lifecycle.add_sso(folder)
         with lifecycle.stopping_when_interrupted(folder):
             instance = lifecycle.start(
                 folder, patience, lifecycle.Progress(output=partial(say, err=as_json)), without
@@ -66,6 +77,11 @@ def up(
             for name in () if servers else without:
                 file = instance.environment_file(name)
                 say(f"Start {name} yourself: set -a; . {file}; python -m services.{name}", err=as_json)
+            if instance.stack.sso and not without:
+                from services.local import sso  # noqa: PLC0415
+
+                sso.introduce(instance)
+                sso.show(instance, output=partial(say, err=as_json))
             if foreground:
                 lifecycle.show_logs(folder, lambda: lifecycle.is_up(folder))
     except LocalError as problem:
@@ -117,12 +133,18 @@ def status(folder: InstanceFolder, as_json: bool, output: str | None, config: bo
     sys.exit(0 if found.ready else 1)
 
 
-@click.command(epilog="Example: regista logs --follow registry kafka")
+@click.command(epilog="Example: regista logs --follow --level warning registry kafka")
 @with_instance
 @click.argument("names", nargs=-1)
 @click.option("--follow", "-f", is_flag=True, help="Go on until Ctrl-C.")
 @click.option("--lines", "-n", default=20, show_default=True, help="How many lines of each to begin with.")
-def logs(folder: InstanceFolder, names: tuple[str, ...], follow: bool, lines: int) -> None:
+@click.option(
+    "--level",
+    type=click.Choice(LEVELS),
+    default=LEVELS[0],
+    help="Only lines of this level and of higher ones, with what belongs to them.",
+)
+def logs(folder: InstanceFolder, names: tuple[str, ...], follow: bool, lines: int, level: str) -> None:
     """Show the logs of all processes, or of those named, in one readable stream."""
     from services.local import lifecycle  # noqa: PLC0415
 
@@ -131,7 +153,7 @@ def logs(folder: InstanceFolder, names: tuple[str, ...], follow: bool, lines: in
     )
     if unknown := [name for name in names if name not in known]:
         raise click.BadArgumentUsage(f"there is no log {unknown[0]!r}: choose one of {', '.join(known)}")
-    lifecycle.show_logs(folder, lambda: follow, names, lines)
+    lifecycle.show_logs(folder, lambda: follow, names, lines, level)
 
 
 @click.command(epilog="Example: regista rebuild registry approval")

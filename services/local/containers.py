@@ -8,11 +8,13 @@ server or service as files into its own volume.
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 from pathlib import Path
 
 from services.kafka.topics import SERVICES
 from services.local.folders import InstanceFolder, write_private
+from services.local.fronts import FRONTS, PROCESSES
 from services.local.identities import Identities
 from services.local.instance import Instance
 from services.local.kafka import Kafka, new_cluster_id
@@ -20,6 +22,8 @@ from services.local.s3 import S3
 from services.local.s3_security import FILES as SECURITY_FILES
 from services.local.stack import Stack
 
+PAGES = "/srv/pages"
+"""Where the image has the console's front-end packages."""
 STATE = Path("/var/lib/regista")
 SETTINGS = Path("/settings")
 FIRST_PUBLISHED_PORT = 8001
@@ -50,7 +54,7 @@ def stack() -> Stack:
 
 def of(servers: Stack) -> Instance:
     """Return the instance on these servers, with the ports that docker-compose.yml publishes."""
-    urls = {service: f"http://127.0.0.1:{FIRST_PUBLISHED_PORT + at}" for at, service in enumerate(SERVICES)}
+    urls = {service: f"http://127.0.0.1:{FIRST_PUBLISHED_PORT + at}" for at, service in enumerate(PROCESSES)}
     return Instance(servers.folder, servers, Identities(servers.folder), urls)
 
 
@@ -83,9 +87,14 @@ def migrate() -> None:
 
 def give_settings(instance: Instance) -> None:
     """Write the settings of each service into its own folder."""
-    for service in SERVICES:
+    for service in PROCESSES:
         for name, value in instance.environment(service).items():
             _give(SETTINGS / service, name.removeprefix("REGISTA_"), value)
+    inside = {service: f"http://{service}:8000" for service in SERVICES}
+    for front in FRONTS:  # they call the services inside the network, and name the address outside
+        _give(SETTINGS / front, "PUBLIC_URLS", json.dumps(inside))
+        _give(SETTINGS / front, f"{front.upper()}_URL", instance.urls[front])
+    _give(SETTINGS / "console", "CONSOLE_PACKAGES", PAGES)
 
 
 def _give(folder: Path, name: str, value: str) -> None:

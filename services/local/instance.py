@@ -12,12 +12,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from services.kafka.topics import SERVICES
-from services.local import kafka, postgres
+from services.local import npm
 from services.local.folders import REPOSITORY, InstanceFolder, write_private
+from services.local.fronts import FRONTS, PROCESSES
 from services.local.identities import ADMIN, Identities
+from services.local.keycloak import PEOPLE
 from services.local.processes import Child, run_to_end, spawn
 from services.local.stack import Stack
 
+CONSOLE_PACKAGES = REPOSITORY / "deploy" / "console"
+"""The front-end packages of the console: their names, versions and digests."""
 PASSED_ON = (
     "REGISTA_LOG_LEVEL",
     "REGISTA_OTLP_ENDPOINT",
@@ -50,20 +54,13 @@ class Instance:
     def choose_ports(self) -> None:
         """Choose ports for servers and services together, so that none is given twice."""
         self._set_addresses(
-            self.folder.ports(
-                [
-                    *postgres.PORTS,
-                    *kafka.PORTS,
-                    *self.stack.store_ports,
-                    *(f"http.{name}" for name in SERVICES),
-                ]
-            )
+            self.folder.ports([*self.stack.port_names, *(f"http.{name}" for name in PROCESSES)])
         )
 
     def _set_addresses(self, ports: Mapping[str, int]) -> None:
         self.stack.set_ports(ports)
         self.urls = {
-            name: f"http://127.0.0.1:{ports[f'http.{name}']}" for name in SERVICES if f"http.{name}" in ports
+            name: f"http://127.0.0.1:{ports[f'http.{name}']}" for name in PROCESSES if f"http.{name}" in ports
         }
 
     # -- before the services
@@ -122,11 +119,22 @@ class Instance:
         own = {
             "HTTP_PORT": self.urls[service].rpartition(":")[2],
             "PUBLIC_URLS": json.dumps(self.urls),
+        }
+        if service in FRONTS:
+            return _variables(own | self._of_front(service))
+        own |= {
             "PEPPER_FILE": str(self.identities.pepper_file),
             "SIGNING_KEY_FILE": str(self.identities.signing_key_file(service)),
         }
-        return {f"REGISTA_{name}": value for name, value in own.items()} | dict(
-            self.stack.service_environment(service)
+        return _variables(own) | dict(self.stack.service_environment(service))
+
+    def _of_front(self, front: str) -> dict[str, str]:
+        """Return the settings of one front: the console's address, and its packages where they are."""
+        if front != "console":
+            return {}
+        packages = npm.folder_of(CONSOLE_PACKAGES)
+        return {"CONSOLE_URL": self.urls[front]} | (
+            {"CONSOLE_PACKAGES": str(packages)} if packages.is_dir() else {}
         )
 
     def environment_file(self, service: str) -> Path:
@@ -165,7 +173,10 @@ class Instance:
         return self.folder.directory / "config.toml"
 
     def write_profile(self) -> None:
-        """Write a profile for each API key in the instance's folder; the administrator's is the default."""
+        """Write a profile for each API key in the instance's folder; the administrator's is the default.
+
+        With an issuer, each of its people has one without a key: they sign in.
+        """
         lines = [f'default = "{ADMIN}"']
         for file in sorted(
             {self.identities.api_key_file(ADMIN), *self.folder.subfolder("secrets").glob("api-key-*")}
@@ -176,7 +187,13 @@ class Instance:
                 f'url = "{self.urls["registry"]}"',
                 f'api_key_file = "{file}"',
             ]
+        for person in PEOPLE if self.stack.sso else ():
+            lines += ["", f"[profiles.{person}]", f'url = "{self.urls["registry"]}"']
         write_private(self.profile_file, "\n".join(lines) + "\n")
+
+
+def _variables(settings: Mapping[str, str]) -> dict[str, str]:
+    return {f"REGISTA_{name}": value for name, value in settings.items()}
 
 
 def passed_on() -> dict[str, str]:

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from services.local.folders import REPOSITORY, LocalError, home
-from services.local.processes import run_to_end
+from services.local.maven import fetch
 
 POM = REPOSITORY / "deploy" / "kafka" / "pom.xml"
 CHECKSUMS = REPOSITORY / "deploy" / "kafka" / "jars.sha256"
@@ -55,35 +55,18 @@ def verify(jars: Path) -> None:
 
 def _download(target: Path) -> None:
     """Download into a temporary folder and rename it, so that the target is complete or absent."""
-    maven = shutil.which("mvn")
-    if not maven:
-        raise LocalError(
-            "Kafka's jars are missing: install Maven (`apt install maven`), "
-            "or set KAFKA_HOME to an unpacked Apache Kafka 4.x"
-        )
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         jars = Path(folder) / "jars"
-        command = [
-            maven,
-            "-q",
-            "-B",
-            "-Dstyle.color=never",
-            "-f",
-            str(POM),
+        fetch(
+            POM,
+            jars,
             "dependency:copy-dependencies",
             "-DincludeScope=runtime",
-            f"-DoutputDirectory={jars}",
-        ]
-        try:
-            run_to_end(command, log=target.with_suffix(".log"), timeout=900)
-        except LocalError as failed:
-            raise LocalError(
-                "Maven could not fetch Kafka's jars: check the network or the mirror in ~/.m2/settings.xml, "
-                "and start again (what was fetched is kept). "
-                "Or set KAFKA_HOME to an unpacked Apache Kafka 4.x."
-                f"\n{failed}"
-            ) from None
+            what="Kafka's jars",
+            otherwise=", or set KAFKA_HOME to an unpacked Apache Kafka 4.x",
+            log=target.with_suffix(".log"),
+        )
         verify(jars)
         if not target.exists():
             jars.rename(target)

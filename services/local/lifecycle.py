@@ -16,15 +16,16 @@ from regista.cli.terminal.output import say
 from services.kafka.topics import SERVICES, WRITERS
 from services.local.end_reason import end_reason
 from services.local.folders import REPOSITORY, InstanceFolder, LocalError
+from services.local.fronts import PROCESSES
 from services.local.instance import Instance, passed_on, python_command
-from services.local.logs import COLOURS, follow
+from services.local.logs import COLOURS, LEVELS, follow
 from services.local.processes import end_all
-from services.local.stack import SERVERS
+from services.local.stack import SERVERS, Stack
 from services.local.stack import STATE as STACK
 from services.local.status import Status, gather
 from services.local.supervisor_state import SupervisorState, read_state
 
-WRITE_LOGS = ("supervisor", *SERVERS, *SERVICES)
+WRITE_LOGS = ("supervisor", *SERVERS, *PROCESSES)
 
 PATIENT = 10.0
 """Seconds of a start after which it is shown what services wait for."""
@@ -51,14 +52,14 @@ class Progress:
     def ready(self, status: Status) -> None:
         """Print the services that became ready since the last call."""
         for part in status.parts:
-            if part.ready and part.name in SERVICES:
+            if part.ready and part.name in PROCESSES:
                 self._once(part.name, time.monotonic() - self.began, f" at {part.where}")
 
     def waiting(self, status: Status) -> None:
         """Print why services do not become ready: how each ended, and what each has waited for a while."""
         seconds = time.monotonic() - self.began
         for part in status.parts:
-            if part.ready or part.name not in SERVICES or (part.running and seconds < PATIENT):
+            if part.ready or part.name not in PROCESSES or (part.running and seconds < PATIENT):
                 continue
             why = f"{part.name} waits: {part.why}" if part.running else f"{part.name} ended: {part.why}"
             if (part.running and part.why) or part.exits:
@@ -98,6 +99,14 @@ def start(
     for name in without:
         instance.write_environment(name)
     return instance
+
+
+def add_sso(folder: InstanceFolder) -> None:
+    """Let the instance have an issuer. Raises LocalError when it runs without one."""
+    stack = Stack(folder)
+    if not stack.sso and is_up(folder):
+        raise LocalError("the instance runs already, without an issuer: run `regista down` first")
+    stack.add_sso()
 
 
 def _check_without(folder: InstanceFolder, without: Sequence[str]) -> None:
@@ -219,7 +228,11 @@ def stopping_when_interrupted(folder: InstanceFolder) -> Iterator[None]:
 
 
 def show_logs(
-    folder: InstanceFolder, on: Callable[[], bool], names: Sequence[str] = (), lines: int = 0
+    folder: InstanceFolder,
+    on: Callable[[], bool],
+    names: Sequence[str] = (),
+    lines: int = 0,
+    level: str = LEVELS[0],
 ) -> None:
     """Print log lines, each with its process's name in its own colour."""
     chosen = names or WRITE_LOGS
@@ -229,4 +242,4 @@ def show_logs(
         say(f"{name:<{width}} │ ", fg=COLOURS[chosen.index(name) % len(COLOURS)], nl=False)
         say(text)
 
-    follow(folder, chosen, show, lines=lines, on=on)
+    follow(folder, chosen, show, lines=lines, on=on, level=level)

@@ -1,4 +1,4 @@
-"""The servers: PostgreSQL, Kafka and an object store, started in parallel and stopped in order.
+"""The servers: PostgreSQL, Kafka, an object store and where wanted Keycloak, started in parallel.
 
 `python -m services.local.stack --keep` runs them until Ctrl-C and prints their folder.
 """
@@ -18,10 +18,11 @@ from typing import Protocol
 
 from services.kafka.needs import PUBLISHERS, NeedsWrong, bound_publishers
 from services.kafka.topics import SERVICES
-from services.local import azurite, kafka, postgres, s3
+from services.local import azurite, kafka, keycloak, postgres, s3
 from services.local.azurite import Azurite
 from services.local.folders import STORES, InstanceFolder, LocalError, write_private
 from services.local.kafka import SECURITY, Kafka
+from services.local.keycloak import Keycloak
 from services.local.postgres import OWNER, Postgres
 from services.local.processes import Child, ProcessIdentity, end_all, interrupt_commands
 from services.local.s3 import BUCKET, HISTORY, S3
@@ -29,7 +30,9 @@ from services.local.s3 import BUCKET, HISTORY, S3
 STATE = "stack.json"
 STORE = "store.json"
 """The kind of object store that an instance has. Without this file it is S3."""
-SERVERS = ("postgres", "kafka", *STORES)
+SSO = "sso.json"
+"""Whether an instance has an issuer. Without this file it has none."""
+SERVERS = ("postgres", "kafka", *STORES, keycloak.NAME)
 """Every server that an instance may have."""
 
 
@@ -54,6 +57,7 @@ class Stack:
     kafka: Kafka = field(init=False)
     s3: S3 = field(init=False)
     azurite: Azurite = field(init=False)
+    keycloak: Keycloak = field(init=False)
     children: list[Child] = field(default_factory=list)
     took: dict[str, float] = field(default_factory=dict)
 
@@ -62,6 +66,7 @@ class Stack:
         self.kafka = Kafka(self.folder, publishers=self.publishers, bound=self._bound())
         self.s3 = S3(self.folder)
         self.azurite = Azurite(self.folder)
+        self.keycloak = Keycloak(self.folder)
 
     @property
     def store(self) -> str:
@@ -79,6 +84,15 @@ class Stack:
             )
         self.folder.write(STORE, {"store": kind})
 
+    @property
+    def sso(self) -> bool:
+        """Whether people can sign in: the instance has an issuer."""
+        return bool(self.folder.read(SSO).get("sso"))
+
+    def add_sso(self) -> None:
+        """Let the next start, and all later ones, run an issuer, too."""
+        self.folder.write(SSO, {"sso": True})
+
     @staticmethod
     def _bound() -> dict[str, str]:
         try:
@@ -91,7 +105,8 @@ class Stack:
 
     def set_ports(self, ports: Mapping[str, int]) -> None:
         """Set the ports of the servers, by the names in each server's PORTS."""
-        self.postgres.ports = self.kafka.ports = self.s3.ports = self.azurite.ports = ports
+        self.postgres.ports = self.kafka.ports = self.s3.ports = ports
+        self.azurite.ports = self.keycloak.ports = ports
 
     @classmethod
     def attach(cls, directory: Path) -> Stack:
@@ -116,7 +131,7 @@ class Stack:
         end_all(ProcessIdentity(**one) for one in self.folder.read(STATE).get("processes", []))
         began = time.monotonic()
         self.folder.check_space()
-        self.set_ports(self.folder.ports([*postgres.PORTS, *kafka.PORTS, *self.store_ports]))
+        self.set_ports(self.folder.ports(self.port_names))
         servers = self.servers()
         threads = ThreadPoolExecutor(len(servers))
         try:
@@ -151,14 +166,16 @@ class Stack:
         return threads.submit(wait)
 
     def servers(self) -> dict[str, Server]:
-        """Return the three servers by name."""
+        """Return the servers by name: three, and the issuer where there is one."""
         store: Server = self.azurite if self.store == "azure" else self.s3
-        return {"postgres": self.postgres, "kafka": self.kafka, self.store: store}
+        others: dict[str, Server] = {keycloak.NAME: self.keycloak} if self.sso else {}
+        return {"postgres": self.postgres, "kafka": self.kafka, self.store: store, **others}
 
     @property
-    def store_ports(self) -> tuple[str, ...]:
-        """The names of the ports of the object store."""
-        return azurite.PORTS if self.store == "azure" else s3.PORTS
+    def port_names(self) -> tuple[str, ...]:
+        """The names of the ports of the servers."""
+        store = azurite.PORTS if self.store == "azure" else s3.PORTS
+        return (*postgres.PORTS, *kafka.PORTS, *store, *(keycloak.PORTS if self.sso else ()))
 
     @property
     def store_url(self) -> str:

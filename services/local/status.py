@@ -15,8 +15,9 @@ from typing import Any
 import asyncpg
 from confluent_kafka import KafkaException
 
-from services.kafka.topics import SERVICES
+from services.local import keycloak
 from services.local.amounts import Amounts, amounts
+from services.local.fronts import PROCESSES
 from services.local.instance import Instance
 from services.local.lag import consumer_lag, relay_lag
 from services.local.stack import STATE as STACK
@@ -58,6 +59,8 @@ class Status:
     """Why the lag of `consumers` or `relays` could not be read."""
     amounts: Amounts = field(default_factory=dict)
     """Sizes, versions by stage, and reviews that wait, as the services measured them last."""
+    ages: dict[str, float] = field(default_factory=dict)
+    """How many seconds ago each of `amounts` was measured."""
 
     @property
     def ready(self) -> bool:
@@ -85,7 +88,8 @@ def gather(instance: Instance, *, lags: bool = True) -> Status:
         }
         answers = {name: threads.submit(_lag, query) for name, query in queries.items()} if lags else {}
         parts = list(threads.map(lambda one: _part(instance, *one), state.processes.items()))
-        measured = amounts(instance, _get) if lags else {}
+        ages: dict[str, float] = {}
+        measured = amounts(instance, _get, ages) if lags else {}
         lags_found = {name: answer.result() for name, answer in answers.items()}
     unknown = {name: found for name, found in lags_found.items() if isinstance(found, str)}
     return Status(
@@ -95,6 +99,7 @@ def gather(instance: Instance, *, lags: bool = True) -> Status:
         **{name: found for name, found in lags_found.items() if not isinstance(found, str)},
         unknown=unknown,
         amounts=measured,
+        ages=ages,
     )
 
 
@@ -135,7 +140,7 @@ def _left_over(state: SupervisorState | None) -> list[Part]:
 
 
 def _part(instance: Instance, name: str, one: ProcessState) -> Part:
-    if name not in SERVICES:
+    if name not in PROCESSES:
         return _described(name, one, _address(instance, name), ready=one.identity.alive(), why=one.last)
     if not one.identity.alive():
         return _described(name, one, instance.urls[name], ready=False, why=one.last)
@@ -165,6 +170,8 @@ def _described(name: str, one: ProcessState, where: str, *, ready: bool, why: st
 
 def _address(instance: Instance, name: str) -> str:
     stack = instance.stack
+    if name == keycloak.NAME:
+        return stack.keycloak.issuer
     return {
         "postgres": stack.postgres.address,
         "kafka": stack.kafka.bootstrap,

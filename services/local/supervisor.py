@@ -18,10 +18,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-from services.kafka.topics import SERVICES
+from services.local import npm
 from services.local.folders import InstanceFolder, LocalError
+from services.local.fronts import PROCESSES
 from services.local.full_disk import DiskWatch
-from services.local.instance import Instance
+from services.local.instance import CONSOLE_PACKAGES, Instance
 from services.local.log_writer import LogWriter
 from services.local.processes import Child, ProcessIdentity, end_all, send_output
 from services.local.supervisor_state import Phase, ProcessState, SupervisorState, read_state
@@ -29,6 +30,7 @@ from shared.foundation.telemetry import error_summary
 
 CHECK_EVERY = 0.2  # seconds between two checks of the children
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
+FETCH_PAGES = 30.0  # seconds for the front-end packages, once
 HEALTHY_AFTER = 30.0  # seconds of running after which the next pause is short again
 
 
@@ -123,7 +125,7 @@ class Supervisor:
         """Let the processes write through the log writer, which bounds their files."""
         folder = self.instance.folder
         self.logs.start(
-            [folder.log(name) for name in (*self.instance.stack.servers(), *SERVICES)],
+            [folder.log(name) for name in (*self.instance.stack.servers(), *PROCESSES)],
             folder.log("supervisor"),
         )
         send_output(self.logs.outputs())
@@ -155,12 +157,22 @@ class Supervisor:
         """
         self._step(name)
         if name == "postgres":
-            if self.instance.migrate(bootstrap=self.without != frozenset(SERVICES)):
+            self._fetch_pages()
+            if self.instance.migrate(bootstrap=self.without != frozenset(PROCESSES)):
                 self._step("database set up")
-            for service in SERVICES:
+            for service in PROCESSES:
                 if service not in self.without:
                     self._keep(service)
             self._step("services started")
+
+    def _fetch_pages(self) -> None:
+        """Fetch the front-end packages of the console, once. Without them its pages work, too."""
+        if "console" in self.without:
+            return
+        try:
+            npm.installed(CONSOLE_PACKAGES, "the console's front-end packages", timeout=FETCH_PAGES)
+        except LocalError as missing:
+            print(missing, file=sys.stderr)
 
     def _keep(self, service: str) -> None:
         def launch() -> Child:
@@ -193,7 +205,7 @@ class Supervisor:
         """Stop the services in parallel, then the servers."""
         failed = bool(self.state.problem)
         self._report("failed" if failed else "stopping")
-        services = [one.child for one in self.supervised if one.name in SERVICES]
+        services = [one.child for one in self.supervised if one.name in PROCESSES]
         if services:
             with ThreadPoolExecutor(len(services)) as threads:
                 list(threads.map(Child.stop, services))
@@ -224,7 +236,7 @@ def supervise(folder: InstanceFolder, without: frozenset[str] = frozenset()) -> 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m services.local.supervisor", description=__doc__)
     parser.add_argument("--directory", type=Path, required=True, help="the instance's folder")
-    parser.add_argument("--without", choices=SERVICES, action="append", default=[], help="not started")
+    parser.add_argument("--without", choices=PROCESSES, action="append", default=[], help="not started")
     chosen = parser.parse_args()
     try:
         code = supervise(InstanceFolder(chosen.directory.resolve()), frozenset(chosen.without))

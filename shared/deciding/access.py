@@ -10,6 +10,18 @@ from immutables import Map
 
 from shared.deciding.decider import Fold, Forbidden
 from shared.deciding.events import EventTypes, from_actor
+from shared.deciding.issuers import (
+    GroupMapped,
+    GroupUnmapped,
+    Issuer,
+    IssuerDistrusted,
+    IssuerEvent,
+    IssuerTrusted,
+    MappedRole,
+    SignedIn,
+    SignIn,
+    mapped_key,
+)
 from shared.deciding.submission import Permission
 
 Kind = Literal["person", "publisher", "service", "group"]
@@ -152,6 +164,8 @@ AccessEvent = (
     | RoleRevoked
     | MemberAdded
     | MemberRemoved
+    | SignedIn
+    | IssuerEvent
 )
 
 
@@ -216,7 +230,8 @@ class AccessState:
 
     `grants` is keyed by `grant_key`, and `ended` has the keys of grants of its own that were revoked.
     `members` are those of a group. `appointed_by`: other subjects who created the identity, issued it a key
-    or granted it a role, ever, and which of these (`created`, `keyed`, `granted`).
+    or granted it a role, ever, and which of these (`created`, `keyed`, `granted`). `sign_ins` has the last
+    one by each issuer's key. The stream of an issuer has `issuer` and `mapped`, and no kind.
     """
 
     subject: str = ""
@@ -229,6 +244,9 @@ class AccessState:
     members: Map[str, bool] = field(default_factory=Map)
     revision: int = 0
     appointed_by: Map[str, tuple[str, ...]] = field(default_factory=Map)
+    sign_ins: Map[str, SignIn] = field(default_factory=Map)
+    issuer: Issuer | None = None
+    mapped: Map[str, MappedRole] = field(default_factory=Map)
 
 
 def evolve_access(state: AccessState, event: AccessEvent) -> AccessState:
@@ -274,7 +292,37 @@ def evolve_access(state: AccessState, event: AccessEvent) -> AccessState:
                 return state
             gone = state.ended if event.group else state.ended | {name}
             return replace(state, grants=state.grants.delete(name), ended=gone)
+        case SignedIn():
+            return _signed_in(state, event)
+        case IssuerTrusted() | IssuerDistrusted() | GroupMapped() | GroupUnmapped():
+            return _evolve_issuer(state, event)
     return state
+
+
+def _signed_in(state: AccessState, event: SignedIn) -> AccessState:
+    for by in event.appointed_by:
+        state = _appointed(state, event.subject, by, "granted")
+    seen = SignIn(event.account, frozenset(event.groups), frozenset(event.appointed_by), event.token_at)
+    return replace(state, sign_ins=state.sign_ins.set(event.issuer, seen))
+
+
+def _evolve_issuer(state: AccessState, event: IssuerEvent) -> AccessState:
+    """Fold an event of the stream `access-issuer:<key>`."""
+    match event:
+        case IssuerTrusted() as x:
+            settings = x.audience, x.client_id, x.scopes, x.algorithms, x.groups_claim
+            return replace(state, subject=x.subject, issuer=Issuer(x.issuer, *settings, x.by))
+        case IssuerDistrusted():
+            gone = replace(state.issuer, trusted=False) if state.issuer else None
+            return replace(state, issuer=gone)
+        case GroupMapped() as x:
+            name = mapped_key(x.group, x.role, x.namespace)
+            one = MappedRole(x.group, x.role, x.namespace, x.by)
+            return replace(state, mapped=state.mapped.set(name, one))
+        case GroupUnmapped() as x:
+            name = mapped_key(x.group, x.role, x.namespace)
+            left = state.mapped.delete(name) if name in state.mapped else state.mapped
+            return replace(state, mapped=left)
 
 
 def _appointed(state: AccessState, subject: str, by: str, how: str) -> AccessState:

@@ -17,7 +17,8 @@ import msgspec
 class Actor:
     """The verified author of a command or event.
 
-    `subject` is opaque. `method` is the proof: `api-key:<key id>`, `signature:<key id>` or `service`.
+    `subject` is opaque. `method` is the proof: `api-key:<key id>`, `oidc:<issuer key>`, `signature:<key id>`
+    or `service`.
     """
 
     subject: str

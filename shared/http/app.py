@@ -11,6 +11,7 @@ import asyncpg
 from shared.foundation.readiness import Readiness
 from shared.foundation.settings import Settings
 from shared.identity.access_view import AccessView
+from shared.identity.sign_ins import SignIns
 from shared.log.denied_attempts import DeniedAttempts
 from shared.log.standing import Standing
 from shared.log.transact import Transactor
@@ -25,10 +26,10 @@ LISTS = 4
 class App:
     """What endpoints, consumers and due work of a running service get.
 
-    `shared.run` sets `pool`, `searches`, `transactor`, `transactors` (by service), `access` and
+    `shared.run` sets `pool`, `searches`, `transactor`, `transactors` (by service), `access`, `sign_ins` and
     `dead_letters` before the service serves or consumes anything. `searches` are connections that plan each
-    statement with its values. A service that appends nothing has no `denied_attempts`. `parts` is the
-    service's own dataclass (caches, stores); its start hook returns it.
+    statement with its values. A service that appends nothing has no `denied_attempts`. `known_names` is as in
+    its Process. `parts` is the service's own dataclass (caches, stores); its start hook returns it.
     """
 
     name: str
@@ -37,11 +38,13 @@ class App:
     serving: bool = False
     parts: object = None
     denied_attempts: DeniedAttempts | None = None
+    known_names: str = ""
     transactors: dict[str, Transactor] = field(default_factory=dict)
     pool: asyncpg.Pool = field(init=False)
     searches: asyncpg.Pool = field(init=False)
     transactor: Transactor = field(init=False)
     access: AccessView = field(init=False)
+    sign_ins: SignIns = field(init=False)
     dead_letters: DeadLetters = field(init=False)
     standing: Standing = field(init=False)
     _lists: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LISTS), init=False)

@@ -22,18 +22,17 @@ from starlette.responses import Response
 from starlette.routing import compile_path
 from starlette.types import Receive, Scope, Send
 
-from shared.deciding.access import AccessState
 from shared.deciding.decider import Forbidden, Misrouted, NotFound, RuleBroken, Stale, Unprocessable
-from shared.deciding.events import Actor
 from shared.foundation.outages import POSTGRES
 from shared.foundation.postgres import CONNECTION_ERRORS, Unavailable
 from shared.foundation.telemetry import tracer
 from shared.http import access_log, bodies, parameters
 from shared.http.access_log import Served
 from shared.http.app import App
-from shared.http.problems import Problem, log_stopped, of_exception, unauthenticated
+from shared.http.callers import caller_of
+from shared.http.known_names import known_names, typed
+from shared.http.problems import Problem, of_exception
 from shared.http.routes import DEPRECATED_AT, Call, Reply, Route, with_former_paths
-from shared.log.denied_attempts import NOT_IDENTIFIED
 from shared.log.eventlog import LogStopped
 
 log = logging.getLogger(__name__)
@@ -45,7 +44,6 @@ SECONDS = Histogram(
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
 )
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-ANONYMOUS = Actor("", method="none")
 _ETAG = re.compile(r'"(\d{1,18})"')
 
 
@@ -177,10 +175,10 @@ class Application:
         except Exception as error:  # noqa: BLE001 - the one place where every error becomes an answer
             problem = _refusal(error, scope)
             serving.served.code = problem.code
-            self._note_denied(error, problem, serving)
+            await self._note_denied(error, problem, serving)
             return problem.response()
 
-    def _note_denied(self, error: Exception, problem: Problem, serving: _Serving) -> None:
+    async def _note_denied(self, error: Exception, problem: Problem, serving: _Serving) -> None:
         """Record that a rule denied what an identified caller tried. Reading what does not exist is none."""
         call, denied_attempts = serving.call, self._app.denied_attempts
         if denied_attempts is None or call is None:
@@ -197,17 +195,18 @@ class Application:
             case _:
                 return
         action = f"{call.route.method} {call.route.path}"
-        typed = call.request.query_params.values()
+        counted = denied_attempts.counts(call.actor, code, action, call.model_id)
+        known = set() if counted else await known_names(call)
         about = (call.actor, code, action, problem.detail, call.path, call.model_id)
-        denied_attempts.note(*about, known=call.known(), typed=typed)
+        denied_attempts.note(*about, known=known, typed=typed(call))
 
     async def _answer(
         self, serving: _Serving, compiled: Compiled, path: dict[str, str], request: Request
     ) -> Response:
         route = compiled.route
-        actor, state = (ANONYMOUS, AccessState()) if route.public else await self._identify(request)
-        call = serving.call = Call(self._app, route, request, actor, state, path)
-        serving.served.actor = actor
+        caller = await caller_of(self._app, route, request)
+        call = serving.call = Call(self._app, route, request, caller.actor, caller.state, path)
+        call.token, serving.served.actor = caller.token, caller.actor
         if not route.content_etag:
             call.if_match = _if_match(request, required=route.needs_if_match)
         if route.query is not None:
@@ -223,37 +222,6 @@ class Application:
                 raise _timed_out(route, self._app.readiness.reasons) from None
             raise
         return _response(answer, route, request)
-
-    async def _identify(self, request: Request) -> tuple[Actor, AccessState]:
-        if reason := self._app.standing.reason:
-            raise log_stopped(reason)
-        if not self._app.serving:
-            reasons = self._app.readiness.reasons
-            raise Problem(
-                503,
-                "starting",
-                "The service is not ready yet; repeat the request soon.",
-                {"retry-after": "2"},
-                reasons=reasons,
-            )
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
-            raise unauthenticated(
-                "Send an API key: `Authorization: Bearer rg_…`. `regista access` issues one."
-            )
-        identified = self._app.access.by_api_key(token) or await self._app.access.identify(token)
-        if identified is None:
-            self._note_wrong_key(token)
-            raise unauthenticated("The API key is not known, expired or revoked: ask an admin for a new one.")
-        return identified.actor, identified.state
-
-    def _note_wrong_key(self, token: str) -> None:
-        if self._app.denied_attempts is not None:
-            former = self._app.access.identities.by_former_key(token)
-            code, detail = (
-                ("key_ended", "a key that is revoked or expired") if former else ("key_unknown", "")
-            )
-            self._app.denied_attempts.note(former or NOT_IDENTIFIED, code, "", detail)
 
 
 def _timed_out(route: Route, reasons: dict[str, str]) -> Problem:

@@ -35,10 +35,11 @@ def document(service: str, routes: Sequence[Route]) -> dict[str, Any]:
         "components": {
             "schemas": _with_problem(schemas.definitions),
             "securitySchemes": {
-                "key": {"type": "http", "scheme": "bearer", "bearerFormat": "rg_<key id>_<secret>"}
+                "key": {"type": "http", "scheme": "bearer", "bearerFormat": "rg_<key id>_<secret>"},
+                "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
             },
         },
-        "security": [{"key": []}],
+        "security": [{"key": []}, {"token": []}],
     }
 
 
@@ -146,8 +147,8 @@ def _operation(service: str, route: Route, schemas: _Schemas) -> dict[str, Any]:
     elif route.streams:
         content = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
         operation["requestBody"] = {"required": True, "content": content}
-    if route.public:
-        operation["security"] = []
+    if route.public or route.signs_in:
+        operation["security"] = [{"token": []}] if route.signs_in else []
     return operation
 
 

@@ -67,9 +67,10 @@ class Problem(Exception):  # noqa: N818 - it is the answer
         return Response(_encode(body), self.status, {**self.headers, "content-type": MEDIA_TYPE})
 
 
-def unauthenticated(detail: str) -> Problem:
-    """Return 401 with the authentication scheme."""
-    return Problem(401, "unauthenticated", detail, {"www-authenticate": 'Bearer realm="regista"'})
+def unauthenticated(detail: str, *, token: bool = False) -> Problem:
+    """Return 401 with the authentication scheme; `token`: a token was sent, and is not valid."""
+    challenge = 'Bearer realm="regista"' + (', error="invalid_token"' if token else "")
+    return Problem(401, "unauthenticated", detail, {"www-authenticate": challenge})
 
 
 def log_stopped(reason: str) -> Problem:

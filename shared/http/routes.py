@@ -29,6 +29,7 @@ from shared.deciding.submission import Cause, Permission
 from shared.foundation.telemetry import current_trace
 from shared.http.app import App
 from shared.http.problems import Problem
+from shared.identity.tokens import Token
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 B = TypeVar("B", default=Any)
@@ -108,6 +109,7 @@ class Route:
     `needs_if_match`: a request without If-Match is refused with 428.
     `content_etag`: the ETag is that of stored bytes, and the endpoint itself compares If-Match with it.
     `public`: the route needs no API key.
+    `signs_in`: the route needs a valid token, whose person the log need not have.
     `streams`: the endpoint reads the body itself with `call.stream()` and sets its own limit.
     `limit` is the maximum size of a body in bytes, `timeout` the time limit in seconds.
     `event_stream`: the answer are server-sent events, each with JSON of the type `response`. It lasts until
@@ -129,6 +131,7 @@ class Route:
     needs_if_match: bool = field(default=False, kw_only=True)
     content_etag: bool = field(default=False, kw_only=True)
     public: bool = field(default=False, kw_only=True)
+    signs_in: bool = field(default=False, kw_only=True)
     streams: bool = field(default=False, kw_only=True)
     event_stream: bool = field(default=False, kw_only=True)
     limit: int = field(default=BODY_LIMIT, kw_only=True)
@@ -156,7 +159,8 @@ class Call(Generic[B, Q]):
 
     `Call[Body, Query]` types `body` and `query`, which are of the route's models. `if_match` is None when the
     header is absent or `*`. Denied attempts are recorded with the `model_id` that the endpoint has set;
-    `concealed`: the answer 404 stands for a role that the caller lacks.
+    `concealed`: the answer 404 stands for a role that the caller lacks. `token` is that of the request, if it
+    came with one.
     """
 
     app: App
@@ -171,6 +175,7 @@ class Call(Generic[B, Q]):
     if_match: int | None = None
     concealed: bool = False
     model_id: str = ""
+    token: Token | None = None
     _cause: Cause | None = field(default=None, init=False, repr=False)
 
     @property
@@ -223,11 +228,6 @@ class Call(Generic[B, Q]):
             self.headers.get("if-match", ""),
         )
         return hashlib.sha256("\n".join(request).encode() + b"\n" + body).digest()
-
-    def known(self) -> set[str]:
-        """Return the path parameters that name what exists: identities, and the model that was found."""
-        identities, path = self.app.access.identities, self.path
-        return {v for n, v in path.items() if identities.state_of(v).kind or (n == "model" and self.model_id)}
 
     def require(self, role: str, namespace: str) -> None:
         """Raise Forbidden (403) unless the caller has the role in the namespace."""

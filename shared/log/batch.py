@@ -10,10 +10,17 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from shared.deciding.access import ACCESS_EVENTS, PARTITION, check
+from shared.deciding.access import (
+    ACCESS,
+    ACCESS_EVENTS,
+    PARTITION,
+    AccessState,
+    check,
+)
 from shared.deciding.access import stream_of as access_stream
+from shared.deciding.acting import acting, stream_of_issuer
 from shared.deciding.decider import Decider, RuleBroken, Streams, category_of
-from shared.deciding.events import Envelope, Recorded, encode
+from shared.deciding.events import Actor, Envelope, Recorded, encode
 from shared.deciding.service import Service
 from shared.deciding.submission import Cause, IdempotencyMismatch, Submission
 from shared.log import eventlog, inbox, read_models
@@ -59,7 +66,9 @@ class Batch:
         self._states = states
         self._submissions = submissions
         self.written = {stream for s in submissions for stream in s.streams}
-        guards = {access_stream(s.actor.subject) for s in submissions if s.permission is not None}
+        guarded = [s.actor for s in submissions if s.permission is not None]
+        guards = {access_stream(actor.subject) for actor in guarded}
+        guards |= {stream for actor in guarded if (stream := stream_of_issuer(actor.method))}
         self._read = {stream for s in submissions for stream in s.depends_on} | guards
         self.all_streams = self.written | self._read
         self.changed: dict[str, CachedState] = {}
@@ -124,7 +133,7 @@ class Batch:
     async def _decide_one(self, tx: asyncpg.Connection, submission: Submission, key: inbox.Key) -> Answer:
         try:
             if submission.permission is not None:
-                access = self._running[access_stream(submission.actor.subject)].state
+                access = self._acting(submission.actor)
                 for needed in (submission.permission, *submission.also):
                     check(access, needed, self._now, submission.actor.method)
             events = await self._events(tx, submission)
@@ -137,6 +146,12 @@ class Batch:
         ]
         self._new[key] = Handled(submission.cause.digest, _ranges(recorded))
         return tuple(recorded), False
+
+    def _acting(self, actor: Actor) -> AccessState:
+        """Return the actor's identity with the roles that count for this command, as the log has them now."""
+        of_issuer = stream_of_issuer(actor.method)
+        issuer: AccessState = self._running[of_issuer].state if of_issuer else ACCESS.initial
+        return acting(self._running[access_stream(actor.subject)].state, actor.method, issuer)
 
     async def _events(self, tx: asyncpg.Connection, submission: Submission) -> Mapping[str, Sequence[Any]]:
         command = submission.command

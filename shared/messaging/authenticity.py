@@ -17,8 +17,9 @@ from regista.wire.cloudevents import CloudEvent, NotACloudEvent, from_kafka, utc
 from regista.wire.dsse import BadSignature, key_id_of, verify
 from shared.foundation.postgres import Unavailable
 from shared.foundation.telemetry import new_trace
-from shared.identity.access_view import AccessView, Signer
+from shared.identity.access_view import AccessView
 from shared.identity.ed25519 import public_key
+from shared.identity.public_keys import Signer
 from shared.messaging.dead_letter_records import NOT_AUTHENTIC, TOO_LARGE
 from shared.messaging.kafka import Received, Subscription
 

@@ -29,7 +29,7 @@ from shared.deciding.events import Actor, Source, storable
 from shared.deciding.submission import Cause, Submission
 from shared.foundation.settings import Settings
 from shared.foundation.shape_errors import problem_of
-from shared.identity.access_view import Signer
+from shared.identity.public_keys import Signer
 from shared.messaging.aiokafka_seam import abandon
 
 log = logging.getLogger(__name__)

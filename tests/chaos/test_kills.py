@@ -22,7 +22,7 @@ from regista.wire.cloudevents import from_kafka
 from services.approval.service import SERVICE as APPROVAL
 from services.artifact.service import SERVICE as ARTIFACT
 from services.cleanup.service import SERVICE as CLEANUP
-from services.kafka.topics import WRITERS
+from services.kafka.topics import SERVICES, WRITERS
 from services.local import lifecycle
 from services.local.folders import InstanceFolder
 from services.local.instance import Instance
@@ -176,7 +176,8 @@ async def all_settled(admin: AsyncClient, model: str) -> bool:
 async def drained(instance: Instance) -> bool:
     """Every service is ready and every relay published everything."""
     async with httpx.AsyncClient() as http:
-        for service, url in instance.urls.items():
+        for service in SERVICES:
+            url = instance.urls[service]
             if (await http.get(f"{url}/readyz")).status_code != 200:
                 return False
             metrics = (await http.get(f"{url}/metrics")).text

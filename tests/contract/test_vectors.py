@@ -13,7 +13,7 @@ from regista.wire.cloudevents import NotACloudEvent, from_kafka
 from regista.wire.digests import FileEntry, manifest_digest
 from regista.wire.dsse import BadSignature, key_id_of, pae, verify
 from regista.wire.keys import read_signing_key
-from shared.identity.access_view import Signer
+from shared.identity.public_keys import Signer
 from shared.messaging.authenticity import Refused, judge
 from shared.messaging.kafka import Handler, Received, Subscription, by_publishers
 from tools.contracts.__main__ import ROOT, problems_of

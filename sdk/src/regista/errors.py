@@ -56,11 +56,11 @@ class NotConfigured(RegistaError):
 
 
 class Unauthorized(RegistaError):
-    """401: there is no key, or it is not valid."""
+    """401: the caller has no valid key or sign-in."""
 
     exit_code = 5
     advice = (
-        "Set REGISTA_API_KEY (or REGISTA_API_KEY_FILE) to a valid key; "
+        "Sign in with `regista login`, or set REGISTA_API_KEY (or REGISTA_API_KEY_FILE) to a valid key: "
         "an admin issues one with `regista access key issue`."
     )
 

@@ -15,6 +15,7 @@ from services.approval.domain.policy import PRODUCTION, Policy, automated, manua
 from services.approval.domain.policy_publication import Policies, weaker_for
 from services.approval.domain.promotion import quorum_of
 from services.approval.domain.review import Quorum
+from services.approval.domain.sign_in import SignInAsked
 from shared.http.routes import Call
 
 SHOWN = 50
@@ -101,4 +102,6 @@ def _review(
 
 def _quorum(row: Mapping[str, Any]) -> Quorum:
     roles, machines = (msgspec.json.decode(row[name]) for name in ("roles", "machines"))
-    return Quorum(row["needs"], tuple(sorted(roles)), tuple(sorted(machines)), bool(row["dependent_because"]))
+    dependent, asked = bool(row["dependent_because"]), row["sign_in"]
+    sign_in = msgspec.json.decode(asked, type=SignInAsked | None) if asked is not None else None
+    return Quorum(row["needs"], tuple(sorted(roles)), tuple(sorted(machines)), dependent, sign_in)

@@ -14,7 +14,13 @@ from services.approval.api.decisions import decide, printed_name, shown_name
 from services.approval.domain import review
 from services.approval.domain.approving import Approve, Reject
 from services.approval.domain.review import Comment, ReviewOverride
-from services.approval.domain.review_events import ReviewApproved, ReviewExpired, ReviewLapsed
+from services.approval.domain.review_events import (
+    ReviewApproved,
+    ReviewCommented,
+    ReviewExpired,
+    ReviewLapsed,
+)
+from services.approval.domain.sign_in import Authentication
 from services.approval.shapes.promotions import ReasonBody
 from services.approval.shapes.reviews import (
     AfterReviewBody,
@@ -34,8 +40,11 @@ from shared.http.routes import Call, Reply, Route
 async def list_reviews(call: Call[None, ReviewsQuery]) -> dict[str, Any]:
     q = call.query
     after = q.after(datetime, str)
-    rows = await queries.reviews(call.app.searches, q.state, q.model, call.readable(), after, q.page_size)
-    return {"items": rows, "next_page_token": q.next_token(rows, "opened_at", "review_id")}
+    rows = await queries.reviews(
+        call.app.searches, q.state, q.model, call.readable(), after, q.page_size, q.id_prefix
+    )
+    items = [one for one in await summary.for_caller(call, rows) if one["may_decide"] or not q.mine]
+    return {"items": items, "next_page_token": q.next_token(rows, "opened_at", "review_id")}
 
 
 async def get_review(call: Call[Any, Any]) -> Reply:
@@ -62,6 +71,13 @@ def _role(call: Call[Any, Any], row: dict[str, Any]) -> str:
     return next((role for role in roles if permits(call.access_state, role, namespace)), roles[0])
 
 
+def _authentication(call: Call[Any, Any]) -> Authentication | None:
+    """Return how the caller signed in; None for an API key."""
+    if (token := call.token) is None:
+        return None
+    return Authentication(token.issuer, token.auth_time, token.acr, token.amr)
+
+
 async def approve_review(call: Call[ApproveBody]) -> Reply:
     """Approve what the caller has read. `If-Match: *` is refused: it names nothing that was read."""
     if call.if_match is None:
@@ -84,10 +100,11 @@ async def approve_review(call: Call[ApproveBody]) -> Reply:
         comment=call.body.comment,
         conditions=call.body.conditions,
         accepts=call.body.accepts,
+        authentication=_authentication(call),
     )
     outcome = await decide(call, row, command, role, _texts(row, "excluded"), _texts(row, "approvers"))
     events = [r.event for r in outcome.events]
-    if events and not any(isinstance(e, ReviewApproved) for e in events):
+    if events and not any(isinstance(e, ReviewApproved | ReviewCommented) for e in events):
         _refuse_not_counted(events)
     return await get_review(call)
 

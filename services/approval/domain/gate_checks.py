@@ -13,6 +13,7 @@ from regista.wire.signature import incompatibilities
 from services.approval.domain.comparison import comparable, is_independent, measured, primary_metric
 from services.approval.domain.evidence import Evidence
 from services.approval.domain.noted import Evaluation
+from services.approval.domain.sign_in import SignInAsked
 from shared.deciding.durations import parse_duration
 
 
@@ -97,7 +98,8 @@ class Manual:
     `approvers`: how many distinct people. `roles`: each of them has one of these in the model's namespace.
     `expires_in`: how long the review stays open (30m, 12h, 7d). `machines`: subjects that may approve without
     being people, each with the reason. `dependent_because`: why approvers count whom a maker or the requester
-    created, granted or keyed; without a reason they do not.
+    created, granted or keyed; without a reason they do not. `sign_in` {max_age, acr, amr}: approvers sign in
+    at a trusted issuer, at most `max_age` ago (15m), with a level of `acr` and a method of `amr`.
     """
 
     approvers: int = 1
@@ -105,6 +107,7 @@ class Manual:
     expires_in: str = "7d"
     machines: dict[str, str] = field(default_factory=dict)
     dependent_because: str = ""
+    sign_in: SignInAsked | None = None
 
     @property
     def lifetime(self) -> timedelta:

@@ -15,6 +15,7 @@ import msgspec
 from services.approval.domain import gate_checks as checks
 from services.approval.domain.evidence import Evidence, digest_of
 from services.approval.domain.gate_checks import Finding, Manual, MetricThreshold, duration
+from services.approval.domain.sign_in import SignInAsked
 
 ROLES = ("publisher", "engineer", "approver", "auditor", "admin")
 """The roles that a manual gate may require.
@@ -99,6 +100,7 @@ def params_of(gate: Gate) -> Any:
         raise ValueError(f"{gate.title} needs min or max; give at least one")
     if isinstance(params, Manual):
         duration(params.expires_in)
+        _check_sign_in(gate.params.get("sign_in"), params.sign_in)
         if params.approvers < 1 or not params.roles:
             raise ValueError("manual needs at least one approver and one role")
         if unexplained := sorted(name for name, why in params.machines.items() if not why.strip()):
@@ -110,6 +112,15 @@ def params_of(gate: Gate) -> Any:
                 f"manual cannot require {', '.join(sorted(unknown))}; name roles of {', '.join(ROLES)}"
             )
     return params
+
+
+def _check_sign_in(given: object, asked: SignInAsked | None) -> None:
+    """Raise ValueError for what a sign-in cannot be asked for: a mistyped name would ask for nothing."""
+    known = [field.name for field in fields(SignInAsked)]
+    if isinstance(given, Mapping) and (unknown := sorted(given.keys() - set(known))):
+        raise ValueError(f"sign_in has no {', '.join(unknown)}; it has {', '.join(known)}")
+    if asked is not None and asked.max_age:
+        duration(asked.max_age)
 
 
 def is_manual(gate: Gate) -> bool:

@@ -45,6 +45,7 @@ def opened(promotion: Promotion, a: Assessment, manual: Manual, now: datetime) -
         manual.machines,
         manual.dependent_because,
         promotion.requester,
+        manual.sign_in,
     )
 
 

@@ -36,6 +36,7 @@ from services.approval.domain.gate_events import OverrideStands
 from services.approval.domain.outcomes import Decided
 from services.approval.domain.review import REVIEW, Quorum, ReviewState
 from services.approval.domain.review_events import ReviewRefreshed, Seal
+from services.approval.domain.sign_in import in_words
 from shared.deciding.decider import NO_TIME, Joint, Misrouted, Streams
 
 
@@ -186,7 +187,8 @@ def _other_quorum(state: ReviewState, a: Assessment) -> list[str]:
 def _asked(quorum: Quorum) -> str:
     machines = f" and the machines {', '.join(quorum.machines)}" if quorum.machines else ""
     dependent = ", who may depend on the makers" if quorum.dependent else ""
-    return f"{quorum.approvers} of {' or '.join(quorum.roles)}{machines}{dependent}"
+    sign_in = f", with a sign-in {in_words(quorum.sign_in)}" if quorum.sign_in else ""
+    return f"{quorum.approvers} of {' or '.join(quorum.roles)}{machines}{dependent}{sign_in}"
 
 
 def quorum_of(manual: Manual) -> Quorum:
@@ -196,6 +198,7 @@ def quorum_of(manual: Manual) -> Quorum:
         tuple(sorted(manual.roles)),
         tuple(sorted(manual.machines)),
         bool(manual.dependent_because),
+        manual.sign_in,
     )
 
 

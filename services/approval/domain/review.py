@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -22,18 +23,23 @@ from services.approval.domain.review_events import (
     ReviewRejected,
     Seal,
 )
+from services.approval.domain.sign_in import SignInAsked
 from shared.deciding.decider import NO_TIME, Decider, NotFound, RuleBroken
 from shared.deciding.person import Person
 
 
 @dataclass(frozen=True, slots=True)
 class Quorum:
-    """Whose decision a review needs. `dependent`: also people whom the makers appointed."""
+    """Whose decision a review needs. `dependent`: also people whom the makers appointed.
+
+    `sign_in`: how they must have signed in.
+    """
 
     approvers: int
     roles: tuple[str, ...]
     machines: tuple[str, ...]
     dependent: bool
+    sign_in: SignInAsked | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,7 @@ class ReviewState:
 
     overridden: the after-review is due; closed: it is done, with the verdict `justified`. `names`: the
     printed names of approvers, by subject. `ticks`: the gates whose result each approver accepts.
-    `reminders`: how often the after-review was reported as overdue.
+    `reminders`: how often the after-review was reported as overdue. `texts`: digests of what people wrote.
     """
 
     revision: int = 0
@@ -101,12 +107,18 @@ class ReviewState:
     unjustified: str = "stop"
     reminders: int = 0
     justified: bool | None = None
+    texts: frozenset[str] = frozenset()
+    sign_in: SignInAsked | None = None
 
     @property
     def quorum(self) -> Quorum:
         """Whose decision the review needs."""
         return Quorum(
-            self.needs, tuple(sorted(self.roles)), tuple(sorted(self.machines)), bool(self.dependent_because)
+            self.needs,
+            tuple(sorted(self.roles)),
+            tuple(sorted(self.machines)),
+            bool(self.dependent_because),
+            self.sign_in,
         )
 
 
@@ -147,8 +159,32 @@ def existing(state: ReviewState) -> About:
     return state.about
 
 
+def repeated(state: ReviewState, by: str, text: str) -> list[ReviewCommented]:
+    """Return what a person adds who decides again in the same way: a comment, unless the text is known."""
+    if not text.strip() or _digest(by, text) in state.texts:
+        return []
+    return [ReviewCommented(existing(state), by, text)]
+
+
+def _digest(by: str, text: str) -> str:
+    return hashlib.sha256(f"{by}\n{text}".encode()).hexdigest()[:16]
+
+
+def _with_text(state: ReviewState, event: ReviewEvent) -> ReviewState:
+    match event:
+        case ReviewApproved(approver=by, comment=text):
+            pass
+        case ReviewCommented(by=by, comment=text) | OverrideReviewed(by=by, comment=text):
+            pass
+        case OverrideUsed(by=by, reason=text):
+            pass
+        case _:
+            return state
+    return replace(state, texts=state.texts | {_digest(by, text)}) if text else state
+
+
 def evolve(state: ReviewState, event: ReviewEvent) -> ReviewState:
-    state = replace(state, revision=state.revision + 1, about=event.about)
+    state = _with_text(replace(state, revision=state.revision + 1, about=event.about), event)
     match event:
         case ReviewOpened():
             return replace(
@@ -166,6 +202,7 @@ def evolve(state: ReviewState, event: ReviewEvent) -> ReviewState:
                 dependent_because=event.dependent_because,
                 requester=event.requester,
                 environment=event.environment,
+                sign_in=event.sign_in,
             )
         case ReviewRefreshed(evidence_digest=shown, policy=policy):
             seal = replace(state.seal, policy=policy.digest) if state.seal and policy else state.seal

@@ -9,6 +9,7 @@ from typing import ClassVar
 from services.approval.domain.evidence import Evidence
 from services.approval.domain.gate_kinds import Result
 from services.approval.domain.policy import PolicyRef
+from services.approval.domain.sign_in import Authentication, SignInAsked
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +37,11 @@ class ReviewOpened:
     """`needs` distinct people with one of `roles` must approve; people in `excluded` may not.
 
     `serve`: the last approval gives the version all requests where no version serves. `production`: whether
-    the environment is one. `machines` and `dependent_because` are those of the policy. `requester`: who
-    requested the promotion.
+    the environment is one. `machines`, `dependent_because` and `sign_in` are those of the policy.
+    `requester`: who requested the promotion.
     """
 
-    SCHEMA: ClassVar[int] = 3
+    SCHEMA: ClassVar[int] = 4
 
     about: About
     semver: str
@@ -60,6 +61,7 @@ class ReviewOpened:
     machines: dict[str, str] = field(default_factory=dict)
     dependent_because: str = ""
     requester: str = ""
+    sign_in: SignInAsked | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +87,11 @@ class ReviewApproved:
     """`approvers`: everyone who has approved so far. `complete`: this was the last approval needed.
 
     `approver_name` is kept as long as the record. `accepted`: the gates whose result the approver accepted by
-    name. `machine_because`: why the policy lets this machine approve.
+    name. `machine_because`: why the policy lets this machine approve. `authentication`: how the approver had
+    signed in; None for an API key.
     """
 
-    SCHEMA: ClassVar[int] = 2
+    SCHEMA: ClassVar[int] = 3
 
     about: About
     approver: str
@@ -101,6 +104,7 @@ class ReviewApproved:
     complete: bool
     accepted: tuple[str, ...] = ()
     machine_because: str = ""
+    authentication: Authentication | None = None
 
 
 @dataclass(frozen=True, slots=True)

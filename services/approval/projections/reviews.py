@@ -138,6 +138,7 @@ def _opened(r: Recorded, e: ReviewOpened) -> Change:
         "requester": e.requester,
         "machines": e.machines,
         "dependent_because": e.dependent_because,
+        "sign_in": plain(e.sign_in),
         "due_at": None,
         "overdue_since": None,
     }
@@ -174,6 +175,7 @@ def _overridden(r: Recorded, e: OverrideUsed) -> Change:
         "requester": "",
         "machines": {},
         "dependent_because": "",
+        "sign_in": None,
         "due_at": e.due_at,
         "overdue_since": None,
     }

@@ -69,7 +69,8 @@ async def feed_public_events(call: Call[None, PublicEventsQuery]) -> Response:
         return Response(None, 200, HEADERS)
     events, subject = call.app.parts_as(Parts).public_events, call.actor.subject
     events.limits.enter(subject)
-    feed = Feed(call.app, events, call.actor, wanted)
+    until = call.token.expires_at if call.token else None
+    feed = Feed(call.app, events, call.actor, wanted, until)
     return EventStream(feed.frames(), lambda: events.limits.leave(subject))
 
 

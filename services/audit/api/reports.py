@@ -18,7 +18,7 @@ from services.audit.api.questions import (
 from services.audit.denied_attempts import NEWEST, denied_attempts
 from services.audit.domain import as_of, decisions
 from services.audit.domain.reading import model_of_stream
-from services.audit.domain.rights import rights
+from services.audit.domain.rights import mapped_roles, rights
 from services.audit.moments import FIRST, period
 from services.audit.queries import Event
 from services.audit.shapes import Events
@@ -182,7 +182,12 @@ async def get_rights(call: Call[None, report_shapes.RightsQuery]) -> dict[str, A
     (after,) = query.after(str) or ("",)
     found = await report_queries.identities(call.app.pool, after, query.page_size)
     await report_faults(call, (event for events in found.values() for event in events))
-    items = [one for events in found.values() if (one := rights(events, at)) and _asked_for(one, query)]
+    of_issuers = await report_queries.issuers(call.app.pool)
+    await report_faults(call, (event for events in of_issuers.values() for event in events))
+    mapped = {key: mapped_roles(events, at) for key, events in of_issuers.items()}
+    items = [
+        one for events in found.values() if (one := rights(events, at, mapped)) and _asked_for(one, query)
+    ]
     last = ([*found][-1],) if len(found) == query.page_size else None
     return {"at": at, "items": items, "next_page_token": report_shapes.token(last)}
 

@@ -138,12 +138,18 @@ def _same_people(named: Sequence[str], approvals: Mapping[str, Event]) -> Iterat
 
 
 def appointers(events: Iterable[Event], until: str | None = None) -> list[tuple[str, str]]:
-    """Return who created an identity, issued it a key or granted it a role until a moment, and which."""
-    found = [
-        (str(e["actor"]["subject"]), APPOINTMENTS[e["type"]])
-        for e in events
-        if e["type"] in APPOINTMENTS and (until is None or e["recorded_at"] <= until)
-    ]
+    """Return who created an identity, issued it a key or granted it a role until a moment, and which.
+
+    Who trusted the issuer of a sign-in, or mapped the groups that it showed, granted their roles.
+    """
+    found: list[tuple[str, str]] = []
+    for e in events:
+        if until is not None and e["recorded_at"] > until:
+            continue
+        if e["type"] in APPOINTMENTS:
+            found.append((str(e["actor"]["subject"]), APPOINTMENTS[e["type"]]))
+        elif e["type"] == "SignedIn":
+            found += [(str(by), "granted") for by in e["data"].get("appointed_by") or ()]
     return list(dict.fromkeys(found))
 
 

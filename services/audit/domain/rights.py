@@ -5,19 +5,25 @@ An event is a dict as the API shows it: `type`, `data`, `recorded_at`, `actor`, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 from services.audit.domain.as_of import Event, reference
 
 PARTITION = "access"
+Mapped = list[dict[str, Any]]
+"""The roles of an issuer's groups: `group`, `role`, `namespace`, `by`, and the event that `granted` it."""
 
 
-def rights(events: Iterable[Event], at: datetime) -> dict[str, Any] | None:
+def rights(
+    events: Iterable[Event], at: datetime, mapped: Mapping[str, Mapped] | None = None
+) -> dict[str, Any] | None:
     """Return an identity as it was at `at`: its kind, roles and live keys; None before it was created.
 
     `disabled` names the event that disabled it; its roles have no effect then, and none of its keys is live.
+    `mapped` has the roles of groups at each trusted issuer then, by the issuer's key: those of the groups
+    that the person's last sign-in showed are among its roles.
 
     `events` are those of its stream, in their order. Each role and each key names the event that gave it.
     """
@@ -25,6 +31,7 @@ def rights(events: Iterable[Event], at: datetime) -> dict[str, Any] | None:
     disabled: dict[str, Any] | None = None
     roles: dict[tuple[Any, Any, Any], dict[str, Any]] = {}
     keys: dict[Any, dict[str, Any]] = {}
+    sign_ins: dict[Any, dict[str, Any]] = {}
     for event in events:
         if event["recorded_at"] > at:
             break
@@ -50,10 +57,48 @@ def rights(events: Iterable[Event], at: datetime) -> dict[str, Any] | None:
                 }
             case "KeyRevoked":
                 keys.pop(data.get("key_id"), None)
+            case "SignedIn":
+                sign_ins[data.get("issuer")] = data
     if found is None:
         return None
     live = [key for key in keys.values() if not _expired(key["expires_at"], at)]
-    return found | {"disabled": disabled, "roles": list(roles.values()), "keys": [] if disabled else live}
+    held = [*roles.values(), *_through_groups(sign_ins, mapped or {})]
+    return found | {"disabled": disabled, "roles": held, "keys": [] if disabled else live}
+
+
+def mapped_roles(events: Iterable[Event], at: datetime) -> Mapped:
+    """Return the roles of an issuer's groups as they were at `at`; none while it was not trusted.
+
+    `events` are those of the issuer's stream, in their order.
+    """
+    trusted = False
+    mapped: dict[tuple[Any, Any, Any], dict[str, Any]] = {}
+    for event in events:
+        if event["recorded_at"] > at:
+            break
+        data = event["data"]
+        match event["type"]:
+            case "IssuerTrusted":
+                trusted = True
+            case "IssuerDistrusted":
+                trusted = False
+            case "GroupMapped":
+                role = {name: data.get(name) for name in ("role", "namespace", "group", "by")}
+                mapped.setdefault(_role(data), role | {"granted": _given(event)})
+            case "GroupUnmapped":
+                mapped.pop(_role(data), None)
+    return list(mapped.values()) if trusted else []
+
+
+def _through_groups(
+    sign_ins: Mapping[Any, dict[str, Any]], mapped: Mapping[str, Mapped]
+) -> Iterator[dict[str, Any]]:
+    """Yield the roles of the groups of sign-ins, as shared/deciding/issuers.py gives them."""
+    for issuer, seen in sign_ins.items():
+        groups, appointed_by = seen.get("groups") or (), seen.get("appointed_by") or ()
+        for one in mapped.get(issuer, ()):
+            if one["group"] in groups and one["by"] in appointed_by and one["by"] != seen.get("subject"):
+                yield {name: one[name] for name in ("role", "namespace", "group", "granted")}
 
 
 def _role(data: dict[str, Any]) -> tuple[Any, Any, Any]:

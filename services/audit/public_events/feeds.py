@@ -86,7 +86,10 @@ UNKNOWN_CURSOR = (
         " again with `since` and a time."
     ),
 )
-KEY_ENDED = ("key_ended", "The API key is revoked or expired, or its owner is disabled.")
+KEY_ENDED = (
+    "key_ended",
+    "The key is revoked, the token's issuer is not trusted, one of them has expired, or you are disabled.",
+)
 
 
 @dataclass(slots=True)
@@ -133,11 +136,16 @@ class PublicEvents:
 
 
 class Feed:
-    """One feed. `frames` is what is sent; it ends with an event `end` that states why."""
+    """One feed. `frames` is what is sent; it ends with an event `end` that states why.
 
-    def __init__(self, app: App, events: PublicEvents, actor: Actor, wanted: Wanted) -> None:
+    `until` is when the caller's token ends, None for an API key.
+    """
+
+    def __init__(
+        self, app: App, events: PublicEvents, actor: Actor, wanted: Wanted, until: datetime | None = None
+    ) -> None:
         self._app, self._events, self._tail = app, events, events.tail
-        self._actor, self._wanted = actor, wanted
+        self._actor, self._wanted, self._until = actor, wanted, until
         self._position: Position = dict(wanted.position or {})
         self._begun = wanted.position is not None
         """Whether the position is where the caller wants to begin."""
@@ -292,9 +300,8 @@ class Feed:
             raise Ended(*STOPPING)
         if reason := self._app.standing.reason:
             raise Ended("log_stopped", f"The log is stopped: {reason}")
-        state = self._app.access.identities.state_of(self._actor.subject)
-        key = state.keys.get(self._actor.method.partition(":")[2])
-        if key is None or state.disabled or not key.live(datetime.now(UTC)):
+        state = self._app.access.identities.present(self._actor)
+        if state is None or (self._until is not None and self._until <= datetime.now(UTC)):
             raise Ended(*KEY_ENDED)
         return state
 

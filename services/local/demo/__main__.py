@@ -25,6 +25,7 @@ from services.local.demo.narration import Narrator, Timed
 from services.local.demo.scene import NAMESPACE, Scene
 from services.local.demo.training import GENERATIONS, Trained, train
 from services.local.folders import InstanceFolder, LocalError
+from services.local.fronts import FRONTS
 from services.local.instance import Instance
 
 Models = dict[str, Trained]
@@ -142,8 +143,10 @@ def _where(scene: Scene) -> None:
     regista = Path(sys.executable).with_name("regista")
     narrator.plain("\nStill running:")
     for service, url in instance.urls.items():
-        narrator.plain(f"  {service:<10} {url}/openapi.json")
+        narrator.plain(f"  {service:<10} {url}{'' if service in FRONTS else '/openapi.json'}")
     narrator.plain(f"  {'store':<10} {instance.stack.store_url}")
+    narrator.plain(f"\nLook at it: {instance.urls['console']} (sign in with a key, for example Grace's:")
+    narrator.plain(f"  {instance.identities.api_key_file('grace')})")
     narrator.plain(f"\nContinue as Ada:\n  export REGISTA_CONFIG={instance.profile_file} REGISTA_PROFILE=ada")
     narrator.plain(f"  {regista} versions list {scene.model}\n  {regista} status")
     others = "; ".join(f"{who}: {', '.join(person.roles)}" for who, person in people.PEOPLE.items())

@@ -22,6 +22,7 @@ from shared.deciding.access import (
 )
 from shared.deciding.changes import Change, Drop, Patch, Put
 from shared.deciding.events import Recorded
+from shared.deciding.issuers import GroupMapped, GroupUnmapped, IssuerDistrusted, IssuerTrusted, SignedIn
 
 
 def project(r: Recorded) -> Iterable[Change]:
@@ -40,6 +41,8 @@ def project(r: Recorded) -> Iterable[Change]:
             return (Put(ROLES, _role(x)),)
         case RoleRevoked() as x:
             return (Drop(ROLES, _role(x)),)
+        case SignedIn() | IssuerTrusted() | IssuerDistrusted() | GroupMapped() | GroupUnmapped():
+            return ()  # read from the identities in memory, as every check does
         case _:
             assert_never(event)
 

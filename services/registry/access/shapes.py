@@ -129,7 +129,7 @@ class IdentityKey(Body):
 
 
 class HeldRole(Body):
-    """`group` is the group through which the role is held, "" for a grant of its own."""
+    """`group` is the group, here or at an issuer, that gives the role, "" for a grant of its own."""
 
     role: str
     namespace: str
@@ -139,7 +139,8 @@ class HeldRole(Body):
 class IdentityAnswer(Body):
     """`name` is empty when none was given, or when it was erased. `members` are those of a group.
 
-    An admin of a namespace sees the roles there only, and `keys` and `members` are null.
+    An admin of a namespace sees the roles there only, and `keys` and `members` are null. `notes`: what who
+    just granted a role should know about it.
     """
 
     subject: str
@@ -152,6 +153,7 @@ class IdentityAnswer(Body):
     keys: list[IdentityKey] | None
     roles: list[HeldRole]
     members: list[str] | None
+    notes: list[str] = Field(default=[])
 
 
 class UsedKey(Body):
@@ -162,13 +164,24 @@ class UsedKey(Body):
     expires_at: datetime | None
 
 
+class UsedSignIn(Body):
+    """The sign-in of a request: the issuer of the token, and until when the token is valid."""
+
+    issuer: str
+    until: datetime
+
+
 class Caller(Body):
-    """Who sends the request, with which key, and the caller's roles."""
+    """Who sends the request, and the caller's roles. One of `key` and `sign_in` is null.
+
+    A call with a token has the roles of the person's groups at its issuer, beside the person's own.
+    """
 
     subject: str
     kind: Kind
     name: str
-    key: UsedKey
+    key: UsedKey | None
+    sign_in: UsedSignIn | None
     roles: list[HeldRole]
 
 

@@ -18,6 +18,7 @@ from services.registry.shapes.search import ModelQuery
 from shared.deciding.access import namespace_of
 from shared.deciding.decider import NotFound
 from shared.deciding.events import encode
+from shared.deciding.person import Person
 from shared.deciding.submission import Permission, Submission, new_id
 from shared.http.routes import Call, Reply, Route
 from shared.identity import directory
@@ -82,7 +83,8 @@ async def change_model(call: Call[ModelChanges]) -> Reply:
     tags, description = body.new_tags(), body.new_description()
     selects = tags is not None or bool(body.tags) or body.tier is not None
     may_approve = selects and may_choose(call.access_state, model.namespace)
-    stored = await directory.stored_name(call.app.pool, call.actor.subject) if may_approve else None
+    subject = call.actor.subject
+    person = await directory.person(call.app.pool, subject) if may_approve else Person(subject)
     command = DescribeModel(
         model.model_id,
         body.name,
@@ -91,8 +93,8 @@ async def change_model(call: Call[ModelChanges]) -> Reply:
         tags,
         body.tags or {},
         body.tier,
-        by=call.actor.subject,
-        names=stored.all if stored else (),
+        by=subject,
+        person=person,
         may_approve=may_approve,
         expected=call.if_match,
     )

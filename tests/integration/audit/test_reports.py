@@ -16,7 +16,9 @@ from shared.deciding.access import (
     RoleGranted,
     RoleRevoked,
 )
+from shared.deciding.issuers import GroupMapped, GroupUnmapped, IssuerTrusted, SignedIn
 from tests.integration.audit.conftest import (
+    EPOCH,
     MODEL,
     OTHER,
     RULES,
@@ -285,6 +287,28 @@ async def test_who_held_which_role_and_key_on_a_day(service, auditor, log: Log, 
     assert "y" not in {i["subject"] for i in admins}
     assert await of_x(role="approver") == []
     assert await of_x(at=before) == []
+
+
+async def test_who_had_a_role_through_a_group_of_an_issuer_on_a_day(service, auditor, log: Log, people):
+    settings: Any = ("regista", "regista-cli", ("openid",), ("RS256",), "groups", "root")
+    await people.append(
+        "issuer:k",
+        IssuerTrusted("issuer:k", "https://sso.acme.example", *settings),
+        GroupMapped("issuer:k", "board", "approver", "fraud", "root"),
+    )
+    seen = SignedIn("u-1", "k", "account", ("board",), ("root",), EPOCH)
+    await people.append("u-1", IdentityCreated("u-1", "person"), seen)
+    held = datetime.now(UTC).isoformat()
+    await people.append("issuer:k", GroupUnmapped("issuer:k", "board", "approver", "fraud", "root"))
+    await indexed(service, auditor, log)
+
+    async def who(**query: Any) -> list[tuple[str, list[str]]]:
+        items = (await service.get("/v1/reports/rights", auditor, role="approver", **query))["items"]
+        return [(i["subject"], [r["group"] for r in i["roles"]]) for i in items if i["subject"] == "u-1"]
+
+    assert await who(at=held, namespace="fraud.cards") == [("u-1", ["board"])]
+    assert await who(at=held, namespace="sales") == []
+    assert await who() == []
 
 
 async def test_who_could_act_in_a_role_includes_admins(service, auditor, log: Log, people):

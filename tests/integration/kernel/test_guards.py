@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from shared.deciding.access import IdentityCreated, RoleGranted, RoleRevoked
 from shared.deciding.decider import Forbidden
 from shared.deciding.events import Actor, Envelope, encode
+from shared.deciding.issuers import GroupMapped, GroupUnmapped, IssuerTrusted, SignedIn, issuer_key
 from shared.deciding.submission import Permission
 from shared.log import eventlog
 from tests.integration.edges.conftest import People
@@ -72,6 +74,37 @@ async def test_a_role_revoked_while_the_command_waits_is_not_used_any_more(bank:
         command = asyncio.create_task(bank.transactor.submit(bank.deposit("a", permission=engineer)))
         await _waits_for_a_lock(bank)
     with pytest.raises(Forbidden):
+        await command
+
+
+async def test_a_group_unmapped_while_the_command_waits_gives_no_role_any_more(
+    bank: Any, database: Any
+) -> None:
+    people, key = People(database.url("registry")), issuer_key("https://sso.acme.example")
+    issuer = f"issuer:{key}"
+    settings: Any = ("regista", "regista-cli", ("openid",), ("RS256",), "groups", "root")
+    await people.append(
+        issuer,
+        IssuerTrusted(issuer, "https://sso.acme.example", *settings),
+        GroupMapped(issuer, "board", "engineer", "toys", "root"),
+    )
+    seen = SignedIn("user-1", key, "account", ("board",), ("root",), datetime.now(UTC))
+    await people.append("user-1", IdentityCreated("user-1", "person"), seen)
+    engineer, actor = Permission("engineer", "toys"), Actor("user-1", method=f"oidc:{key}")
+
+    def deposit(actor: Actor) -> Any:
+        return dataclasses.replace(bank.deposit("a", permission=engineer), actor=actor)
+
+    await bank.transactor.submit(deposit(actor))
+    with pytest.raises(Forbidden, match="role_missing"):
+        await bank.transactor.submit(deposit(Actor("user-1")))
+    with pytest.raises(Forbidden, match="issuer_not_trusted"):
+        await bank.transactor.submit(deposit(Actor("user-1", method="oidc:another")))
+    unmapped = GroupUnmapped(issuer, "board", "engineer", "toys", "root")
+    async with about_to_append(database.url("registry"), "access", f"access-{issuer}", 3, unmapped):
+        command = asyncio.create_task(bank.transactor.submit(deposit(actor)))
+        await _waits_for_a_lock(bank)
+    with pytest.raises(Forbidden, match="role_missing"):
         await command
 
 

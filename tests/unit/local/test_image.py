@@ -17,9 +17,11 @@ import yaml
 
 from regista.wire.keys import load_signing_key
 from services.artifact.stores.s3 import S3Store
+from services.console.settings import ConsoleSettings
 from services.kafka.topics import SERVICES
-from services.local import containers
+from services.local import containers, kafka, keycloak
 from services.local.folders import REPOSITORY
+from services.local.fronts import PROCESSES
 from services.local.postgres import SETTINGS as OF_POSTGRES
 from shared.foundation.settings import Settings
 
@@ -33,6 +35,8 @@ PROGRAMS = (
     *(f"services.{name}.service" for name in SERVICES),
 )
 OWN = {"regista", "regista-server", "services", "shared"}
+SHARED = {"backports"}
+"""Packages of several distributions: who looks for one of them imports the package of another."""
 
 
 def _normal(name: str) -> str:
@@ -61,7 +65,7 @@ def imported() -> dict[str, dict[str, set[str]]]:
         program: {
             name: {_normal(home) for home in homes[name]}
             for name in modules
-            if name in homes and name not in OWN
+            if name in homes and name not in OWN | SHARED
         }
         for program, modules in json.loads(given.stdout).items()
     }
@@ -81,12 +85,18 @@ def test_the_image_has_every_library_that_its_programs_import(
     assert {name: found for name, found in imported[program].items() if not found & pinned} == {}
 
 
+@pytest.mark.parametrize("read", [kafka.PROPERTIES, keycloak.REALM_FILE], ids=lambda file: file.name)
+def test_the_image_has_the_files_that_its_programs_read(read: Path) -> None:
+    folder = read.parent.relative_to(REPOSITORY)
+    assert f"COPY {folder} /srv/{folder}\n" in DOCKERFILE
+
+
 @pytest.fixture
 def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, str]]:
     """By service: the variables with which the image's entry point starts it, after both set-up steps."""
     monkeypatch.setattr(containers, "STATE", tmp_path / "state")
     monkeypatch.setattr(containers, "SETTINGS", tmp_path / "settings")
-    for name in (*SERVICES, *containers.SERVER_FILES):
+    for name in (*PROCESSES, *containers.SERVER_FILES):
         (tmp_path / "settings" / name).mkdir(parents=True)
     containers.prepare()
     containers.give_settings(containers.of(containers.stack()))
@@ -142,6 +152,20 @@ def test_each_service_gets_settings_that_it_has_and_can_start_with(
         )
         (published,) = COMPOSE["services"][service]["ports"]
         assert settings.public_urls[service] == f"http://{published.removesuffix(':8000')}"
+
+
+def test_the_console_calls_the_services_inside_the_network_and_is_opened_from_outside(
+    environment: dict[str, dict[str, str]], tmp_path: Path
+) -> None:
+    assert environment
+    files = (tmp_path / "settings" / "console").iterdir()
+    settings = ConsoleSettings.from_environment({f"REGISTA_{f.name}": f.read_text().strip() for f in files})
+    assert settings.public_urls == {service: f"http://{service}:8000" for service in SERVICES}
+    (published,) = COMPOSE["services"]["console"]["ports"]
+    assert settings.console_url == f"http://{published.removesuffix(':8000')}"
+    assert f"{settings.console_packages}/node_modules" in DOCKERFILE
+    assert not settings.database_url
+    assert not settings.pepper
 
 
 def test_only_artifact_is_given_a_store(environment: dict[str, dict[str, str]]) -> None:

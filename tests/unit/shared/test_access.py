@@ -28,7 +28,8 @@ from shared.deciding.decider import Forbidden
 from shared.deciding.events import Cursor, encode
 from shared.deciding.person import folded_name
 from shared.deciding.submission import Permission
-from shared.identity.access_view import Identities, new_api_key, verifier_of
+from shared.identity.access_view import new_api_key, verifier_of
+from shared.identity.identities import Identities
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PEPPER = "pepper"

@@ -13,7 +13,7 @@ from regista.wire.dsse import sign
 from regista.wire.keys import SigningKey, generate_signing_key
 from regista.wire.limits import DATA_BYTES
 from shared.deciding.events import Actor
-from shared.identity.access_view import Signer
+from shared.identity.public_keys import Signer
 from shared.messaging.authenticity import Ignored, Refused, UnknownKey, Verdict, judge
 from shared.messaging.kafka import (
     Handler,

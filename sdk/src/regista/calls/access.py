@@ -16,6 +16,7 @@ from regista.shapes.registry import (
     Names,
     ServiceKey,
     ServiceKeys,
+    SignInAnswer,
 )
 
 NAMES_AT_ONCE = 100
@@ -41,6 +42,14 @@ class AccessCalls(Requests):
     async def whoami(self) -> Caller:
         """Return who sends this request: subject, name, roles, and the key with its expiry."""
         return await self._get(Caller, "registry", "/access/me")
+
+    async def sign_in(self) -> SignInAnswer:
+        """Let the registry record the person and the groups of the token that this request carries.
+
+        The client does this by itself when a service needs it. The answer has the roles, and until when the
+        token is valid.
+        """
+        return await self._send(SignInAnswer, "POST", "registry", "/sign-ins")
 
     async def disable_identity(self, subject: str, reason: str) -> IdentityAnswer:
         """Take all effect from an identity's keys and roles, until it is enabled again."""

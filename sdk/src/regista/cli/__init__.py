@@ -54,7 +54,9 @@ SECTIONS: dict[str, dict[str, str]] = {
         "history": "The exported log as Parquet files: list, export, verify",
         "dlq": "Dead letters: list, group, show, replay, dismiss",
         "access": "Identities, groups, keys and roles",
-        "whoami": "Who you are here: roles and key",
+        "login": "Sign in as a person, with your organisation's account",
+        "logout": "End the sign-in on this machine",
+        "whoami": "Who you are here: roles, and until when",
         "key": "Make a signing key on this machine",
         "completion": "Shell completion for bash, zsh or fish",
     },
@@ -207,7 +209,8 @@ def root(ctx: click.Context, profile: str) -> None:
       regista promote churn@3 --reason "better on the March data"
       regista rollout split churn 3=90 4=10
 
-    The URL of the registry is read from REGISTA_URL, your key from REGISTA_API_KEY (or REGISTA_API_KEY_FILE).
+    The URL of the registry is read from REGISTA_URL. People sign in with `regista login`; programs set
+    REGISTA_API_KEY (or REGISTA_API_KEY_FILE).
     """  # noqa: D301 - \b keeps click from wrapping the examples
     ctx.obj = Session(profile)
 

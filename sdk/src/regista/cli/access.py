@@ -8,32 +8,15 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from regista.choices import IdentityKind
+from regista.cli.access_issuers import add_to, issuers
 from regista.cli.access_keys import keys
+from regista.cli.access_scopes import ROLE, WHERE, in_words, namespace_of
 from regista.cli.terminal.options import REASON
+from regista.cli.terminal.output import say
 from regista.cli.terminal.session import Session, command, confirm, on_a_terminal
 
 if TYPE_CHECKING:
     from regista.client.sync_client import Client
-
-ROLE = click.Choice(["publisher", "engineer", "approver", "auditor", "admin", "override"])
-EVERYWHERE = "*"
-
-
-def _place(command_: Any) -> Any:
-    """Add the options for where a role counts."""
-    command_ = click.option("--everywhere", is_flag=True, help="In every namespace.")(command_)
-    return click.option("--namespace", help="In this namespace and all below it.")(command_)
-
-
-def _namespace(namespace: str | None, everywhere: bool, where: str) -> str:
-    """Return the namespace. Raise click.UsageError unless exactly one of the options is given."""
-    if everywhere and namespace not in {None, EVERYWHERE}:
-        raise click.UsageError("choose one of --namespace and --everywhere")
-    if everywhere or namespace == EVERYWHERE:
-        return EVERYWHERE
-    if not namespace:
-        raise click.UsageError(f"say {where}: --namespace NAMESPACE, or --everywhere for every namespace")
-    return namespace
 
 
 @click.group()
@@ -42,6 +25,7 @@ def access() -> None:
 
 
 access.add_command(keys)
+access.add_command(issuers)
 
 
 @access.group()
@@ -129,7 +113,13 @@ def enable(session: Session, subject: str, reason: str) -> None:
 
 @access.group("group")
 def groups() -> None:
-    """Create groups, and add and remove members. A role of a group is a role of each member."""
+    """Create groups, add and remove members, and give roles to groups of issuers.
+
+    A role of a group is a role of each member.
+    """
+
+
+add_to(groups)
 
 
 @command("create", group=groups, examples='regista access group create fraud-board --name "Fraud board"')
@@ -201,12 +191,17 @@ def erase_name(session: Session, subject: str, reason: str, yes: bool) -> None:
 )
 @click.argument("subject", metavar="IDENTITY")
 @click.argument("role", type=ROLE)
-@_place
+@WHERE
 def grant(session: Session, subject: str, role: str, namespace: str | None, everywhere: bool) -> None:
     """Grant a role to an identity or a group, in a namespace or everywhere."""
-    namespace = _namespace(namespace, everywhere, f"where {subject} becomes {role}")
+    namespace = namespace_of(namespace, everywhere, f"where {subject} becomes {role}")
     with session.client() as client:
-        session.one(client.grant(subject, role, namespace), f"{subject} is {role} {_in(namespace)}")
+        got = client.grant(subject, role, namespace)
+    session.one(got, f"{subject} is {role} {in_words(namespace)}")
+    if session.for_people:
+        notes: Sequence[str] = got.get("notes") or ()
+        for note in notes:
+            say(f"note: {note}", err=True, fg="yellow")
 
 
 @command(
@@ -216,18 +211,18 @@ def grant(session: Session, subject: str, role: str, namespace: str | None, ever
 )
 @click.argument("subject", metavar="IDENTITY")
 @click.argument("role", type=ROLE)
-@_place
+@WHERE
 def ungrant(session: Session, subject: str, role: str, namespace: str | None, everywhere: bool) -> None:
     """Revoke a role: the grant in this namespace, or the one everywhere."""
-    namespace = _namespace(namespace, everywhere, f"which grant of {role} {subject} loses")
+    namespace = namespace_of(namespace, everywhere, f"which grant of {role} {subject} loses")
     with session.client() as client:
         held = _granted(client, subject)
         client.revoke_role(subject, role, namespace)
     revoked = held is None or (role, namespace) in held
-    done = f"{subject} is no longer {role} {_in(namespace)}"
+    done = f"{subject} is no longer {role} {in_words(namespace)}"
     if not revoked:
-        others = ", ".join(f"{one} {_in(scope)}" for one, scope in held or ()) or "no role"
-        done = f"{subject} was not {role} {_in(namespace)}: nothing changed. Granted are: {others}"
+        others = ", ".join(f"{one} {in_words(scope)}" for one, scope in held or ()) or "no role"
+        done = f"{subject} was not {role} {in_words(namespace)}: nothing changed. Granted are: {others}"
     answer = {"subject": subject, "role": role, "namespace": namespace, "revoked": revoked}
     session.one(answer, done)
 
@@ -241,7 +236,3 @@ def _granted(client: Client, subject: str) -> Sequence[tuple[str, str]] | None:
     except Forbidden:
         return None
     return [(str(one["role"]), str(one["namespace"])) for one in roles if not one.get("group")]
-
-
-def _in(namespace: str) -> str:
-    return "everywhere" if namespace == EVERYWHERE else f"in {namespace}"

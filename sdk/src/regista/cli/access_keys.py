@@ -97,6 +97,8 @@ def rotate(
     with _new_file(None if signing else file) as descriptor, session.client() as client:
         if subject is None or key_id is None:
             caller = client.whoami()
+            if caller["key"] is None:
+                raise click.UsageError("you use a sign-in and no API key: name the identity and the key")
             subject, key_id = str(caller["subject"]), str(caller["key"]["key_id"])
         public = _public(new_signing_key(subject, file)) if signing else {}
         got = client.rotate_key(subject, key_id, **public)

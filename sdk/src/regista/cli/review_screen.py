@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from regista.cli.terminal.output import print_table, say, to_the_second
 from regista.cli.terminal.people import Shown, naming
 from regista.cli.terminal.session import Session
+from regista.cli.terminal.stored_names import explain_stored_names
 
 if TYPE_CHECKING:
     from regista.client.sync_client import Client
@@ -51,7 +52,9 @@ def show_review(session: Session, client: Client, found: Mapping[str, Any], *, f
     _print_entries(entries, shown)
     if full:
         say("")
-        session.heading({name: value for name, value in found.items() if name not in {"summary", "entries"}})
+        everything = {name: value for name, value in found.items() if name not in {"summary", "entries"}}
+        session.heading(everything)
+        explain_stored_names(session, everything)
     elif session.for_people:
         say(f"all evidence: regista reviews show {found['review_id']} --full", err=True)
 
@@ -133,11 +136,20 @@ def _decision(found: Mapping[str, Any], summary: Mapping[str, Any], shown: Shown
         yield f"  the machine {machine} may approve: {why}"
     if policy.get("dependent_because"):
         yield f"  approvers may depend on the makers: {policy['dependent_because']}"
+    if (sign_in := policy.get("sign_in")) is not None:
+        yield f"  approvers sign in, not with an API key{_sign_in(sign_in)}"
     if found.get("state") == "open":
         yield from _deciders(summary.get("deciders") or [], shown)
     sealed = ", ".join(f"{name} {_value(digest)}" for name, digest in (summary.get("sealed") or {}).items())
     yield f"sealed: {sealed}"
     yield ""
+
+
+def _sign_in(asked: Mapping[str, Any]) -> str:
+    """Return what a policy requires of the sign-in."""
+    parts = [f"at most {asked['max_age']} ago"] if asked.get("max_age") else []
+    parts += [f"{name} {' or '.join(asked[name])}" for name in ("acr", "amr") if asked.get(name)]
+    return f": {', '.join(parts)}" if parts else ""
 
 
 def _deciders(deciders: Sequence[Mapping[str, Any]], shown: Shown) -> Iterator[str]:

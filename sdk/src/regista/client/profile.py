@@ -37,6 +37,8 @@ class Profile:
 
     `url` is the registry's; the client finds the other services from it. `usage_window` is in seconds; 0
     turns usage reports off. `ca_file` has certificates of a private authority, in addition to the machine's.
+    Without an `api_key`, the client uses the sign-in of `regista login` under the same `name` and `url`;
+    `name` is that of the profile in the file, "" without one.
     """
 
     url: str = ""
@@ -53,6 +55,7 @@ class Profile:
     kafka_mechanism: str = "SCRAM-SHA-512"
     kafka_ca_file: str = ""
     kafka_namespace: str = ""
+    name: str = ""
 
     def topic(self, topic: str) -> str:
         """Return the topic to write to: that of the namespace to which the Kafka user is bound, if any."""
@@ -125,13 +128,13 @@ def _from_file(name: str, environment: Mapping[str, str]) -> dict[str, Any]:
             detail,
             advice="Name one of its sections, or another file with REGISTA_CONFIG.",
         )
-    settings = dict(section)
+    settings = dict(section) | {"name": chosen}
     for secret in ("api_key", "kafka_password"):
         if f"{secret}_file" in settings:
             settings[secret] = _secret(
                 Path(str(settings.pop(f"{secret}_file"))).expanduser(), f"{secret}_file"
             )
-    if unknown := sorted(settings.keys() - {f.name for f in fields(Profile)}):
+    if unknown := sorted(settings.keys() - {f.name for f in fields(Profile)} | section.keys() & {"name"}):
         raise NotConfigured(
             "not_configured", f"{path}: unknown settings in [profiles.{chosen}]: {', '.join(unknown)}"
         )

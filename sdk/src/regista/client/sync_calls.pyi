@@ -68,6 +68,7 @@ from regista.shapes.registry import (
     EnvironmentAnswer,
     ErasureAnswer,
     IdentityAnswer,
+    IssuerAnswer,
     KeyAnswer,
     LineageAnswer,
     ModelAnswer,
@@ -82,6 +83,8 @@ from regista.shapes.registry import (
     RouteAnswer,
     ServiceKey,
     Signature,
+    SignInAnswer,
+    SignInOption,
     TrainedVersion,
     Training,
     VersionAnswer,
@@ -151,6 +154,12 @@ class SyncCalls:
         """Return one identity with its roles and keys. Each caller may read their own."""
     def whoami(self) -> Caller:
         """Return who sends this request: subject, name, roles, and the key with its expiry."""
+    def sign_in(self) -> SignInAnswer:
+        """Let the registry record the person and the groups of the token that this request carries.
+
+        The client does this by itself when a service needs it. The answer has the roles, and until when the
+        token is valid.
+        """
     def disable_identity(self, subject: str, reason: str) -> IdentityAnswer:
         """Take all effect from an identity's keys and roles, until it is enabled again."""
     def enable_identity(self, subject: str, reason: str) -> IdentityAnswer:
@@ -384,9 +393,18 @@ class SyncCalls:
     def evaluate_gates(self, model: str, number: int) -> GatesAnswer:
         """Evaluate the gates of a version again, and return their results."""
     def reviews(
-        self, state: str | None = "open", model: str | None = None, limit: int | None = None
+        self,
+        state: str | None = "open",
+        model: str | None = None,
+        limit: int | None = None,
+        *,
+        mine: bool = False,
+        id_prefix: str | None = None,
     ) -> list[ReviewListed]:
-        """Return the reviews in a state, or with None all, at most `limit`."""
+        """Return the reviews in a state, or with None all, at most `limit`.
+
+        `mine`: only those that you may decide. `id_prefix`: only those whose id begins so.
+        """
     def review(self, review_id: str) -> ReviewAnswer:
         """Return one review with its evidence and its `revision`."""
     def approve(
@@ -800,6 +818,35 @@ class SyncCalls:
         """Return one dead letter with its reason, headers and value."""
     def replay(self, letter_id: str) -> Replayed:
         """Send a dead letter again to the topic it came from."""
+    def sign_in_options(self) -> list[SignInOption]:
+        """Return the issuers at which people sign in, with what a client begins a sign-in with."""
+    def issuers(self) -> list[IssuerAnswer]:
+        """Return the issuers that are or were trusted, with the roles of their groups."""
+    def trust_issuer(
+        self,
+        issuer: str,
+        *,
+        audience: str | None = None,
+        client_id: str | None = None,
+        scopes: Sequence[str] | None = None,
+        algorithms: Sequence[str] | None = None,
+        groups_claim: str | None = None,
+    ) -> IssuerAnswer:
+        """Trust the tokens of an issuer, or replace its settings.
+
+        `issuer` is the URL as its tokens name it. The registry reads the issuer's keys first. What is left
+        out has the registry's default: audience `regista`, client `regista-cli`, scopes `openid` and
+        `profile`, RS256, groups in `groups`.
+        """
+    def distrust_issuer(self, issuer: str, reason: str) -> None:
+        """Stop trusting an issuer, by its URL or key: no token of it counts any more."""
+    def map_group(self, group: str, role: str, namespace: str, issuer: str | None = None) -> IssuerAnswer:
+        """Give a role to who signs in as a member of the group (`*`: everywhere).
+
+        `issuer`: its URL or key; it may be left out where one is trusted.
+        """
+    def unmap_group(self, group: str, role: str, namespace: str, issuer: str | None = None) -> None:
+        """Take a role from a group, and from all its members."""
     def close(self) -> None:
         """Report usage and close the connections, in about 10 seconds at most."""
     def publish(
@@ -841,8 +888,9 @@ class SyncCalls:
         refuses the version when one is not taken; else its `registration_notes` name it. `follow_links`
         reads links to files as files. `progress` is as in `load`.
 
-        Raises Refused before the upload when metadata are missing or wrong, and over HTTP when the registry
-        refuses the version; other RegistaErrors. A message on Kafka has its outcome later: `wait()` raises
+        Before the upload, raises Refused when metadata are missing or wrong, and Forbidden when the publisher
+        lacks the role there. Raises Refused over HTTP when the registry refuses the version; other
+        RegistaErrors. A message on Kafka has its outcome later: `wait()` raises
         it, and a warning at the end of the program reports what was not waited for.
         """
     def publish_document(self, data: Mapping[str, Any], *, via: Via = "") -> Publication:

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import msgspec
 
+from regista.client.credentials import Credentials
 from regista.client.patience import Failures, Patience, chosen
 from regista.client.profile import Profile
 from regista.client.trust import certificate_error, not_trusted, trusted
@@ -26,6 +27,9 @@ LONG_SECONDS = 600.0  # a request that reads the whole log or all models
 STORE_SECONDS = 900.0  # from the last byte of an upload until the service has stored it
 SLOWEST = 100_000  # bytes per second; a slower upload fails
 WELL_KNOWN = "/.well-known/regista"
+SIGN_INS = "/v1/sign-ins"
+SIGN_IN_NEEDED = "sign_in_needed"
+"""The code of a service that has not seen this person, or these groups, yet."""
 Content = Callable[[], AsyncIterator[bytes]]
 
 
@@ -47,6 +51,7 @@ class Transport:
 
     def __init__(self, profile: Profile, patience: Patience | None = None) -> None:
         self._profile = profile
+        self._credentials = Credentials(profile)
         self.patience = patience or Patience()
         self._http: httpx.AsyncClient | None = None
         self._urls: dict[str, str] = {}
@@ -60,15 +65,12 @@ class Transport:
     def _client(self) -> httpx.AsyncClient:
         if self._http is None:
             self._http = httpx.AsyncClient(
-                headers=self._agent(),
+                headers={"User-Agent": "regista-python"},
+                event_hooks={"request": [self._credentials.add_to]},
                 timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
                 verify=trusted(self._profile.ca_file),
             )
         return self._http
-
-    def _agent(self) -> dict[str, str]:
-        key = {"Authorization": f"Bearer {self._profile.api_key}"} if self._profile.api_key else {}
-        return {"User-Agent": "regista-python"} | key
 
     async def url_of(self, service: str) -> str:
         """Return the base URL of a service; the registry's /.well-known/regista names the others'.
@@ -191,7 +193,13 @@ class Transport:
             await got.aclose()
 
     async def _with_retries(
-        self, service: str, url: str, send: Callable[[], Awaitable[httpx.Response]], seconds: float = 0.0
+        self,
+        service: str,
+        url: str,
+        send: Callable[[], Awaitable[httpx.Response]],
+        seconds: float = 0.0,
+        *,
+        signed_in: bool = False,
     ) -> httpx.Response:
         """Repeat a request that may succeed later.
 
@@ -218,13 +226,27 @@ class Transport:
                     if got.is_success:
                         return got
                     await got.aread()
-                    if got.status_code not in BUSY:
-                        raise _error(got)
-                    await failures.wait(_error(got), began, got.headers.get("retry-after"))
+                    error = _error(got)
+                    if error.code == SIGN_IN_NEEDED and self._credentials.of_a_person and not signed_in:
+                        signed_in = True
+                        await self._sign_in()
+                        continue
+                    if got.status_code not in BUSY and not (error.code == SIGN_IN_NEEDED and signed_in):
+                        raise error
+                    await failures.wait(error, began, got.headers.get("retry-after"))
         except TimeoutError:
             raise failures.last or Unavailable(
                 "unreachable", f"{where} did not answer within {limit:g} s"
             ) from None
+
+    async def _sign_in(self) -> None:
+        """Let the registry record the person and the groups of the token.
+
+        Other services read of it in the log, a moment later.
+        """
+        url = f"{self._registry()}{SIGN_INS}"
+        send = functools.partial(self._client().post, url, headers={"Idempotency-Key": str(uuid.uuid4())})
+        await self._with_retries("registry", url, send, signed_in=True)
 
 
 def _services(answer: httpx.Response) -> dict[str, str]:

@@ -102,12 +102,13 @@ class GateBody(TypedDict):
     the result when it breaks them; with `tick`, each approver must accept it. - lineage_sound: No
     version that this one was made from, at any distance, is withdrawn. No parameters. -
     independent_evaluation {metric}: Someone who did not make the version has evaluated it. `metric`:
-    without it, any metric. - manual {approvers, roles, expires_in, machines, dependent_because}: People
-    approve, in Production only. `approvers`: how many distinct people. `roles`: each of them has one of
-    these in the model's namespace. `expires_in`: how long the review stays open (30m, 12h, 7d).
-    `machines`: subjects that may approve without being people, each with the reason.
+    without it, any metric. - manual {approvers, roles, expires_in, machines, dependent_because,
+    sign_in}: People approve, in Production only. `approvers`: how many distinct people. `roles`: each
+    of them has one of these in the model's namespace. `expires_in`: how long the review stays open
+    (30m, 12h, 7d). `machines`: subjects that may approve without being people, each with the reason.
     `dependent_because`: why approvers count whom a maker or the requester created, granted or keyed;
-    without a reason they do not.
+    without a reason they do not. `sign_in` {max_age, acr, amr}: approvers sign in at a trusted issuer,
+    at most `max_age` ago (15m), with a level of `acr` and a method of `amr`.
     """
 
     kind: str
@@ -196,6 +197,7 @@ class PolicyLine(TypedDict):
     roles: list[str]
     machines: dict[str, str]
     dependent_because: str
+    sign_in: SignInLine | None
 
 
 class PolicyPage(TypedDict):
@@ -328,10 +330,7 @@ class ReviewChange(TypedDict):
 
 
 class ReviewListed(TypedDict):
-    """`serve`: the last approval gives the version all requests where no version serves.
-
-    `production`: whether the environment is one.
-    """
+    """`may_decide`: whether the caller may decide it now; `why_not` is empty when it is over."""
 
     review_id: str
     revision: int
@@ -357,6 +356,8 @@ class ReviewListed(TypedDict):
     requester: str
     due_at: str | None
     overdue_since: str | None
+    may_decide: bool
+    why_not: str
 
 
 class ReviewPage(TypedDict):
@@ -376,6 +377,14 @@ class SelectorBody(TypedDict):
     tiers: NotRequired[list[Literal["low", "medium", "high"]]]
     tags: NotRequired[dict[str, str]]
     environments: NotRequired[list[str]]
+
+
+class SignInLine(TypedDict):
+    """How approvers must have signed in: at most `max_age` ago, with a level of `acr`, a method of `amr`."""
+
+    max_age: str
+    acr: list[str]
+    amr: list[str]
 
 
 class Summary(TypedDict):

@@ -51,12 +51,16 @@ class BumpAnswer(TypedDict):
 
 
 class Caller(TypedDict):
-    """Who sends the request, with which key, and the caller's roles."""
+    """Who sends the request, and the caller's roles. One of `key` and `sign_in` is null.
+
+    A call with a token has the roles of the person's groups at its issuer, beside the person's own.
+    """
 
     subject: str
     kind: Literal["person", "publisher", "service", "group"]
     name: str
-    key: UsedKey
+    key: UsedKey | None
+    sign_in: UsedSignIn | None
     roles: list[HeldRole]
 
 
@@ -249,7 +253,7 @@ class Grant(TypedDict):
 
 
 class HeldRole(TypedDict):
-    """`group` is the group through which the role is held, "" for a grant of its own."""
+    """`group` is the group, here or at an issuer, that gives the role, "" for a grant of its own."""
 
     role: str
     namespace: str
@@ -264,7 +268,8 @@ class Identities(TypedDict):
 class IdentityAnswer(TypedDict):
     """`name` is empty when none was given, or when it was erased. `members` are those of a group.
 
-    An admin of a namespace sees the roles there only, and `keys` and `members` are null.
+    An admin of a namespace sees the roles there only, and `keys` and `members` are null. `notes`: what
+    who just granted a role should know about it.
     """
 
     subject: str
@@ -277,6 +282,7 @@ class IdentityAnswer(TypedDict):
     keys: list[IdentityKey] | None
     roles: list[HeldRole]
     members: list[str] | None
+    notes: NotRequired[list[str]]
 
 
 class IdentityKey(TypedDict):
@@ -333,6 +339,25 @@ class Input(TypedDict):
     unit: NotRequired[str | None]
 
 
+class IssuerAnswer(TypedDict):
+    """An issuer that is or was trusted. `key` names it in paths and in the `method` of actors."""
+
+    key: str
+    issuer: str
+    trusted: bool
+    audience: str
+    client_id: str
+    scopes: list[str]
+    algorithms: list[str]
+    groups_claim: str
+    trusted_by: str
+    groups: list[MappedGroupAnswer]
+
+
+class Issuers(TypedDict):
+    items: list[IssuerAnswer]
+
+
 class KeyAnswer(TypedDict):
     """`api_key` is shown this once and stored nowhere."""
 
@@ -356,6 +381,23 @@ class LineageAnswer(TypedDict):
     descendants: list[RelatedVersion]
     hidden: int
     truncated: bool
+
+
+class MappedGroup(TypedDict):
+    """The role that members of the group have. `namespace`: there and below; `*` is everywhere."""
+
+    group: str
+    role: Literal["publisher", "engineer", "approver", "auditor", "admin", "override"]
+    namespace: str
+
+
+class MappedGroupAnswer(TypedDict):
+    """`mapped_by` counts as having granted the role to each member."""
+
+    group: str
+    role: str
+    namespace: str
+    mapped_by: str
 
 
 class Member(TypedDict):
@@ -467,6 +509,22 @@ class NewIdentity(TypedDict):
     subject: NotRequired[str | None]
     kind: Literal["person", "publisher", "service", "group"]
     name: NotRequired[str]
+
+
+class NewIssuer(TypedDict):
+    """`issuer` is the URL as its tokens name it in `iss`; its discovery document stands below it.
+
+    `audience`: what a token has to name in `aud`. `client_id`, `scopes`: what a client begins a sign-in
+    with. `algorithms`: with which the issuer signs. `groups_claim`: the claim with the groups of a
+    person.
+    """
+
+    issuer: str
+    audience: NotRequired[str]
+    client_id: NotRequired[str]
+    scopes: NotRequired[list[str]]
+    algorithms: NotRequired[list[str]]
+    groups_claim: NotRequired[str]
 
 
 class NewKey(TypedDict):
@@ -667,6 +725,14 @@ class PublicationAnswer(TypedDict):
     notes: NotRequired[list[str] | None]
 
 
+class PublisherAnswer(TypedDict):
+    """The publisher may register versions: it has the role in the namespace."""
+
+    model: str
+    namespace: str
+    publisher: str
+
+
 class RefusalAnswer(TypedDict):
     """`number`: the draft to be completed, 0 for a new version; `proof`: what contradicts an exact claim."""
 
@@ -865,6 +931,27 @@ class Serving(TypedDict):
     next_page_token: str
 
 
+class SignInAnswer(TypedDict):
+    """Who signed in, with which roles, until when the token is valid. `name` is empty where none is known."""
+
+    subject: str
+    name: str
+    roles: list[HeldRole]
+    until: str
+
+
+class SignInOption(TypedDict):
+    """An issuer at which people sign in, and what a client begins with."""
+
+    issuer: str
+    client_id: str
+    scopes: list[str]
+
+
+class SignInOptions(TypedDict):
+    issuers: list[SignInOption]
+
+
 class Signature(TypedDict):
     """`inputs_by`, `outputs_by`: how callers address the inputs and the outputs; without it, either way.
 
@@ -947,6 +1034,13 @@ class UsedKey(TypedDict):
     key_id: str
     algorithm: str
     expires_at: str | None
+
+
+class UsedSignIn(TypedDict):
+    """The sign-in of a request: the issuer of the token, and until when the token is valid."""
+
+    issuer: str
+    until: str
 
 
 class VersionAnswer(TypedDict):

@@ -5,6 +5,7 @@ approval decides by these rules, and registry refuses by them a description that
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
@@ -223,7 +224,28 @@ def _weaker_people(before: Mapping[str, Any] | None, after: Mapping[str, Any] | 
     found += [f"the machine {subject} may approve" for subject in machines]
     if after.get("dependent_because") and not before.get("dependent_because"):
         found.append("approvers may depend on those who made or requested the version")
+    return [*found, *_weaker_sign_in(before.get("sign_in"), after.get("sign_in"))]
+
+
+def _weaker_sign_in(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> list[str]:
+    if before is None:
+        return []
+    if after is None:
+        return ["approvers need not sign in"]
+    oldest, now = (_seconds(one.get("max_age")) for one in (before, after))
+    found = ["an older sign-in of approvers is enough"] if now > oldest else []
+    for name, what in (("acr", "level"), ("amr", "method")):
+        asked, taken = set(before.get(name) or ()), set(after.get(name) or ())
+        if asked and (not taken or taken - asked):
+            found.append(f"approvers may sign in with another {what} ({name})")
     return found
+
+
+def _seconds(max_age: Any) -> float:
+    """Return the seconds of a duration that a service has checked; without one there is no limit."""
+    units = {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0}
+    text = str(max_age or "").strip()
+    return float(text[:-1]) * units[text[-1]] if text else math.inf
 
 
 _STRICTNESS = {"pass": 0, "tick": 1, "require_independent": 2, "fail": 3}

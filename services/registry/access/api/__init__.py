@@ -1,7 +1,7 @@
-"""Identities, their names, keys, roles and groups over HTTP. Only an admin changes those of others."""
+"""Identities and trusted issuers over HTTP. Only an admin changes those of others."""
 
 from __future__ import annotations
 
-from services.registry.access.api import identities, keys, roles
+from services.registry.access.api import identities, issuers, keys, roles
 
-ROUTES = (*identities.ROUTES, *keys.ROUTES, *roles.ROUTES)
+ROUTES = (*identities.ROUTES, *keys.ROUTES, *roles.ROUTES, *issuers.ROUTES)

@@ -11,7 +11,8 @@ import msgspec
 
 from services.registry.access import queries
 from services.registry.access.domain.commands import AccessCommand
-from shared.deciding.access import EVERYWHERE, PARTITION, permits, stream_of
+from services.registry.access.domain.issuers import OfIssuer
+from shared.deciding.access import EVERYWHERE, PARTITION, AccessState, permits, stream_of
 from shared.deciding.decider import NotFound
 from shared.deciding.submission import Cause, Outcome, Permission, Submission
 from shared.http.routes import Call, Reply
@@ -26,7 +27,7 @@ def transactor(call: Call) -> Transactor:
 
 
 async def submit(
-    call: Call, command: AccessCommand, permission: Permission = ADMIN, reason: str = ""
+    call: Call, command: AccessCommand | OfIssuer, permission: Permission = ADMIN, reason: str = ""
 ) -> Outcome:
     """Submit a command on the stream of one identity. The transaction checks the permission again."""
     return await transactor(call).submit(
@@ -36,7 +37,7 @@ async def submit(
 
 def submission(
     call: Call,
-    command: AccessCommand,
+    command: AccessCommand | OfIssuer,
     subjects: tuple[str, ...],
     permission: Permission,
     *,
@@ -53,6 +54,12 @@ def _keyed_cause(call: Call) -> Cause:
     return replace(cause, digest=hmac.digest(call.app.settings.pepper.encode(), cause.digest, "sha256"))
 
 
+def held_roles(state: AccessState) -> list[dict[str, str]]:
+    """Return the roles of an identity as answers show them."""
+    roles = sorted((g.role, g.namespace, g.group) for g in state.grants.values())
+    return [{"role": r, "namespace": n, "group": g} for r, n, g in roles]
+
+
 async def answer(call: Call, subject: str, status: int = 200) -> Reply:
     """Return the identity, as far as the caller may see it.
 
@@ -62,13 +69,28 @@ async def answer(call: Call, subject: str, status: int = 200) -> Reply:
     if row is None:
         raise NotFound("unknown_identity", f"There is no identity {subject!r:.120}: create it first.")
     sees_all = subject == call.actor.subject or permits(call.access_state, "admin", EVERYWHERE)
-    return Reply(dict(row) if sees_all else _in_own_namespaces(call, row), status)
+    found = with_group_roles(call, row)
+    return Reply(found if sees_all else _in_own_namespaces(call, found), status)
+
+
+def with_group_roles(call: Call, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row about an identity, with the roles of its groups at trusted issuers among its roles."""
+    identities, subject = call.app.access.identities, row["subject"]
+    if not identities.state_of(subject).sign_ins:
+        return dict(row)
+    own = msgspec.json.decode(row["roles"])
+    return {**row, "roles": [*own, *(r for r in held_roles(identities.with_roles(subject)) if r not in own)]}
 
 
 def _in_own_namespaces(call: Call, row: Mapping[str, Any]) -> dict[str, Any]:
     roles = [
         role
-        for role in msgspec.json.decode(row["roles"])
+        for role in _decoded(row["roles"])
         if role["namespace"] != EVERYWHERE and permits(call.access_state, "admin", role["namespace"])
     ]
     return {**row, "roles": roles, "keys": None, "members": None}
+
+
+def _decoded(roles: Any) -> list[dict[str, str]]:
+    """Return roles that are JSON of the database, or a list already."""
+    return roles if isinstance(roles, list) else list(msgspec.json.decode(roles))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from services.registry.access import names, queries
-from services.registry.access.api.calls import answer, submit
+from services.registry.access.api.calls import answer, held_roles, submit, with_group_roles
 from services.registry.access.domain.commands import (
     CreateIdentity,
     DisableIdentity,
@@ -26,6 +26,7 @@ from services.registry.access.shapes import (
 )
 from services.registry.shapes.common import RequiredReason
 from shared.deciding.decider import Unprocessable
+from shared.deciding.issuers import subject_of_issuer
 from shared.deciding.submission import new_id
 from shared.http.routes import Call, PageQuery, Reply, Route
 from shared.identity import directory
@@ -43,7 +44,7 @@ async def list_identities(call: Call[None, PageQuery]) -> dict[str, Any]:
     after = call.query.after(str)
     rows = await call.app.pool.fetch(queries.IDENTITIES, after[0] if after else "", call.query.page_size)
     token = call.query.next_token(rows, "subject")
-    return {"items": [dict(row) for row in rows], "next_page_token": token}
+    return {"items": [with_group_roles(call, row) for row in rows], "next_page_token": token}
 
 
 async def create_identity(call: Call[NewIdentity]) -> Reply:
@@ -110,19 +111,17 @@ async def read_identity(call: Call) -> Reply:
 
 
 async def read_caller(call: Call) -> Reply:
-    """Return the caller, its roles and the key of this request, from memory."""
-    state, key_id = call.access_state, call.actor.method.partition(":")[2]
-    key = state.keys[key_id]
-    roles = sorted((g.role, g.namespace, g.group) for g in state.grants.values())
-    return Reply(
-        {
-            "subject": state.subject,
-            "kind": state.kind,
-            "name": (await directory.stored_name(call.app.pool, state.subject)).name,
-            "key": {"key_id": key_id, "algorithm": key.algorithm, "expires_at": key.expires_at},
-            "roles": [{"role": r, "namespace": n, "group": g} for r, n, g in roles],
-        }
-    )
+    """Return the caller, its roles, and the key or the sign-in of this request, from memory."""
+    state, method = call.access_state, call.actor.method
+    name = (await directory.stored_name(call.app.pool, state.subject)).name
+    head = {"subject": state.subject, "kind": state.kind, "name": name, "roles": held_roles(state)}
+    if call.token is not None:
+        of_issuer = call.app.access.identities.state_of(subject_of_issuer(call.token.issuer))
+        url = of_issuer.issuer.url if of_issuer.issuer else ""
+        return Reply(head | {"key": None, "sign_in": {"issuer": url, "until": call.token.expires_at}})
+    key = state.keys[method.partition(":")[2]]
+    used = {"key_id": key.key_id, "algorithm": key.algorithm, "expires_at": key.expires_at}
+    return Reply(head | {"key": used, "sign_in": None})
 
 
 _ALL = "/v1/access/identities"

@@ -14,7 +14,8 @@ from shared.deciding.decider import Unprocessable
 from shared.deciding.submission import Outcome, Permission
 from shared.http.problems import Problem
 from shared.http.routes import Call, Reply, Route
-from shared.identity.access_view import PublicKeyRecord, new_api_key
+from shared.identity.access_view import new_api_key
+from shared.identity.public_keys import PublicKeyRecord
 
 
 async def issue_key(call: Call[NewKey]) -> Reply:

@@ -1,4 +1,4 @@
-"""All deciders about identities. One stream per subject."""
+"""All deciders about identities and issuers. One stream per subject."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from services.registry.access.domain.commands import (
     WithMembers,
 )
 from services.registry.access.domain.identities import existing
+from services.registry.access.domain.issuers import OfIssuer, RecordSignIn, decide_issuer, decide_sign_in
 from services.registry.access.domain.roles import decide_roles
 from shared.deciding.access import (
     PARTITION,
@@ -55,8 +56,13 @@ def decide(command: OwnStream, state: AccessState) -> Sequence[AccessEvent]:
 ACCESS: Decider[OwnStream, AccessEvent, AccessState] = Decider(
     PARTITION, AccessState(), evolve_access, decide=decide
 )
+ISSUER: Decider[OfIssuer, AccessEvent, AccessState] = Decider(
+    PARTITION, AccessState(), evolve_access, decide=decide_issuer
+)
 FOLDS: tuple[Fold[Any, Any], ...] = (ACCESS,)
 DECIDERS: dict[type, Decider[Any, Any, Any] | Joint[Any]] = {
     **dict.fromkeys(get_args(OwnStream), ACCESS),
     **dict.fromkeys(get_args(WithMembers), Joint(decide_roles)),
+    **dict.fromkeys(get_args(OfIssuer), ISSUER),
+    RecordSignIn: Joint(decide_sign_in),
 }

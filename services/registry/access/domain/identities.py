@@ -14,6 +14,7 @@ from shared.deciding.access import (
     IdentityEnabled,
 )
 from shared.deciding.decider import NotFound, RuleBroken, Unprocessable
+from shared.deciding.issuers import PREFIX
 
 _SUBJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9:@._-]{0,99}", re.ASCII)
 _ADDRESS = re.compile(r".*[^:@]@[^:@.]+(\.[^:@.]+)+", re.ASCII)
@@ -34,6 +35,11 @@ def create(command: CreateIdentity, state: AccessState) -> Sequence[AccessEvent]
         raise Unprocessable(
             "invalid_subject",
             f"{command.subject!r:.80} cannot be a subject: use at most 100 letters, digits and ':@._-'.",
+        )
+    if command.subject.startswith(PREFIX):
+        raise Unprocessable(
+            "invalid_subject",
+            f"Subjects that begin with {PREFIX!r} are those of trusted issuers: choose another.",
         )
     if state.kind == command.kind:
         return []

@@ -395,7 +395,9 @@ def _note(state: ModelState, note: Noted) -> ModelState:
     if noted.READERS.get(type_) is noted.ArtifactReport:
         report: noted.ArtifactReport = noted.read(note)
         released = type_ == noted.ARTIFACT_RELEASED
-        return with_version(state, report.number, artifact=revision, released=released)
+        before = state.versions.get(report.number)
+        failed = noted.is_final(type_, report) or (before is not None and before.failed and not released)
+        return with_version(state, report.number, artifact=revision, released=released, failed=failed)
     if type_ == noted.OVERRIDE_REVIEWED:
         return _reviewed(state, noted.read(note))
     return state

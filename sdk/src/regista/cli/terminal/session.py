@@ -26,6 +26,7 @@ from regista.cli.terminal.output import (
 )
 
 if TYPE_CHECKING:
+    from regista.client.profile import Profile
     from regista.client.sync_client import Client
     from regista.progress import Report
 
@@ -50,18 +51,24 @@ class Session:
         """True when a person reads the output."""
         return self.format in {"", "wide"}
 
+    def profile(self) -> Profile:
+        """Return the settings of the caller. Raises NotConfigured."""
+        from regista.client.profile import read_profile  # noqa: PLC0415 - imported when a command runs
+
+        with _warnings_shown():
+            return read_profile(self._profile)
+
     @contextmanager
-    def client(self, *, lasting: bool = False) -> Iterator[Client]:
-        """Return a client for the length of the command.
+    def client(self, profile: Profile | None = None, *, lasting: bool = False) -> Iterator[Client]:
+        """Return a client for the length of the command, with the settings of the caller or other ones.
 
         It repeats a request six times, about ten seconds; `lasting`: for a minute, as for an upload.
         """
         from regista.client.patience import Patience  # noqa: PLC0415
-        from regista.client.profile import read_profile  # noqa: PLC0415 - imported when a command runs
         from regista.client.sync_client import Client  # noqa: PLC0415
 
-        waits = Patience(attempts=0 if lasting else 6)
-        with _warnings_shown(), Client(read_profile(self._profile), patience=waits) as client:
+        waits, used = Patience(attempts=0 if lasting else 6), profile or self.profile()
+        with _warnings_shown(), Client(used, patience=waits) as client:
             yield client
 
     def items(
@@ -78,8 +85,7 @@ class Session:
             say(as_csv(items, columns))
         elif self.format == "name":
             for item in items:
-                key = columns[0][1]
-                say(one_line(item.get(key) if isinstance(key, str) else key(item)))
+                say(one_line(_name_in_list(item, columns[0])))
         elif not items:
             say(nothing, err=True)
         else:
@@ -134,6 +140,14 @@ def _name_of(item: Mapping[str, Any]) -> Any:
     if item.get("model") and item.get("number") and "stage" in item:
         return f"{item['model']}@{item['number']}"
     return next((item[name] for name in NAMES if item.get(name)), "")
+
+
+def _name_in_list(item: Mapping[str, Any], first: Column) -> Any:
+    """Return how later commands name an item of a list: the first column, MODEL@3 where it is a version."""
+    title, key = first
+    if title in {"model", "number", "steps"} and item.get("model") and item.get("number"):
+        return f"{item['model']}@{item['number']}"
+    return item.get(key) if isinstance(key, str) else key(item)
 
 
 class _Warnings(logging.Handler):

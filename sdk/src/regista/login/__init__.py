@@ -1,0 +1,1 @@
+"""Sign in as a person with the issuer of an organisation, by OpenID Connect."""

@@ -1,0 +1,150 @@
+"""The log for an auditor: decisions of a period, one model, everything as it was at a moment, proofs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from regista.errors import Invalid, NotFound
+from services.console.calls import part, segment
+from services.console.rendering import moment
+from services.console.view import Download, Page, Shown, View
+
+Json = Mapping[str, Any]
+WHAT: Mapping[str, str] = {
+    "promotions": "promotions",
+    "denials": "denials",
+    "overrides": "overrides",
+    "attempts": "denied attempts",
+    "timeline": "everything about a model",
+}
+PAGE_SIZE = 50
+
+
+async def show_history(view: View) -> Shown:
+    what, model = view.query("what", "promotions"), view.query("model")
+    what = what if what in WHAT else "promotions"
+    since, until = view.query("since"), view.query("until")
+    period = {"since": since, "until": until, "page_size": PAGE_SIZE, "page_token": view.query("page")}
+    content: dict[str, Any] = {"what": what, "kinds": WHAT, "items": None, "token": "", "problem": None}
+    if what == "timeline" and not model:
+        content["problem"] = Invalid(
+            "no_model", "Name the model.", advice="The whole log has too many events."
+        )
+    else:
+        path = f"/timeline/{segment(model)}" if what == "timeline" else f"/reports/{what}"
+        more = {"newest": True, "notes": False} if what == "timeline" else {"model": model}
+        found = await part(view.calls.get("audit", path, **period, **more))
+        content["problem"] = found.error
+        if found.value:
+            content |= {"items": found.value["items"], "token": found.value["next_page_token"]}
+    people = _people(content["items"] or [])
+    options = "".join(f" --{k} {v}" for k, v in (("model", model), ("since", since), ("until", until)) if v)
+    cli = f"regista timeline {model}" if what == "timeline" else f"regista audit {what}{options}"
+    return Shown("history.html", "History", "History", content, cli, "", await view.names(people))
+
+
+def _people(items: list[Json]) -> list[str]:
+    found: list[str] = []
+    for item in items:
+        found += [
+            str((item.get(key) or {}).get("subject", ""))
+            for key in ("by", "actor")
+            if isinstance(item.get(key), dict)
+        ]
+        promotion = item.get("promotion") or {}
+        found += [a["subject"] for a in promotion.get("approvers") or ()]
+        if promotion.get("requested"):
+            found.append(promotion["requested"]["by"]["subject"])
+        if isinstance(item.get("subject"), str):
+            found.append(item["subject"])
+    return found
+
+
+async def show_as_of(view: View) -> Shown:
+    at = view.query("as_of")
+    if at and moment(at) is None:
+        raise Invalid(
+            "invalid_moment", f"{at!r} is no time.", advice="Write 2026-03-01 or 2026-03-01T12:00:00Z."
+        )
+    serving, rights, policies = await asyncio.gather(
+        part(
+            view.calls.get("audit", "/reports/serving", at=at, page_size=100, page_token=view.query("page"))
+        ),
+        part(view.calls.get("audit", "/reports/rights", at=at, page_size=100)),
+        part(view.calls.get("audit", "/reports/policies", at=at, page_size=100)),
+    )
+    people = [
+        *(i["changed_by"]["actor"]["subject"] for i in (serving.value or {"items": []})["items"]),
+        *(i["subject"] for i in (rights.value or {"items": []})["items"]),
+        *(
+            a["subject"]
+            for i in (serving.value or {"items": []})["items"]
+            for e in i["entries"]
+            for a in (e["promotion"] or {"approvers": []})["approvers"]
+        ),
+    ]
+    moment_shown = serving.value["at"] if serving.value else at
+    content = {"at": at, "serving": serving, "rights": rights, "policies": policies}
+    content["token"] = serving.value["next_page_token"] if serving.value else ""
+    cli = f"regista audit serving --at {at}" if at else "regista audit serving"
+    return Shown(
+        "as_of.html",
+        "As of a moment",
+        "History",
+        content,
+        cli,
+        "",
+        await view.names(people),
+        moment_shown if at else "",
+    )
+
+
+async def show_event(view: View) -> Shown:
+    event_id, stream = view.param("event"), view.query("stream")
+    if not stream:
+        raise NotFound("unknown_event", "The address names no stream of the event.")
+    found = await view.calls.get("audit", "/events", stream=stream, page_size=500)
+    event = next((e for e in found["items"] if e["event_id"] == event_id), None)
+    if event is None:
+        missing = NotFound("unknown_event", "The stream has no such event among its first 500.")
+        missing.status = 404
+        raise missing
+    chain = await part(
+        view.calls.get("audit", "/events", correlation_id=event["correlation_id"], page_size=100)
+    )
+    events = (chain.value or {"items": []})["items"]
+    names = await view.names(e["actor"]["subject"] for e in (event, *events))
+    content = {"event": event, "chain": events}
+    return Shown(
+        "event.html", event["type"], "History", content, f"regista audit events --stream {stream}", "", names
+    )
+
+
+async def proof_of(view: View) -> tuple[str, bytes]:
+    """Return an event with its inclusion proof and the signed log checkpoint, verifiable without a server."""
+    leaf = view.param("leaf")
+    if not leaf.isdigit() or len(leaf) > 18:
+        raise Invalid("invalid_leaf", "A leaf has a number.")
+    checkpoints = await view.calls.get("audit", "/log-checkpoints", page_size=1)
+    newest = next(iter(checkpoints["items"]), None)
+    size = newest["size"] if newest and newest["size"] > int(leaf) else None
+    inclusion = await view.calls.get("audit", "/proofs/inclusion", leaf_index=leaf, size=size)
+    bundle = {
+        "origin": checkpoints["origin"],
+        "verifier_key": checkpoints["verifier_key"],
+        "log_checkpoint": newest,
+        "inclusion": inclusion,
+    }
+    return f"proof-of-leaf-{leaf}.json", msgspec.json.encode(bundle)
+
+
+PAGES = (
+    Page("/history", show_history),
+    Page("/history/as-of", show_as_of),
+    Page("/history/events/{event}", show_event),
+)
+DOWNLOADS = (Download("/history/proofs/{leaf}", proof_of),)

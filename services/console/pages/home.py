@@ -1,0 +1,59 @@
+"""Home: what waits for the person, what serves now, and what happened lately."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from services.console import feed
+from services.console.calls import Part, part
+from services.console.pages.reviews import waits_for
+from services.console.view import Page, Shown, View
+
+Json = Mapping[str, Any]
+MOST = 12
+
+
+async def show_home(view: View) -> Shown:
+    calls, subject = view.calls, view.session.subject
+    since = datetime.now(UTC) - timedelta(days=1)
+    pending, mine, serving, happened = await asyncio.gather(
+        part(calls.get("approval", "/reviews", state="pending", page_size=100)),
+        part(calls.get("registry", "/versions:search", created_by=subject, page_size=50)),
+        part(calls.get("registry", "/serving", production=True, page_size=20)),
+        part(feed.lately(calls, since, MOST)),
+    )
+    reviews = _items(pending)
+    content = {
+        "pending": pending,
+        "waiting": [r for r in reviews if waits_for(view, r)],
+        "others": sum(1 for r in reviews if r["state"] == "open" and not waits_for(view, r)),
+        "after_reviews": [r for r in reviews if r["state"] == "overridden"],
+        "blocked": [v for v in _items(mine) if _is_blocked(v)],
+        "serving": serving,
+        "happened": happened,
+        "events": happened.value[0] if happened.value else [],
+        "whole": happened.value[1] if happened.value else True,
+    }
+    people = [
+        *(r["requester"] for r in reviews),
+        *(r["changed_by"] for r in _items(serving)),
+    ]
+    return Shown("home.html", "Home", "Home", content, "regista reviews", "any", await view.names(people))
+
+
+def _items(found: Part[Any]) -> Sequence[Json]:
+    return found.value["items"] if found.value else []
+
+
+def _is_blocked(version: Json) -> bool:
+    """Return whether a version of the person waits for something."""
+    stopped = version["withdrawn"] or version["retired"]
+    return not stopped and (
+        version["stage"] == "Draft" or (version["stage"] == "Staging" and version["gates_passed"] is False)
+    )
+
+
+PAGES = (Page("/", show_home),)

@@ -1,0 +1,196 @@
+"""One model: who serves, its versions, metrics, lineage, timeline, use and rules."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from services.console.calls import Part, model_path, part, segment
+from services.console.charts import Chart, Point, chart
+from services.console.rendering import url
+from services.console.view import Page, Shown, View
+
+PAGE_SIZE = 50
+Json = Mapping[str, Any]
+TABS = ("Versions", "Metrics", "Lineage", "Timeline", "Usage", "Rules")
+
+
+async def _framed(
+    view: View, tab: str, fill: Callable[[View, Json], Awaitable[tuple[dict[str, Any], list[Any], str]]]
+) -> Shown:
+    """Return a tab inside the head that all tabs of a model share."""
+    name = view.param("model")
+    model, rollouts = await asyncio.gather(
+        view.calls.get("registry", model_path(name)),
+        part(view.calls.get("registry", model_path(name, "rollouts"))),
+    )
+    content, subjects, cli = await fill(view, model)
+    by_environment = rollouts.value["items"] if rollouts.value else []
+    changers = [r["changed_by"] for r in by_environment]
+    names = await view.names([model["owner"], model["registered_by"], *changers, *subjects])
+    tabs = [
+        (title, url("models", name) if title == "Versions" else url("models", name, title.lower()))
+        for title in TABS
+    ]
+    content |= {"model": model, "rollouts": by_environment, "unknown": rollouts, "tabs": tabs, "tab": tab}
+    title = f"{name}: {tab.lower()}"
+    return Shown(
+        f"model_{tab.lower()}.html", title, "Models", content, cli, f"model:{model['model_id']}", names
+    )
+
+
+async def show_versions(view: View) -> Shown:
+    async def fill(view: View, model: Json) -> tuple[dict[str, Any], list[Any], str]:
+        name = model["model"]
+        found, refusals = await asyncio.gather(
+            view.calls.get(
+                "registry",
+                model_path(name, "versions"),
+                stage=view.query("stage") or None,
+                page_size=PAGE_SIZE,
+                page_token=view.query("page"),
+            ),
+            part(view.calls.get("registry", "/refusals", model=name, page_size=3)),
+        )
+        content = {
+            "versions": found["items"],
+            "token": found["next_page_token"],
+            "champion": _champion_metric(model, found["items"]),
+            "refusals": refusals,
+        }
+        return content, [v["creator"] for v in found["items"]], f"regista versions list {name}"
+
+    return await _framed(view, "Versions", fill)
+
+
+def _champion_metric(model: Json, versions: Sequence[Json]) -> Json | None:
+    """Return the primary metric of the version in production, where this page has it."""
+    return next((v["primary_metric"] for v in versions if v["number"] == model["production"]), None)
+
+
+async def show_metrics(view: View) -> Shown:
+    async def fill(view: View, model: Json) -> tuple[dict[str, Any], list[Any], str]:
+        name = model["model"]
+        found = await view.calls.get("registry", model_path(name, "versions"), page_size=200)
+        measured = [v for v in found["items"] if v["primary_metric"]]
+        content = {"charts": _charts(measured), "without": len(found["items"]) - len(measured)}
+        return content, [], f"regista compare {name}@{model['newest'] or 1} …"
+
+    return await _framed(view, "Metrics", fill)
+
+
+def _charts(versions: Sequence[Json]) -> list[tuple[str, str, Chart]]:
+    """Return a chart for each metric on one data set, that of most versions first."""
+    groups = Counter((v["primary_metric"]["name"], v["primary_metric"]["dataset_digest"]) for v in versions)
+    found = []
+    for (metric, digest), _ in groups.most_common(6):
+        of_group = [
+            v
+            for v in reversed(versions)
+            if (v["primary_metric"]["name"], v["primary_metric"]["dataset_digest"]) == (metric, digest)
+        ]
+        points = [
+            Point(
+                v["number"],
+                v["primary_metric"]["value"],
+                v["semver"] or "",
+                v["primary_metric"]["independent"],
+            )
+            for v in of_group
+        ]
+        dataset = of_group[-1]["primary_metric"]["dataset_name"] or digest
+        found.append((metric, dataset, chart(points)))
+    return found
+
+
+async def show_lineage(view: View) -> Shown:
+    async def fill(view: View, model: Json) -> tuple[dict[str, Any], list[Any], str]:
+        name, number = model["model"], view.query("version")
+        if not number.isdigit():
+            number = str(model["production"] or model["newest"] or "")
+        if not number:
+            return {"lineage": Part(None), "number": 0}, [], ""
+        found = await part(view.calls.get("registry", model_path(name, "versions", number, "lineage")))
+        return {"lineage": found, "number": int(number)}, [], f"regista versions lineage {name}@{number}"
+
+    return await _framed(view, "Lineage", fill)
+
+
+async def show_timeline(view: View) -> Shown:
+    async def fill(view: View, model: Json) -> tuple[dict[str, Any], list[Any], str]:
+        name = model["model"]
+        found = await part(
+            view.calls.get(
+                "audit",
+                f"/timeline/{segment(name)}",
+                newest=True,
+                notes=False,
+                page_size=PAGE_SIZE,
+                page_token=view.query("page"),
+            )
+        )
+        events = found.value["items"] if found.value else []
+        subjects = [e["actor"]["subject"] for e in events]
+        content = {"events": found, "token": found.value["next_page_token"] if found.value else ""}
+        return content, subjects, f"regista timeline {name}"
+
+    return await _framed(view, "Timeline", fill)
+
+
+async def show_usage(view: View) -> Shown:
+    async def fill(view: View, model: Json) -> tuple[dict[str, Any], list[Any], str]:
+        name = model["model"]
+        usage, retention = await asyncio.gather(
+            part(view.calls.get("cleanup", f"/usage/{segment(name)}", page_size=200)),
+            part(view.calls.get("cleanup", f"/retention/{segment(name)}", page_size=100)),
+        )
+        return {"usage": usage, "retention": retention}, [], f"regista cleanup usage {name}"
+
+    return await _framed(view, "Usage", fill)
+
+
+async def show_rules(view: View) -> Shown:
+    async def fill(view: View, model: Json) -> tuple[dict[str, Any], list[Any], str]:
+        name = model["model"]
+        policies, retention = await asyncio.gather(
+            part(view.calls.get("approval", "/policies", page_size=200)),
+            part(view.calls.get("cleanup", f"/retention/{segment(name)}", page_size=1)),
+        )
+        matching = [
+            p
+            for p in (policies.value or {"items": []})["items"]
+            if p["active"] and applies(p["policy"], model)
+        ]
+        matching.sort(key=lambda p: -int(p["policy"].get("priority") or 0))
+        return (
+            {"policies": policies, "matching": matching, "retention": retention},
+            [p["published_by"] for p in matching],
+            f"regista audit policies --model {name}",
+        )
+
+    return await _framed(view, "Rules", fill)
+
+
+def applies(policy: Json, model: Json) -> bool:
+    """Return whether a policy may select the model: its environments are not compared."""
+    selector = policy.get("applies_to") or {}
+    namespaces = selector.get("namespaces") or []
+    namespace = model["namespace"]
+    return (
+        (not namespaces or any(namespace == n or namespace.startswith(n + ".") for n in namespaces))
+        and model["kind"] in (selector.get("kinds") or [model["kind"]])
+        and model["tier"] in (selector.get("tiers") or [model["tier"]])
+        and all(model["tags"].get(k) == v for k, v in (selector.get("tags") or {}).items())
+    )
+
+
+PAGES = (
+    Page("/models/{model}", show_versions),
+    Page("/models/{model}/metrics", show_metrics),
+    Page("/models/{model}/lineage", show_lineage),
+    Page("/models/{model}/timeline", show_timeline),
+    Page("/models/{model}/usage", show_usage),
+    Page("/models/{model}/rules", show_rules),
+)

@@ -1,0 +1,150 @@
+"""Turn pages into HTML: one Jinja environment that escapes every value."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import jinja2
+
+from services.console.calls import segment
+from services.console.plain_words import compared, in_words, plain
+
+FOLDER = Path(__file__).parent
+STATIC = FOLDER / "static"
+MINUTE, HOUR, DAY = 60, 3600, 86400
+_UNITS = ((365 * DAY, "y"), (30 * DAY, "mo"), (DAY, "d"), (HOUR, "h"), (MINUTE, "min"))
+
+
+def moment(text: Any) -> datetime | None:
+    """Return the time of a text in RFC 3339, or None."""
+    try:
+        found = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def ago(text: Any, now: datetime | None = None) -> str:
+    """Return how far a time is from now, in its largest unit: `9 d ago`, `in 3 h`, `now`."""
+    at = moment(text)
+    if at is None:
+        return "never" if not text else str(text)
+    seconds = ((now or datetime.now(UTC)) - at).total_seconds()
+    for size, unit in _UNITS:
+        if abs(seconds) >= size:
+            count = f"{int(abs(seconds) // size)} {unit}"
+            return f"{count} ago" if seconds > 0 else f"in {count}"
+    return "now"
+
+
+def exact(text: Any) -> str:
+    """Return a time to the second, in UTC."""
+    at = moment(text)
+    return f"{at.astimezone(UTC):%-d %b %Y, %H:%M:%S} UTC" if at else str(text or "")
+
+
+def day(text: Any) -> str:
+    """Return the date of a time, in UTC."""
+    at = moment(text)
+    return f"{at.astimezone(UTC):%-d %b %Y}" if at else str(text or "")
+
+
+def short(text: Any) -> str:
+    """Return an id or a digest shortened in the middle."""
+    whole = str(text or "")
+    kept = 15 if whole.startswith("sha256:") else 8
+    return f"{whole[:kept]}…{whole[-4:]}" if len(whole) > kept + 6 else whole
+
+
+def figure(value: Any) -> str:
+    """Return a number with at most four decimals."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return written(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4f}".rstrip("0").rstrip(".")
+
+
+def size(count: Any) -> str:
+    """Return a number of bytes with its unit."""
+    if not isinstance(count, int | float):
+        return "unknown size"
+    value = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024 or unit == "GiB":
+            break
+        value /= 1024
+    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+
+
+def written(value: Any) -> str:
+    """Return any JSON value as text: texts as they are, nothing as a dash."""
+    if value is None or value == "":
+        return "–"
+    if isinstance(value, float):
+        return figure(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def pretty(value: Any) -> str:
+    """Return any JSON value on many lines."""
+    return json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True)
+
+
+def initials(name: str) -> str:
+    """Return up to two initials of a name."""
+    found = [part[0] for part in name.replace(":", " ").replace("-", " ").split() if part[0].isalnum()]
+    return "".join(found[:1] + found[-1:] if len(found) > 1 else found).upper()
+
+
+def url(*segments: object, **query: Any) -> str:
+    """Return a path of the console; parameters that are None or "" are left out."""
+    path = "/" + "/".join(map(segment, segments))
+    given = {name: value for name, value in query.items() if value not in (None, "", [])}
+    return f"{path}?{urlencode(given, doseq=True)}" if given else path
+
+
+def _versions() -> dict[str, str]:
+    """Return each file of `static` with a digest for its URL, so that browsers may keep it."""
+    return {
+        file.name: hashlib.sha256(file.read_bytes()).hexdigest()[:12]
+        for file in STATIC.iterdir()
+        if file.is_file()
+    }
+
+
+def environment(packages: dict[str, str]) -> jinja2.Environment:
+    """Return the environment of all templates. `packages` has the URLs of front-end packages by name."""
+    found = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(FOLDER / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    digests = _versions()
+    found.filters |= {
+        "ago": ago,
+        "exact": exact,
+        "day": day,
+        "short": short,
+        "figure": figure,
+        "size": size,
+        "written": written,
+        "plain": plain,
+        "pretty": pretty,
+        "initials": initials,
+    }
+    found.globals |= {
+        "url": url,
+        "in_words": in_words,
+        "compared": compared,
+        "new_key": lambda: str(uuid.uuid4()),
+        "packages": packages,
+        "static": lambda name: f"/static/{name}?v={digests[name]}",
+    }
+    return found

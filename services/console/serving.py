@@ -1,0 +1,110 @@
+"""Serve pages and acts: who is signed in, where a form comes from, what happens to what was typed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from regista.errors import RegistaError
+from services.console import waiting
+from services.console.console import Console, status_of
+from services.console.forms import BadForm, from_own_page, read_form, token_matches
+from services.console.sessions import Unsigned
+from services.console.view import Act, Download, Page, View
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+NOT_SENT = "You had to sign in first, so nothing was sent. What you typed is below: check it and send it."
+STALE_FORM = "The form was older than your sign-in, so nothing was sent. Check it and send it again."
+
+
+def serve_page(console: Console, page: Page) -> Endpoint:
+    """Return the endpoint of a page."""
+
+    async def endpoint(request: Request) -> Response:
+        session = await console.session_of(request)
+        here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        if session is None:
+            return console.to_sign_in(request, here)
+        view = View(request, session, console.calls(session.credential))
+        if request.url.path in session.kept:
+            view.form, view.returned = session.kept.pop(request.url.path), True
+            session.notices.append(NOT_SENT)
+        return await _answered(console, view, page, here)
+
+    return endpoint
+
+
+async def _answered(console: Console, view: View, page: Page, here: str, status: int = 200) -> Response:
+    try:
+        shown, _ = await asyncio.gather(page.show(view), waiting.count(view))
+        return console.shown(view, shown, status)
+    except RegistaError as error:
+        if error.status == 401:
+            return console.to_sign_in(view.request, here)
+        return console.failed(view, error)
+
+
+def serve_download(console: Console, download: Download) -> Endpoint:
+    """Return the endpoint of a file that is made for the person."""
+
+    async def endpoint(request: Request) -> Response:
+        session = await console.session_of(request)
+        if session is None:
+            return console.to_sign_in(request, "/")
+        view = View(request, session, console.calls(session.credential))
+        try:
+            name, content = await download.make(view)
+        except RegistaError as error:
+            return console.to_sign_in(request, "/") if error.status == 401 else console.failed(view, error)
+        headers = {"content-disposition": f'attachment; filename="{name}"'}
+        return Response(content, media_type="application/json", headers=headers)
+
+    return endpoint
+
+
+def serve_act(console: Console, act: Act) -> Endpoint:
+    """Return the endpoint of an act. What was typed comes back unless the act was carried out."""
+
+    async def endpoint(request: Request) -> Response:
+        if not from_own_page(request, console.settings.console_url):
+            return console.render("plain.html", 403, title="Nothing was sent", detail=_other_origin(console))
+        try:
+            form = await read_form(request)
+        except BadForm as wrong:
+            return console.render("plain.html", 422, title="Nothing was sent", detail=str(wrong))
+        here = _address(act.page, request)
+        session = await console.session_of(request)
+        if session is None:
+            return console.to_sign_in(request, here, Unsigned(here, form))
+        view = View(request, session, console.calls(session.credential), form)
+        if not token_matches(session, form):
+            session.notices.append(STALE_FORM)
+            return await _answered(console, view, act.page, here, 403)
+        try:
+            done = await act.do(view)
+        except RegistaError as error:
+            if error.status == 401:
+                return console.to_sign_in(request, here, Unsigned(here, form))
+            view.problem = error
+            return await _answered(console, view, act.page, here, status_of(error))
+        session.waiting = (float("-inf"), 0)
+        if done.notice:
+            session.notices.append(done.notice)
+        return RedirectResponse(done.to, 303)
+
+    return endpoint
+
+
+def _other_origin(console: Console) -> str:
+    where = console.settings.console_url or "the console's own address"
+    return f"The form did not come from a page of this console. Open {where} and send it from there."
+
+
+def _address(page: Page, request: Request) -> str:
+    """Return the address of the page that an act belongs to; the form's address has the page's query."""
+    path: str = Route(page.path, page.show, name="page").url_path_for("page", **request.path_params)
+    return f"{path}?{request.url.query}" if request.url.query else path

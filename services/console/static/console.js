@@ -1,0 +1,143 @@
+// What a page does beyond HTML: keys, copying, the reader's time zone, and the stream of changes. It is right without.
+"use strict";
+
+const KEYS_WAIT = 1000;
+const QUIET_AFTER = 300;
+let goTo = 0;
+let stream = null;
+
+function typing(target) {
+  return target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
+}
+
+function rows() {
+  return [...document.querySelectorAll("main tbody tr")].filter((row) => row.querySelector("a"));
+}
+
+function step(by) {
+  const all = rows();
+  const at = all.findIndex((row) => row.contains(document.activeElement));
+  const next = all[Math.min(all.length - 1, Math.max(0, at + by))];
+  if (next) next.querySelector("a").focus();
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key === "Escape") document.querySelectorAll(".menu[open]").forEach((menu) => { menu.open = false; });
+  if (typing(event.target)) {
+    if (event.key === "Escape") event.target.blur();
+    return;
+  }
+  if (Date.now() - goTo < KEYS_WAIT) {
+    goTo = 0;
+    const link = document.querySelector(`.rail a[data-go="${CSS.escape(event.key)}"]`);
+    if (link) { event.preventDefault(); link.click(); }
+    return;
+  }
+  if (event.key === "g") goTo = Date.now();
+  else if (event.key === "/") { event.preventDefault(); document.getElementById("search")?.focus(); }
+  else if (event.key === "?") document.getElementById("keys")?.showModal();
+  else if (event.key === "j") step(1);
+  else if (event.key === "k") step(-1);
+});
+
+document.addEventListener("click", (event) => {
+  const button = event.target instanceof Element ? event.target.closest("button.copy") : null;
+  if (button) {
+    navigator.clipboard?.writeText(button.dataset.copy).then(() => {
+      button.textContent = "copied";
+      setTimeout(() => { button.textContent = "copy"; }, 1500);
+    });
+  }
+  document.querySelectorAll(".menu[open]").forEach((menu) => { if (!menu.contains(event.target)) menu.open = false; });
+});
+
+const local = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
+
+function prepare() {
+  document.querySelectorAll("button.copy[hidden]").forEach((button) => { button.hidden = false; });
+  document.querySelectorAll("time[datetime]:not([data-zone])").forEach((element) => {
+    const at = new Date(element.dateTime);
+    if (Number.isNaN(at.getTime())) return;
+    element.dataset.zone = "";
+    element.title = `${local.format(at)}\n${element.title}`;
+  });
+  show(stream?.readyState === EventSource.OPEN);
+}
+
+// -- changes: one stream for the tab, closed while it is hidden
+
+function show(on) {
+  const mark = document.getElementById("live");
+  if (!mark) return;
+  mark.dataset.state = on ? "on" : "off";
+  mark.querySelector(".word").textContent = on ? "live" : "not live";
+}
+
+function concerns(topics) {
+  const wanted = (document.getElementById("content")?.dataset.live || "").split(" ").filter(Boolean);
+  return wanted.includes("any") || topics.some((topic) => wanted.includes(topic));
+}
+
+function beingFilled() {
+  return [...document.querySelectorAll("main form[method=post]")].some((form) =>
+    form.contains(document.activeElement) ||
+    [...form.elements].some((field) => field.type !== "hidden" && "defaultValue" in field && field.value !== field.defaultValue));
+}
+
+let waiting = 0;
+
+function changed() {
+  clearTimeout(waiting);
+  waiting = setTimeout(() => {
+    if (beingFilled() || !window.htmx || document.querySelector("details.act[open], .menu[open], dialog[open]")) {
+      const notice = document.getElementById("changed");
+      if (notice) notice.hidden = false;
+      return;
+    }
+    refresh();
+  }, QUIET_AFTER);
+}
+
+async function refresh() {
+  const here = location.href;
+  const answer = await fetch(here, { headers: { "X-Live": "1" }, credentials: "same-origin", redirect: "manual" });
+  if (!answer.ok || location.href !== here || beingFilled()) return;
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("content");
+  const shown = document.getElementById("content");
+  if (!fresh || !shown) return;
+  const before = new Set([...shown.querySelectorAll("tbody tr, .entry, .gate")].map((row) => row.textContent));
+  const open = [...shown.querySelectorAll("details")].map((one) => one.open);
+  const top = window.scrollY;
+  shown.replaceChildren(...fresh.childNodes);
+  shown.querySelectorAll("details").forEach((one, at) => { if (open[at]) one.open = true; });
+  shown.querySelectorAll("tbody tr, .entry, .gate").forEach((row) => {
+    if (!before.has(row.textContent)) row.classList.add("changed-row");
+  });
+  window.htmx.process(shown);
+  prepare();
+  window.scrollTo(0, top);
+}
+
+function connect() {
+  if (stream || document.hidden || !document.getElementById("live")) return;
+  stream = new EventSource("/live");
+  stream.addEventListener("open", () => show(true));
+  stream.addEventListener("error", () => show(false));
+  stream.addEventListener("change", (event) => { if (concerns(event.data.split(" "))) changed(); });
+}
+
+function disconnect() {
+  stream?.close();
+  stream = null;
+  show(false);
+}
+
+document.addEventListener("visibilitychange", () => (document.hidden ? disconnect() : connect()));
+window.addEventListener("pagehide", disconnect);
+document.addEventListener("htmx:after:settle", () => {
+  prepare();
+  window.scrollTo(0, 0);
+  if (document.activeElement === document.body) document.getElementById("content")?.focus({ preventScroll: true });
+});
+document.addEventListener("DOMContentLoaded", () => { prepare(); connect(); });

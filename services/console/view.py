@@ -1,0 +1,144 @@
+"""What pages and acts get, and what they return."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.requests import Request
+
+from regista.errors import RegistaError
+from services.console.calls import Calls
+from services.console.sessions import Form, Session
+
+OWN_ROLE_ONLY = frozenset({"override"})
+"""Roles that an administrator does not have without a grant of their own."""
+NAMES_FOR = 60.0
+"""Seconds for which a name is not looked up again. An erased name disappears from pages after that."""
+MOST_NAMES = 100
+"""Subjects in one look-up."""
+
+
+@dataclass(slots=True)
+class View:
+    """A request of a person who is signed in.
+
+    `form` has the fields of an act, or those of one that was not carried out: `problem` states why, or
+    `returned` that the person had to sign in first.
+    """
+
+    request: Request
+    session: Session
+    calls: Calls
+    form: Form = field(default_factory=dict)
+    problem: RegistaError | None = None
+    returned: bool = False
+
+    def param(self, name: str) -> str:
+        """Return a part of the path."""
+        return str(self.request.path_params[name])
+
+    def query(self, name: str, default: str = "") -> str:
+        """Return a parameter of the URL, without spaces around it and of at most 500 characters."""
+        return self.request.query_params.get(name, default).strip()[:500]
+
+    def text(self, name: str) -> str:
+        """Return a field of the form, or ""."""
+        return (self.form.get(name) or [""])[0].strip()
+
+    def texts(self, name: str) -> list[str]:
+        """Return the values of a field, without empty ones."""
+        return [one.strip() for one in self.form.get(name, []) if one.strip()]
+
+    def number(self, name: str) -> int:
+        """Return a field of digits; 0 for anything else."""
+        found = self.text(name)
+        return int(found) if found.isascii() and found.isdigit() and len(found) < 16 else 0
+
+    def roles(self, namespace: str) -> frozenset[str]:
+        """Return the roles of the person in a namespace: those of the namespaces above it, too."""
+        return frozenset(
+            held["role"]
+            for held in self.session.caller["roles"]
+            if held["namespace"] == "*"
+            or namespace == held["namespace"]
+            or namespace.startswith(held["namespace"] + ".")
+        )
+
+    def may(self, role: str, namespace: str) -> bool:
+        """Return whether the person probably may do what needs the role. The service decides again."""
+        held = self.roles(namespace)
+        return role in held or ("admin" in held and role not in OWN_ROLE_ONLY)
+
+    async def names(self, subjects: Iterable[Any]) -> Mapping[str, str | None]:
+        """Return the names of people by subject: None for an erased one, nothing for one without a name."""
+        now, known = time.monotonic(), self.session.names
+        wanted = {s for s in subjects if isinstance(s, str) and s and not s.startswith("service:")}
+        missing = sorted(s for s in wanted if s not in known or now - known[s][0] > NAMES_FOR)
+        for at in range(0, len(missing), MOST_NAMES):
+            asked = missing[at : at + MOST_NAMES]
+            try:
+                answer = await self.calls.get("registry", "/access/names", subjects=",".join(asked))
+            except RegistaError:
+                break  # ids are shown without names
+            known.update({subject: (now, answer["names"].get(subject, subject)) for subject in asked})
+        if len(known) > 5_000:
+            known.clear()
+        return {s: known[s][1] for s in wanted if s in known}
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A page: its template with what it shows.
+
+    `area` is the entry of the navigation that it belongs to, `cli` the command that shows the same. `live`
+    are the topics of events after which the page is out of date: `model:<id>`, `review:<id>`, `any`.
+    """
+
+    template: str
+    title: str
+    area: str
+    content: Mapping[str, Any] = field(default_factory=dict)
+    cli: str = ""
+    live: str = ""
+    names: Mapping[str, str | None] = field(default_factory=dict)
+    as_of: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """An act that was carried out: the page to go to, and what it reports."""
+
+    to: str
+    notice: str = ""
+
+
+Show = Callable[[View], Awaitable[Shown]]
+Do = Callable[[View], Awaitable[Done]]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page at a path, written as in Starlette."""
+
+    path: str
+    show: Show
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """A change, sent by a form of the page `page`. When it is refused, the page shows why, with the form."""
+
+    path: str
+    do: Do
+    page: Page
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A JSON file at a path: `make` returns its name and its content."""
+
+    path: str
+    make: Callable[[View], Awaitable[tuple[str, bytes]]]

@@ -1,0 +1,45 @@
+"""The address of every page of the console, with a review and a run where they have one."""
+
+from __future__ import annotations
+
+from tests.ui.conftest import Site
+
+FIXED = {
+    "home": "/",
+    "models": "/models",
+    "models-empty": "/models?q=nothing-has-this-name",
+    "versions": "/versions?metric=auc%3E0.9",
+    "model": "/models/fraud.scoring",
+    "model-metrics": "/models/fraud.scoring/metrics",
+    "model-lineage": "/models/fraud.scoring/lineage",
+    "model-timeline": "/models/fraud.scoring/timeline",
+    "model-usage": "/models/fraud.scoring/usage",
+    "model-rules": "/models/fraud.scoring/rules",
+    "version": "/models/fraud.scoring/versions/2",
+    "version-blocked": "/models/fraud.scoring/versions/3",
+    "version-draft": "/models/fraud.scoring/versions/4",
+    "hostile-model": "/models/fraud.hostile",
+    "hostile-version": "/models/fraud.hostile/versions/1",
+    "reviews": "/reviews",
+    "rollouts": "/rollouts",
+    "rollout": "/rollouts/fraud.scoring/production",
+    "rollout-change": "/rollouts/fraud.scoring/production/change?n=1&p=90&r=champion&n=2&p=10&r=challenger",
+    "rollout-rollback": "/rollouts/fraud.scoring/production/rollback",
+    "rollout-stop": "/rollouts/fraud.scoring/production/stop",
+    "data-set": "/data-sets?q=transactions-1",
+    "history": "/history",
+    "history-timeline": "/history?what=timeline&model=fraud.scoring",
+    "as-of": "/history/as-of",
+    "cleanup": "/cleanup",
+    "policies": "/policies",
+    "access": "/access",
+    "person": "/people/person:bob",
+    "operations": "/operations",
+    "search": "/search?q=fraud",
+    "missing": "/models/fraud.none",
+}
+
+
+def addresses(site: Site) -> dict[str, str]:
+    """Return the address of each page by a name for its screenshot."""
+    return FIXED | {"review": f"/reviews/{site.review}"}

@@ -1,0 +1,76 @@
+"""Who held which role at a moment, also through a group of an issuer."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from services.audit.domain.independence import appointers
+from services.audit.domain.rights import mapped_roles, rights
+
+T = datetime(2026, 3, 1, tzinfo=UTC)
+MAPPED = {"group": "board", "role": "approver", "namespace": "fraud", "by": "root"}
+
+
+def events(*found: tuple[str, int, dict[str, Any]]) -> list[dict[str, Any]]:
+    """Events with type, minute and data, as the API shows them."""
+    return [
+        {
+            "type": type_,
+            "recorded_at": T + timedelta(minutes=minute),
+            "data": data,
+            "actor": {"subject": "u-1"},
+            **dict.fromkeys(("event_id", "service", "stream", "revision", "leaf_index", "fault")),
+        }
+        for type_, minute, data in found
+    ]
+
+
+def seen(*groups: str, by: tuple[str, ...] = ("root",)) -> dict[str, Any]:
+    return {"subject": "u-1", "issuer": "k", "groups": list(groups), "appointed_by": list(by)}
+
+
+ISSUER = events(
+    ("IssuerTrusted", 0, {}),
+    ("GroupMapped", 2, MAPPED),
+    ("GroupMapped", 3, MAPPED | {"role": "admin", "by": "u-1"}),
+    ("GroupMapped", 4, MAPPED | {"role": "auditor", "by": "hugo"}),
+    ("GroupUnmapped", 20, MAPPED),
+    ("GroupMapped", 30, MAPPED),
+    ("IssuerDistrusted", 40, {}),
+    ("IssuerTrusted", 50, {}),
+)
+PERSON = events(
+    ("IdentityCreated", 1, {"subject": "u-1", "kind": "person"}),
+    ("SignedIn", 5, seen("board")),
+    ("SignedIn", 60, seen()),
+)
+
+
+@pytest.mark.parametrize(
+    ("minute", "held"),
+    [
+        (1, []),
+        (4, []),
+        (5, ["approver"]),
+        (20, []),
+        (30, ["approver"]),
+        (40, []),
+        (50, ["approver"]),
+        (60, []),
+    ],
+)
+def test_a_role_of_a_group_was_held_while_sign_in_mapping_and_trust_gave_it(minute: int, held: list[str]):
+    at = T + timedelta(minutes=minute)
+    found = rights(PERSON, at, {"k": mapped_roles(ISSUER, at)})
+    assert found is not None
+    assert [one["role"] for one in found["roles"]] == held
+    assert all(set(one) == {"role", "namespace", "group", "granted"} for one in found["roles"])
+    assert all(one["group"] == "board" for one in found["roles"])
+
+
+def test_who_trusted_the_issuer_and_mapped_the_group_appointed_the_person():
+    assert appointers(PERSON) == [("u-1", "created"), ("root", "granted")]
+    assert appointers(PERSON, T + timedelta(minutes=2)) == [("u-1", "created")]
