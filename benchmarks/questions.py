@@ -189,9 +189,9 @@ async def _sealed(servers: Servers, owner: asyncpg.Connection) -> int:
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         sizes = servers.call("GET", "audit", "/v1/log-checkpoints?page_size=1").json()["items"]
-        if sizes and sizes[0]["size"] >= events and await _indexed(servers):
-            if servers.call("GET", "audit", "/v1/invariants").json()["verified"] >= events:
-                return events
+        sealed = bool(sizes) and sizes[0]["size"] >= events and await _indexed(servers)
+        if sealed and servers.call("GET", "audit", "/v1/invariants").json()["verified"] >= events:
+            return events
         await asyncio.sleep(0.2)
     raise TimeoutError(f"audit did not seal and index {events} events")
 

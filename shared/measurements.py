@@ -33,6 +33,7 @@ LONGEST = 30.0
 
 DATABASE = Gauge("regista_database_bytes", "Size of the database and of its parts", ["part"])
 FREE = Gauge("regista_disk_free_bytes", "Free bytes of the disk of a folder", ["folder"])
+MEASURED = Gauge("regista_measured_at_seconds", "When the measurements were taken last, as a Unix time")
 TOTAL = Gauge("regista_disk_bytes", "Size of the disk of a folder", ["folder"])
 
 # Sizes with indexes and everything else that belongs to the tables; $1 is the service's schema.
@@ -95,6 +96,7 @@ class Measurements:
             began = time.monotonic()
             for measurement in self._measurements:
                 await self.take(measurement)
+            MEASURED.set_to_current_time()
             await asyncio.sleep(max(MEASURE_EVERY, (time.monotonic() - began) / SHARE))
 
     async def take(self, measurement: Measurement) -> None:

@@ -48,6 +48,7 @@ from shared.messaging import relay
 from shared.messaging.broker import consume
 from shared.messaging.consumer import Consumer
 from shared.messaging.dead_letters import DeadLetters
+from shared.messaging.earlier_messages import EarlierMessages
 from shared.messaging.kafka import Subscription, start_producer
 from shared.messaging.log_check import LogCheck
 from shared.messaging.own_topic import OwnTopic
@@ -67,6 +68,7 @@ class Process:
     before the service serves or consumes anything, and returns the service's own parts, if any. `background`
     functions run for the life of the process. `checks` run every few seconds for readiness: each raises, with
     a message for the operator, while its part cannot work. `measurements` are taken now and then.
+    `known_names` is the statement that returns which of the texts $1 are names in the service's read models.
     """
 
     service: Service
@@ -78,6 +80,7 @@ class Process:
     background: Sequence[Callable[[App], Coroutine[Any, Any, None]]] = ()
     checks: Mapping[str, Callable[[App], Awaitable[None]]] = field(default_factory=dict)
     measurements: Sequence[Measurement] = ()
+    known_names: str = ""
 
 
 class RunningProcess:
@@ -168,6 +171,7 @@ class RunningProcess:
         ]
         if process.service.name in app.transactors:
             app.transactor = app.transactors[process.service.name]
+            app.known_names = process.known_names
             app.denied_attempts = DeniedAttempts(app.transactor.submit, process.service.name)
             app.dead_letters.denied_attempts = app.denied_attempts
         app.access = AccessView(app.pool, app.settings.pepper, self._wake_ups[PARTITION])
@@ -207,6 +211,9 @@ class RunningProcess:
             app.readiness.wait("kafka", "joins the consumer groups")
             consumers = [self._consumer(s) for s in process.subscriptions]
             work.append(("kafka", consume(app.settings, consumers, app.readiness)))
+            if (once := app.dead_letters.once) is not None:
+                earlier = EarlierMessages(consumers, once, app.settings, app.readiness)
+                work.append(("earlier messages", earlier.run()))
         urgent = [self._consumer(s) for s in urgent_parts(process.subscriptions)]
         work += [(f"urgent {c.name}", UrgentReader(c, app.pool, app.access).run()) for c in urgent]
         measured = [*of_every_service(projector.schema_of(process.service)), *process.measurements]

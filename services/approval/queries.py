@@ -15,6 +15,14 @@ Version = tuple[str, int]
 """A model's id and a number."""
 
 
+# Which of the texts $1 are names of policies, environments and namespaces.
+KNOWN_NAMES = """
+SELECT name FROM policies WHERE name = ANY($1::text[])
+UNION SELECT name FROM proposals WHERE name = ANY($1::text[])
+UNION SELECT name FROM environments WHERE name = ANY($1::text[])
+UNION SELECT namespace FROM environments WHERE namespace = ANY($1::text[])
+"""
+
 # Every command about a version reads all policies.
 POLICY_NAMES = "SELECT name FROM policies UNION SELECT name FROM proposals"
 
@@ -120,12 +128,15 @@ ORDER BY model_id, number
 REVIEWS_PAGE = """
 SELECT r.review_id, r.revision, r.state, r.model_id, coalesce(m.model, r.model) AS model, r.number, r.semver,
   r.environment, r.production, r.serve, r.needs, r.approvers, r.roles, r.excluded, r.seal, r.sealed_digest,
-  r.policy, r.evidence_digest, r.results, r.opened_at, r.expires_at, r.requester, r.due_at, r.overdue_since
+  r.policy, r.evidence_digest, r.results, r.opened_at, r.expires_at, r.requester, r.due_at, r.overdue_since,
+  r.machines, r.dependent_because, (SELECT coalesce(jsonb_agg(e.by), '[]') FROM review_entries e
+    WHERE e.review_id = r.review_id AND e.kind = 'OverrideUsed') AS overrode
 FROM reviews r LEFT JOIN models m USING (model_id)
 WHERE ($1::text IS NULL OR r.state = $1 OR ($1 = 'pending' AND r.state IN ('open', 'overridden')))
   AND ($2::text IS NULL OR r.model_id = coalesce((SELECT n.model_id FROM names n WHERE n.name = $2), $2))
   AND log.covers($3::text[], r.model)
   AND ($4::timestamptz IS NULL OR (r.opened_at, r.review_id) > ($4, $5))
+  AND ($7::text IS NULL OR starts_with(r.review_id, $7))
 ORDER BY r.opened_at, r.review_id LIMIT $6
 """
 
@@ -289,15 +300,15 @@ async def reviews(
     namespaces: list[str] | None,
     after: Sequence[Any] | None,
     limit: int,
+    id_prefix: str | None = None,
 ) -> list[dict[str, Any]]:
     """Return a page of reviews.
 
-    `namespaces`: None for all. `after`: (opened_at, review_id) of the last one seen.
+    `namespaces`: None for all. `after`: (opened_at, review_id) of the last one seen. `id_prefix`: only
+    reviews whose id begins so.
     """
-    opened_at, review_id = after or (None, "")
-    return [
-        dict(r) for r in await pool.fetch(REVIEWS_PAGE, state, model, namespaces, opened_at, review_id, limit)
-    ]
+    page = (*(after or (None, "")), limit)
+    return [dict(r) for r in await pool.fetch(REVIEWS_PAGE, state, model, namespaces, *page, id_prefix)]
 
 
 def namespace(row: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from services.approval.due_work import due_work
 from services.approval.measurements import MEASUREMENTS
 from services.approval.projections import project
 from services.approval.publish import publish
+from services.approval.queries import KNOWN_NAMES
 from services.approval.stored_events import EVENTS
 from services.approval.tables import TABLES
 from shared.deciding.service import Service
@@ -38,4 +39,5 @@ def process(app: App) -> Process:
         due_work=due_work(app),
         start=publish_builtin,
         measurements=MEASUREMENTS,
+        known_names=KNOWN_NAMES,
     )

@@ -53,7 +53,8 @@ def subscriptions(app: App) -> list[Subscription]:
         type_: Handler(_nothing_yet, partial(prepare, app), urgent=type_ in urgent)
         for type_, prepare in follow_ups.items()
     }
-    handlers[noted.REGISTERED] = Handler(partial(note_registered, app))
+    for registered in (noted.REGISTERED, noted.DRAFT_REGISTERED):
+        handlers[registered] = Handler(partial(note_registered, app))
     return [Subscription(topic_of("registry"), "artifact", handlers, by_service("registry"))]
 
 

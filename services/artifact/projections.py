@@ -126,7 +126,7 @@ def _ending(hex_: str, r: Recorded) -> Iterator[Change]:
 
 def _noted(hex_: str, r: Recorded) -> Iterator[Change]:
     source, data = r.event.source.type, r.event.data
-    if source == noted.REGISTERED:
+    if source in {noted.REGISTERED, noted.DRAFT_REGISTERED}:
         claimed = data["artifact"]
         row = {
             "model_id": data["model_id"],

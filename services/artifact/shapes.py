@@ -10,10 +10,36 @@ from shared.http.routes import Body
 
 
 class UploadQuery(Body):
-    """`name`: the file's path in its artifact. `upload`: the upload to add it to; none opens a new one."""
+    """`name`: the file's path in its artifact. `upload`: the upload to add it to; none opens a new one.
+
+    `folder`: a name that the caller gives to an upload. The first file opens it, and others are added to it.
+    """
 
     name: str = Field(min_length=1, max_length=600)
     upload: str = Field(default="", max_length=36)
+    folder: str = Field(default="", max_length=400)
+
+
+class FolderQuery(Body):
+    """`folder`: the name that the caller gave to the upload."""
+
+    folder: str = Field(min_length=1, max_length=400)
+
+
+class UploadedEntry(BaseModel):
+    """A file of an upload."""
+
+    path: str
+    size: int
+    sha256: str
+
+
+class UploadAnswer(BaseModel):
+    """An upload that is open until `expires_at`. `location` is what a version names."""
+
+    location: str
+    files: list[UploadedEntry]
+    expires_at: datetime
 
 
 class Uploaded(BaseModel):

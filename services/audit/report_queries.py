@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 
@@ -30,6 +31,19 @@ WITH page AS (
     ) AS h
 )
 {STORED} ORDER BY found.recorded_at DESC, found.tx DESC, found.seq DESC
+"""
+
+# The corrections of a version's metadata up to a moment.
+CORRECTIONS = f"""
+WITH found AS (
+    SELECT h.* FROM audit.mentions m CROSS JOIN LATERAL (
+        SELECT i.* FROM audit.event_index i
+        WHERE i.generation = m.generation AND i.tx = m.tx AND i.seq = m.seq LIMIT 1
+    ) AS h
+    WHERE m.generation = (SELECT generation FROM audit.index_state) AND m.model_id = $1 AND m.number = $2
+        AND NOT m.note AND h.type = 'MetadataCorrected' AND h.recorded_at <= $3
+)
+{STORED} ORDER BY found.tx, found.seq
 """
 
 DECISIONS = _PAGE.format(table="decisions", condition="p.kind = $1")
@@ -154,6 +168,12 @@ async def promoted(
         )
         for event in events
     }
+
+
+async def corrections(pool: asyncpg.Pool, model_id: str, number: int, at: datetime) -> list[Event]:
+    """Return the corrections of a version's metadata up to a moment, in the log's order."""
+    rows = await pool.fetch(CORRECTIONS, UUID(model_id), number, at)
+    return [with_object(row) for row in rows]
 
 
 async def identities(pool: asyncpg.Pool, after: str, limit: int) -> dict[str, list[Event]]:

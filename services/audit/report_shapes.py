@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from services.audit.shapes import SINCE, UNTIL, ChangedBy, Event, Promotion, Reference, Served, Who
+from services.audit.as_of_shapes import ChangedBy, Promotion, Served
+from services.audit.shapes import SINCE, UNTIL, Event, Reference, Who
 from shared.http.moments import Moment
 from shared.http.routes import PageQuery, page_token
 

@@ -19,6 +19,13 @@ from shared.deciding.access import namespace_of
 from shared.log import eventlog
 from shared.log.transact import Transactor
 
+# Which of the texts $1 are names of environments and of namespaces with a default of their own.
+KNOWN_NAMES = """
+SELECT name FROM environments WHERE name = ANY($1::text[])
+UNION SELECT namespace FROM defaults WHERE namespace = ANY($1::text[])
+UNION SELECT namespace FROM environments WHERE namespace = ANY($1::text[])
+"""
+
 # A model by its id or by any name it ever had.
 MODEL = """
 SELECT m.model_id, m.model FROM models m

@@ -10,6 +10,7 @@ from services.cleanup.look_ups import Reports
 from services.cleanup.parts import Parts
 from services.cleanup.projections import project
 from services.cleanup.publish import publish
+from services.cleanup.queries import KNOWN_NAMES
 from services.cleanup.stored_events import EVENTS
 from services.cleanup.tables import TABLES
 from shared.deciding.service import Service
@@ -39,4 +40,5 @@ def process(app: App) -> Process:
         subscriptions=subscriptions(app),
         due_work=due_work(app),
         start=_start,
+        known_names=KNOWN_NAMES,
     )

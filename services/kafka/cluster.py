@@ -18,12 +18,14 @@ from services.kafka.needs import Needs
 from services.kafka.protocol import NO_AUTHORIZER, NOT_PERMITTED, Refused, all_acls, quotas_of, users_of
 
 T = TypeVar("T")
+MOST_REASONS = 3
 
 
 def read(connection: Connection, needs: Needs, parts: Parts) -> Found:
     """Return what the cluster has of what is needed. Raises ClusterError when it does not answer."""
-    admin = connection.admin()
-    brokers, names = _listed(admin, connection)
+    reasons: list[str] = []
+    admin = connection.admin(reasons)
+    brokers, names = _listed(admin, connection, reasons)
     unread: dict[str, str] = {}
     topics = _topics(admin, needs, names, unread)
     users = acls = quotas = None
@@ -55,13 +57,15 @@ def _acls(connection: Connection) -> frozenset[FoundAcl]:
         raise
 
 
-def _listed(admin: AdminClient, connection: Connection) -> tuple[int, list[str]]:
+def _listed(admin: AdminClient, connection: Connection, reasons: list[str]) -> tuple[int, list[str]]:
     try:
         metadata = admin.list_topics(timeout=ANSWERS_WITHIN / 2)
     except KafkaException as error:
+        admin.poll(0.5)
+        why = "; ".join(dict.fromkeys([error.args[0].str(), *reasons[-MOST_REASONS:]]))
         raise ClusterError(
             f"{connection.properties['bootstrap.servers']} does not answer, or refuses the principal:"
-            f" {error.args[0].str()}. Check address, security, mechanism, user, password and CA"
+            f" {why}. Check address, security, mechanism, user, password and CA"
         ) from None
     return len(metadata.brokers), sorted(metadata.topics)
 

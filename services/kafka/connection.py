@@ -51,16 +51,21 @@ class Connection:
             found["ssl.ca.location"] = self.ca_file
         return found | dict(self.more)
 
-    def admin(self) -> AdminClient:
-        """Return a client of librdkafka. Raises ClusterError for properties that it refuses."""
+    def admin(self, reasons: list[str] | None = None) -> AdminClient:
+        """Return a client of librdkafka. Raises ClusterError for properties that it refuses.
+
+        `reasons` gets why it cannot connect, while the client is polled.
+        """
         from confluent_kafka import KafkaException  # noqa: PLC0415 - `regista --help` does without it
         from confluent_kafka.admin import AdminClient  # noqa: PLC0415
 
-        limits = {
+        limits: dict[str, Any] = {
             "reconnect.backoff.ms": 20,
             "reconnect.backoff.max.ms": 100,
             "socket.timeout.ms": int(ANSWERS_WITHIN * 500),
         }
+        if reasons is not None:
+            limits["error_cb"] = lambda error: reasons.append(error.str())
         try:
             return AdminClient({**limits, **self.properties}, logger=_quiet)
         except KafkaException as wrong:

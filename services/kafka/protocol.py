@@ -30,6 +30,7 @@ from aiokafka.protocol.types import (
     TaggedFields,
 )
 
+from regista.kafka_reasons import kafka_reasons
 from services.kafka.connection import ANSWERS_WITHIN, ClusterError, Connection
 from services.kafka.found import FoundAcl
 
@@ -322,7 +323,7 @@ def _asked(connection: Connection, question: Callable[[Any], Awaitable[T]]) -> T
             await client.close()
 
     try:
-        with ThreadPoolExecutor(1) as thread:
+        with kafka_reasons() as reasons, ThreadPoolExecutor(1) as thread:
             return thread.submit(lambda: asyncio.run(answer())).result()
     except (KafkaError, NotImplementedError, TimeoutError, OSError) as error:
-        raise ClusterError(f"{type(error).__name__}: {error}") from error
+        raise ClusterError(f"{type(error).__name__}: {reasons.with_error(error)}") from error

@@ -13,6 +13,7 @@ from services.kafka.commands import kafka
 from services.kafka.topics import SERVICES, WRITERS
 from services.local.folders import STORES, InstanceFolder, LocalError
 from services.local.fronts import PROCESSES
+from services.local.logs import LEVELS
 from services.local.restore_commands import doctor, restore
 from services.local.with_instance import with_instance
 
@@ -132,12 +133,18 @@ def status(folder: InstanceFolder, as_json: bool, output: str | None, config: bo
     sys.exit(0 if found.ready else 1)
 
 
-@click.command(epilog="Example: regista logs --follow registry kafka")
+@click.command(epilog="Example: regista logs --follow --level warning registry kafka")
 @with_instance
 @click.argument("names", nargs=-1)
 @click.option("--follow", "-f", is_flag=True, help="Go on until Ctrl-C.")
 @click.option("--lines", "-n", default=20, show_default=True, help="How many lines of each to begin with.")
-def logs(folder: InstanceFolder, names: tuple[str, ...], follow: bool, lines: int) -> None:
+@click.option(
+    "--level",
+    type=click.Choice(LEVELS),
+    default=LEVELS[0],
+    help="Only lines of this level and of higher ones, with what belongs to them.",
+)
+def logs(folder: InstanceFolder, names: tuple[str, ...], follow: bool, lines: int, level: str) -> None:
     """Show the logs of all processes, or of those named, in one readable stream."""
     from services.local import lifecycle  # noqa: PLC0415
 
@@ -146,7 +153,7 @@ def logs(folder: InstanceFolder, names: tuple[str, ...], follow: bool, lines: in
     )
     if unknown := [name for name in names if name not in known]:
         raise click.BadArgumentUsage(f"there is no log {unknown[0]!r}: choose one of {', '.join(known)}")
-    lifecycle.show_logs(folder, lambda: follow, names, lines)
+    lifecycle.show_logs(folder, lambda: follow, names, lines, level)
 
 
 @click.command(epilog="Example: regista rebuild registry approval")

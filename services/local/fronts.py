@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from services.kafka.topics import SERVICES
 
-FRONTS = ("console",)
+FRONTS = ("console", "mlflow")
 PROCESSES = (*SERVICES, *FRONTS)
 """What `regista up` runs beside the servers."""

@@ -18,7 +18,7 @@ from services.local.end_reason import end_reason
 from services.local.folders import REPOSITORY, InstanceFolder, LocalError
 from services.local.fronts import PROCESSES
 from services.local.instance import Instance, passed_on, python_command
-from services.local.logs import COLOURS, follow
+from services.local.logs import COLOURS, LEVELS, follow
 from services.local.processes import end_all
 from services.local.stack import SERVERS, Stack
 from services.local.stack import STATE as STACK
@@ -228,7 +228,11 @@ def stopping_when_interrupted(folder: InstanceFolder) -> Iterator[None]:
 
 
 def show_logs(
-    folder: InstanceFolder, on: Callable[[], bool], names: Sequence[str] = (), lines: int = 0
+    folder: InstanceFolder,
+    on: Callable[[], bool],
+    names: Sequence[str] = (),
+    lines: int = 0,
+    level: str = LEVELS[0],
 ) -> None:
     """Print log lines, each with its process's name in its own colour."""
     chosen = names or WRITE_LOGS
@@ -238,4 +242,4 @@ def show_logs(
         say(f"{name:<{width}} │ ", fg=COLOURS[chosen.index(name) % len(COLOURS)], nl=False)
         say(text)
 
-    follow(folder, chosen, show, lines=lines, on=on)
+    follow(folder, chosen, show, lines=lines, on=on, level=level)

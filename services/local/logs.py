@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,7 +16,48 @@ from services.local.log_writer import files_of
 
 COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "bright_cyan", "bright_magenta", "bright_green")
 COMPARED = 256
+HEAD = 160
+"""The characters of a line in which servers write its level."""
+LEVELS = ("debug", "info", "warning", "error")
+_RANKS = {
+    **dict.fromkeys(("debug", "trace", "debug1", "debug2", "debug3", "debug4", "debug5"), 0),
+    **dict.fromkeys(("info", "log", "notice"), 1),
+    **dict.fromkeys(("warning", "warn"), 2),
+    **dict.fromkeys(("error", "critical", "fatal", "panic", "severe"), 3),
+}
+_LEVEL = re.compile(
+    r"(?<![\w.])(DEBUG[1-5]?|TRACE|INFO|LOG|NOTICE|WARN(?:ING)?|ERROR|FATAL|PANIC|SEVERE)(?![\w.])"
+)
+_GLOG, _GLOG_RANKS = re.compile(r"([IWEF])\d{4} "), {"I": 1, "W": 2, "E": 3, "F": 3}
+"""SeaweedFS begins a line with one character for its level, and the day."""
 _SHOWN = ("time", "level", "logger", "message", "service", "trace", "error", "traceback")
+
+
+def level_of(line: str) -> int | None:
+    """Return the level of a line, an index of LEVELS; None for a line that goes on with the one before."""
+    try:
+        name = str(json.loads(line)["level"])
+    except (ValueError, KeyError, TypeError):
+        if glog := _GLOG.match(line):
+            return _GLOG_RANKS[glog[1]]
+        found = _LEVEL.search(line[:HEAD])
+        name = found[0] if found else ""
+    return _RANKS.get(name.lower())
+
+
+@dataclass(slots=True)
+class Filter:
+    """Keep the lines of one log that have the level `least` or a higher one, and what belongs to them."""
+
+    least: int
+    kept: bool = False
+
+    def keeps(self, line: str) -> bool:
+        """Return whether the line is shown. A line without a level is shown with the one before it."""
+        level = level_of(line)
+        if level is not None:
+            self.kept = level >= self.least
+        return self.kept or not self.least
 
 
 @dataclass(slots=True)
@@ -31,6 +73,7 @@ class Tail:
     inode: int = 0
     before: bytes = b""
     """What stands before `at`: the number of a deleted file (its inode) is given to a new one."""
+    level: Filter = field(default_factory=lambda: Filter(0))
 
     def new_lines(self) -> Iterator[str]:
         """Return the complete lines that were added."""
@@ -48,7 +91,7 @@ class Tail:
             complete = found[: found.rfind(b"\n") + 1]
             self.at += len(complete)
             self.before = (self.before + complete)[-COMPARED:]
-            yield from _lines(complete)
+            yield from filter(self.level.keeps, _lines(complete))
 
     def _is_mine(self, file: BinaryIO) -> bool:
         """Return whether this is the file that was read last."""
@@ -78,7 +121,7 @@ class Tail:
         older = files_of(self.path)[:-1]
         found = list(self.new_lines())
         while len(found) < number and older:
-            found = [*Tail(self.name, older.pop()).new_lines(), *found]
+            found = [*Tail(self.name, older.pop(), level=Filter(self.level.least)).new_lines(), *found]
         return found[-number:]
 
 
@@ -106,9 +149,13 @@ def follow(
     *,
     lines: int,
     on: Callable[[], bool],
+    level: str = LEVELS[0],
 ) -> None:
-    """Call `show(name, text)` for the last `lines` of each log, then for new lines while `on()`."""
-    tails = [Tail(name, folder.log(name)) for name in names]
+    """Call `show(name, text)` for the last `lines` of each log, then for new lines while `on()`.
+
+    Only lines of at least this level are shown and counted.
+    """
+    tails = [Tail(name, folder.log(name), level=Filter(LEVELS.index(level))) for name in names]
     for tail in tails:
         for line in tail.last_lines(lines) if lines else ():
             show(tail.name, readable(line))

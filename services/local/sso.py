@@ -34,4 +34,5 @@ def show(instance: Instance, output: Callable[[str], None]) -> None:
     for person, groups in PEOPLE.items():
         roles = ", ".join(ROLES[group] for group in groups)
         password = instance.stack.keycloak.password_file(person)
-        output(f"  {person:<6} {roles:<9} regista --profile {person} login    password: cat {password}")
+        command = f"regista --profile {person} login"
+        output(f"  {person:<6} {roles:<9} {command:<30} password: cat {password}")

@@ -59,6 +59,8 @@ class Status:
     """Why the lag of `consumers` or `relays` could not be read."""
     amounts: Amounts = field(default_factory=dict)
     """Sizes, versions by stage, and reviews that wait, as the services measured them last."""
+    ages: dict[str, float] = field(default_factory=dict)
+    """How many seconds ago each of `amounts` was measured."""
 
     @property
     def ready(self) -> bool:
@@ -86,7 +88,8 @@ def gather(instance: Instance, *, lags: bool = True) -> Status:
         }
         answers = {name: threads.submit(_lag, query) for name, query in queries.items()} if lags else {}
         parts = list(threads.map(lambda one: _part(instance, *one), state.processes.items()))
-        measured = amounts(instance, _get) if lags else {}
+        ages: dict[str, float] = {}
+        measured = amounts(instance, _get, ages) if lags else {}
         lags_found = {name: answer.result() for name, answer in answers.items()}
     unknown = {name: found for name, found in lags_found.items() if isinstance(found, str)}
     return Status(
@@ -96,6 +99,7 @@ def gather(instance: Instance, *, lags: bool = True) -> Status:
         **{name: found for name, found in lags_found.items() if not isinstance(found, str)},
         unknown=unknown,
         amounts=measured,
+        ages=ages,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
 
 from rich.table import Table
@@ -44,7 +44,7 @@ def show(status: Status) -> None:
             )
         )
     if status.amounts:
-        _print(_amounts(status.amounts))
+        _print(_amounts(status.amounts, status.ages))
     for what, why in status.unknown.items():
         say(f"how far {what} are behind is unknown: {why}", fg="yellow")
 
@@ -94,15 +94,23 @@ def _parts(parts: list[Part]) -> Table:
     return table
 
 
-def _amounts(amounts: Amounts) -> Table:
-    table = Table("what there is", "how much", box=None, header_style="dim")
+def _amounts(amounts: Amounts, ages: Mapping[str, float]) -> Table:
+    table = Table("what there is", "how much", "measured", box=None, header_style="dim")
     for what, values in amounts.items():
         unit = what.endswith("_bytes")
         shown = [f"{label} {_size(value) if unit else f'{value:,.0f}'}" for label, value in values.items()]
         table.add_row(
-            what.removesuffix("_bytes").replace("_", " "), Text(one_line(", ".join(shown) or "none"))
+            what.removesuffix("_bytes").replace("_", " "),
+            Text(one_line(", ".join(shown) or "none")),
+            _ago(ages.get(what)),
         )
     return table
+
+
+def _ago(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    return f"{seconds:.0f} s ago" if seconds >= 1 else "now"
 
 
 def _size(value: float) -> str:

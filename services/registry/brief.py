@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from services.registry.domain.model import events as e
+from services.registry.domain.model.imported import import_key
 
 
 class _Digest(msgspec.Struct, gc=False):
@@ -40,10 +41,30 @@ class _Parent(msgspec.Struct, gc=False):
     digest: str = ""
 
 
+class _External(msgspec.Struct, gc=False):
+    uri: str
+    run_id: str = ""
+    run_link: str = ""
+    model_id: str = ""
+
+
+class _ImportedFrom(msgspec.Struct, gc=False):
+    system: str
+    uri: str
+    id: str
+    number: str
+
+    @property
+    def key(self) -> str:
+        return import_key(self.system, self.uri, self.id, self.number)
+
+
 class _Document(msgspec.Struct, gc=False):
     artifact: _Digest | None = None
     training: _Training = msgspec.field(default_factory=_Training)
     parents: tuple[_Parent, ...] = ()
+    external: _External | None = None
+    imported_from: _ImportedFrom | None = None
 
 
 class _Bump(msgspec.Struct, gc=False):

@@ -160,6 +160,15 @@ class Parent(Shape):
     digest: Digest | None = None
 
 
+class External(Shape):
+    """Where a draft came from while its bytes are elsewhere: the source, and the run that made them."""
+
+    uri: Annotated[str, Field(min_length=1, max_length=limits.TEXT)]
+    run_id: Label = ""
+    run_link: Text = ""
+    model_id: Label = ""
+
+
 class Problem(Shape):
     """Why a registration was refused: the field, what is wrong with it, and what to do."""
 
@@ -184,6 +193,7 @@ class VersionFacts(Shape):
     """The metadata of a version. A draft may lack any of it.
 
     `base`: what the version is compared with: a number, a semantic version, an environment or an alias.
+    `external`: where the bytes of a draft are. Every registration of a draft that has it is a new draft.
     """
 
     draft: bool = False
@@ -198,6 +208,27 @@ class VersionFacts(Shape):
     training: Training | None = None
     signature: Signature | None = None
     parents: Annotated[list[Parent], Field(max_length=limits.PARENTS)] | None = None
+    external: External | None = None
+
+
+class ImportedFrom(Shape):
+    """A version in another registry, and what that registry states about it: claims that count nowhere here.
+
+    `system` (such as `mlflow`), `uri`, `id` (the model) and `number` name the version there. A version that
+    was imported already is returned, not registered again.
+    """
+
+    system: Name
+    uri: Annotated[str, Field(min_length=1, max_length=limits.TEXT)]
+    id: Annotated[str, Field(min_length=1, max_length=limits.LABEL)]
+    number: Annotated[str, Field(min_length=1, max_length=limits.LABEL)]
+    created_at: AwareDatetime | None = None
+    created_by: Label | None = None
+    stage: Label | None = None
+    aliases: Annotated[list[Label], Field(max_length=limits.FEATURES)] = []
+    description: Annotated[str, Field(max_length=limits.CLAIM)] | None = None
+    tags: Document | None = None
+    details: Document | None = None
 
 
 class ModelFacts(Shape):
@@ -229,3 +260,4 @@ class ModelTrained(VersionFacts, ModelFacts):
 
     model: ModelName
     strict: bool = False
+    imported_from: ImportedFrom | None = None

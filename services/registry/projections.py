@@ -8,6 +8,7 @@ from typing import Any, assert_never
 from services.registry import schema_words
 from services.registry.brief import BriefVersion
 from services.registry.domain import noted
+from services.registry.domain.labels.modes import MlflowModeSet
 from services.registry.domain.model import events as e
 from services.registry.domain.naming.name import NameClaimed
 from services.registry.domain.serving.environment import (
@@ -16,6 +17,7 @@ from services.registry.domain.serving.environment import (
     EnvironmentEvent,
     EnvironmentRetired,
 )
+from services.registry.labels import projections as labels
 from services.registry.lineage import projections as lineage
 from services.registry.remarks import projections as remarks
 from services.registry.search import projections as search
@@ -32,10 +34,13 @@ from shared.deciding.access import namespace_of
 from shared.deciding.changes import Change, Patch, Put
 from shared.deciding.events import Noted, Recorded
 
+IMPORT_NAME = ("system", "uri", "id", "number")
+"""The fields that name a version in another registry."""
+
 
 def project(r: Recorded) -> Iterable[Change]:
     """Return the row changes of one event of the registry."""
-    event: e.ModelEvent | BriefVersion | NameClaimed | EnvironmentEvent | Noted = r.event
+    event: e.ModelEvent | BriefVersion | NameClaimed | EnvironmentEvent | MlflowModeSet | Noted = r.event
     match event:
         case e.VersionRegistered() | BriefVersion():
             return _registered(r, event)
@@ -51,6 +56,10 @@ def project(r: Recorded) -> Iterable[Change]:
             return _model(r, event)
         case e.AliasSet() | e.AliasRemoved():
             return serving.aliased(r, event)
+        case e.LabelsChanged():
+            return labels.changed(r, event)
+        case MlflowModeSet():
+            return (labels.mode(event),)
         case e.RolloutChanged() | e.RolledBack():
             return serving.rolled_out(r, event)
         case (
@@ -76,7 +85,8 @@ def _model_id(r: Recorded) -> str:
 
 
 def _described_by(r: Recorded, event: e.VersionRegistered | e.MetadataAdded | BriefVersion) -> dict[str, Any]:
-    training, bump = event.metadata.training, event.bump
+    training, bump, external = event.metadata.training, event.bump, event.metadata.external
+    imported = event.metadata.imported_from
     return {
         "semver": event.semver or None,
         "stage": "Staging" if event.semver else "Draft",
@@ -89,6 +99,10 @@ def _described_by(r: Recorded, event: e.VersionRegistered | e.MetadataAdded | Br
         "creator": training.creator,
         "dataset_name": training.dataset.name if training.dataset else None,
         "dataset_digest": training.dataset.digest if training.dataset else None,
+        "external": external,
+        "run_id": external.run_id or None if external else None,
+        "import_key": imported.key if imported else None,
+        "imported_from": {name: getattr(imported, name) for name in IMPORT_NAME} if imported else None,
     }
 
 
@@ -102,6 +116,8 @@ def _registered(r: Recorded, event: e.VersionRegistered | BriefVersion) -> Itera
         "correlation_id": r.correlation_id,
         "message_id": r.causation_id,
         "registration_notes": event.notes or None,
+        "label": "None",
+        "changed_at": r.recorded_at,
         "revision": r.revision,
     }
     return (Put(VERSIONS, row), *lineage.described(_model_id(r), event), *search.claimed(r, event))
@@ -188,7 +204,7 @@ def _evaluation(r: Recorded, event: e.EvaluationRecorded) -> Put:
 def _model(
     r: Recorded, event: e.ModelRegistered | e.ModelRenamed | e.OwnerChanged | e.TagsChanged
 ) -> Iterable[Change]:
-    key = {"model_id": _model_id(r)}
+    key, changed = {"model_id": _model_id(r)}, {"revision": r.revision, "changed_at": r.recorded_at}
     match event:
         case e.ModelRegistered():
             row = {
@@ -201,16 +217,17 @@ def _model(
                 "tags": event.tags,
                 "registered_at": r.recorded_at,
                 "registered_by": r.actor.subject,
+                "changed_at": r.recorded_at,
                 "revision": r.revision,
             }
             return (Put(MODELS, {**key, **row}),)
         case e.ModelRenamed():
-            return (Patch(MODELS, key, {"name": event.model, "revision": r.revision}),)
+            return (Patch(MODELS, key, {"name": event.model, **changed}),)
         case e.OwnerChanged():
-            return (Patch(MODELS, key, {"owner": event.owner, "revision": r.revision}),)
+            return (Patch(MODELS, key, {"owner": event.owner, **changed}),)
         case e.TagsChanged():
             described = {"tags": event.tags, "tier": event.tier, "description": event.description}
-            return (Patch(MODELS, key, {**described, "revision": r.revision}),)
+            return (Patch(MODELS, key, {**described, **changed}),)
         case _:
             assert_never(event)
 

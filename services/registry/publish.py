@@ -8,6 +8,7 @@ from typing import Any
 
 from services.registry.domain.model import events as e
 from services.registry.domain.model.events import Champion, Correction, Entry, Evaluation, Skipped
+from services.registry.domain.model.imported import ImportedFrom
 from services.registry.domain.model.metadata import (
     Artifact,
     Parent,
@@ -58,11 +59,17 @@ class TagsChanged:
 
 @dataclass(frozen=True, slots=True)
 class DraftRegistered:
-    """An incomplete version: it has a number, but no semantic version yet."""
+    """An incomplete version: it has a number, but no semantic version yet.
+
+    `artifact`: the files that a client of MLflow uploaded for it; they are verified before it is complete.
+    """
 
     model_id: str
     model: str
     number: int
+    artifact: Artifact | None = None
+    requester_subject: str = ""
+    contributors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +77,7 @@ class VersionRegistered:
     """A version is complete (`missing` is empty).
 
     `champion` is production's champion at that moment. `contributors` sent any of the version's metadata.
+    `imported_from`: what another registry states about it, as its importer read it.
     """
 
     model_id: str
@@ -91,6 +99,7 @@ class VersionRegistered:
     champion: Champion | None
     contributors: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    imported_from: ImportedFrom | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -533,11 +542,11 @@ def _version(recorded: Recorded, event: e.VersionRegistered | e.MetadataAdded) -
     """Return the message of a new draft or version. Metadata that leaves a draft incomplete has none."""
     model_id, training = recorded.stream.removeprefix("model-"), event.metadata.training
     if not event.semver:
-        return (
-            DraftRegistered(model_id, event.model, event.number)
-            if isinstance(event, e.VersionRegistered)
-            else None
-        )
+        if not isinstance(event, e.VersionRegistered):
+            return None
+        artifact = event.metadata.artifact if event.metadata.external else None
+        maker, others = recorded.actor.subject, event.contributors
+        return DraftRegistered(model_id, event.model, event.number, artifact, maker, others)
     return VersionRegistered(
         model_id,
         event.model,
@@ -558,6 +567,7 @@ def _version(recorded: Recorded, event: e.VersionRegistered | e.MetadataAdded) -
         event.champion,
         event.contributors,
         event.missing,
+        event.metadata.imported_from,
     )
 
 

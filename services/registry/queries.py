@@ -12,8 +12,10 @@ import asyncpg
 import msgspec
 
 from services.registry import tables
+from services.registry.access.domain.commands import ROLES
 from services.registry.domain.model.events import MetadataAdded, VersionRegistered
 from services.registry.domain.model.metadata import Metadata
+from services.registry.domain.model.state import LATEST
 from services.registry.lineage.queries import WITHDRAWN_ANCESTORS
 from services.registry.projections import project
 from services.registry.remarks import queries as remarks
@@ -167,7 +169,7 @@ WHERE model_id = $1 AND number = $2 AND environment = $3
 ORDER BY state = 'open' DESC, state = 'promoted' DESC, requested_at DESC LIMIT 1
 """
 SAME_VERSION = """
-SELECT number FROM versions WHERE model_id = $1 AND identity = ANY($2)
+SELECT number FROM versions WHERE model_id = $1 AND (identity = ANY($2) OR import_key = ANY($2))
 ORDER BY semver IS NULL, number DESC LIMIT 1
 """
 
@@ -176,6 +178,15 @@ SELECT alias, number, semver, protected, set_at, set_by, revision FROM aliases W
 """
 ALIAS = ALIASES + " AND alias = $2"
 ALIASES += " ORDER BY alias"
+
+# Which of the texts $1 are names of environments, aliases, namespaces and roles.
+KNOWN_NAMES = f"""
+SELECT name FROM environments WHERE name = ANY($1::text[])
+UNION SELECT namespace || '.' || name FROM environments WHERE namespace || '.' || name = ANY($1::text[])
+UNION SELECT alias FROM aliases WHERE alias = ANY($1::text[])
+UNION SELECT namespace FROM identity_roles WHERE namespace = ANY($1::text[])
+UNION SELECT word FROM unnest($1::text[]) AS word WHERE word IN {(*ROLES, LATEST)}
+"""
 
 # A page of refusals, the newest first. A refused registration may have made no model, so the namespace is
 # taken from the name. $5 is the id of a model, or any name it ever had.
@@ -222,12 +233,18 @@ NOT_SHOWN = frozenset(
         "corrected",
         "document",
         "identity",
+        "import_key",
         "message_id",
         "stored",
         "dataset_name",
         "dataset_digest",
         "bump_level",
         "bump_rule",
+        "external",
+        "run_id",
+        "label",
+        "hidden",
+        "changed_at",
     }
 )
 """Columns of VERSIONS that an answer leaves out."""

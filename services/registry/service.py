@@ -14,6 +14,7 @@ from services.registry.measurements import MEASUREMENTS
 from services.registry.parts import Parts, make_parts
 from services.registry.projections import project
 from services.registry.publish import publish
+from services.registry.queries import KNOWN_NAMES
 from services.registry.settings import RegistrySettings
 from services.registry.stored_events import EVENTS
 from services.registry.tables import TABLES
@@ -49,4 +50,5 @@ def process(app: App) -> Process:
         extra_services=(ACCESS_SERVICE,),
         start=_start,
         measurements=MEASUREMENTS,
+        known_names=KNOWN_NAMES,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, get_args
 
+from services.registry.domain.labels.modes import MlflowModeSet
 from services.registry.domain.model.events import ModelEvent
 from services.registry.domain.naming.name import NameEvent
 from services.registry.domain.serving.environment import EnvironmentEvent
@@ -22,6 +23,8 @@ def _with(**fields: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
 UPCASTERS = {
     ("ModelRegistered", 1): _with(selected_by=""),
     ("MetadataAdded", 1): _with(),
+    ("MetadataAdded", 2): _with(),
+    ("MetadataAdded", 3): _with(),
     ("PromotionRequested", 1): _with(serve=False),
     ("PromotionRequested", 2): _with(production=True),
     ("VersionPromoted", 1): _with(production=True),
@@ -33,10 +36,16 @@ UPCASTERS = {
     ("VersionRecalled", 1): from_actor("by"),
     ("VersionRecalled", 2): _with(withdrawal_id=""),
     ("VersionRegistered", 1): _with(notes=[]),
+    ("VersionRegistered", 2): _with(),
+    ("VersionRegistered", 3): _with(),
     ("VersionRetired", 1): _with(stage="Archived"),
 }
 
 EVENTS = EventTypes(
-    tuple(dict.fromkeys((*get_args(NameEvent), *get_args(ModelEvent), *get_args(EnvironmentEvent)))),
+    tuple(
+        dict.fromkeys(
+            (*get_args(NameEvent), *get_args(ModelEvent), *get_args(EnvironmentEvent), MlflowModeSet)
+        )
+    ),
     UPCASTERS,
 )

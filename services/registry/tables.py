@@ -20,6 +20,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from services.registry.labels.tables import LABEL_ALIASES, MLFLOW_MODES
+
 _registry = MetaData()
 TIME = DateTime(timezone=True)
 
@@ -48,11 +50,16 @@ MODELS = Table(
     Column("tags", JSONB, nullable=False),
     Column("registered_at", TIME, nullable=False),
     Column("registered_by", Text, nullable=False),
+    Column("changed_at", TIME, nullable=False),
+    Column("hidden", Boolean),
+    Column("shown_at", TIME),
     Column("revision", BigInteger, nullable=False),
     Index("models_by_name", "name"),
     Index("models_by_owner", "owner", "name"),
     Index("models_by_tag", "tags", postgresql_using="gin"),
 )
+"""`changed_at`: the last event about the model itself. `hidden`: MLflow's clients do not see it.
+`shown_at`: since when they see it again."""
 
 VERSIONS = Table(
     "versions",
@@ -74,6 +81,8 @@ VERSIONS = Table(
     Column("creator", Text),
     Column("dataset_name", Text),
     Column("dataset_digest", Text),
+    Column("import_key", Text),
+    Column("imported_from", JSONB),
     Column("registered_at", TIME, nullable=False),
     Column("registered_by", Text, nullable=False),
     Column("correlation_id", Text, nullable=False),
@@ -89,10 +98,19 @@ VERSIONS = Table(
     Column("withdrawal_proposed", JSONB),
     Column("withdrawal_id", Text),
     Column("retired", JSONB),
+    Column("external", JSONB),
+    Column("run_id", Text),
+    Column("label", Text, nullable=False),
+    Column("hidden", Boolean),
+    Column("changed_at", TIME, nullable=False),
     Column("revision", BigInteger, nullable=False),
+    Index("versions_by_run", "run_id", postgresql_where=text("run_id IS NOT NULL")),
+    Index("versions_by_label", "model_id", "label", "number"),
+    Index("versions_by_change", "changed_at", "model_id", "number"),
     Index("versions_by_semver", "model_id", "semver"),
     Index("versions_by_artifact", "artifact_digest"),
     Index("versions_by_identity", "model_id", "identity"),
+    Index("versions_by_import", "model_id", "import_key", postgresql_where=text("import_key IS NOT NULL")),
     Index("versions_by_correlation", "correlation_id"),
     Index("versions_by_message", "message_id", "registered_by", postgresql_where=text("message_id <> ''")),
     Index("versions_by_stage", "model_id", "stage", "number"),
@@ -114,7 +132,10 @@ Only the log stores those two.
 `gates` is the last automated verdict, `promoted` the last promotion; `legal_hold` and `withdrawn` are the
 reasons. `withdrawal_proposed` waits for a second person; `withdrawal_id` is the step that withdrew several
 versions. `message_id` is the message that registered the version; it is empty for a registration over HTTP.
-`corrected` are the corrections of the document that are valid now, by path.
+`corrected` are the corrections of the document that are valid now, by path. `external` is where a draft
+came from, `run_id` is its run there. `label` is the stage that MLflow's clients gave the version, and they do
+not see one that is `hidden`. `changed_at` is the time of the last event about the version. `imported_from`
+names the version in another registry, and `import_key` is the digest of that.
 """
 
 NOTES = Table(
@@ -331,6 +352,8 @@ TABLES = (
     EVALUATIONS,
     MEASUREMENTS,
     ALIASES,
+    LABEL_ALIASES,
+    MLFLOW_MODES,
     ENVIRONMENTS,
     ROLLOUTS,
     PROMOTIONS,

@@ -7,6 +7,7 @@ The models document the contract and list every error of a refused message.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
@@ -15,6 +16,7 @@ from msgspec import Meta, Struct
 
 from regista.wire import limits
 from regista.wire.names import STORED_PART
+from services.registry.domain.model import imported
 from services.registry.domain.model import metadata as domain
 from services.registry.domain.model.metadata import By, Kind, Metadata, Relation, Tier
 from services.registry.domain.versioning.bump import LEVELS, Claim
@@ -134,9 +136,35 @@ class ParentMessage(_Message):
     digest: Digest | None = None
 
 
+class External(_Message):
+    uri: Annotated[str, Meta(min_length=1, max_length=limits.TEXT)]
+    run_id: Label = ""
+    run_link: Text = ""
+    model_id: Label = ""
+
+
 class ClaimMessage(_Message):
     claim: ClaimText
     exact: bool = False
+
+
+class ImportedFrom(_Message):
+    system: Name
+    uri: Annotated[str, Meta(min_length=1, max_length=limits.TEXT)]
+    id: Annotated[str, Meta(min_length=1, max_length=limits.LABEL)]
+    number: Annotated[str, Meta(min_length=1, max_length=limits.LABEL)]
+    created_at: Time | None = None
+    created_by: Label | None = None
+    stage: Label | None = None
+    aliases: Features = ()
+    description: Annotated[str, Meta(max_length=limits.CLAIM)] | None = None
+    tags: dict[str, Any] | None = None
+    details: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        for document in (self.tags, self.details):
+            if document is not None:
+                exact(document)
 
 
 class VersionMessage(_Message, kw_only=True):
@@ -149,6 +177,7 @@ class VersionMessage(_Message, kw_only=True):
     training: Training | None = None
     signature: Signature | None = None
     parents: Annotated[tuple[ParentMessage, ...], Meta(max_length=limits.PARENTS)] | None = None
+    external: External | None = None
 
     @property
     def claim(self) -> Claim:
@@ -170,6 +199,7 @@ class VersionMessage(_Message, kw_only=True):
                 domain.Parent(p.model, p.number or 0, p.relation, model_ids.get(p.model, ""), p.digest or "")
                 for p in self.parents or ()
             ),
+            _converted(self.external, domain.External) if self.external else None,
         )
 
 
@@ -183,6 +213,14 @@ class RegistrationMessage(VersionMessage, kw_only=True):
     tier: Tier | None = None
     tags: Tags | None = None
     strict: bool = False
+    imported_from: ImportedFrom | None = None
+
+    def metadata(self, model_ids: Mapping[str, str]) -> Metadata:
+        """Return the version's document, with where it was imported from."""
+        document = VersionMessage.metadata(self, model_ids)
+        if self.imported_from is None:
+            return document
+        return replace(document, imported_from=_converted(self.imported_from, imported.ImportedFrom))
 
 
 class TrainedMessage(RegistrationMessage, kw_only=True):

@@ -16,8 +16,11 @@ UNKNOWN = ".unknown"
 MOST_DETAIL, MOST_TARGET = 300, 100
 
 
-_PLAIN = re.compile(r"\d{1,12}|sha256:[0-9a-f]{64}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
-"""Numbers, digests and ids, which hold no secret and no name."""
+_PLAIN = re.compile(
+    r"\d{1,12}|\d{1,9}\.\d{1,9}\.\d{1,9}|sha256:[0-9a-f]{64}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+    re.ASCII,
+)
+"""Numbers, semantic versions, digests and ids, which hold no secret and no name."""
 _AROUND = r"[\w.\-]"
 
 

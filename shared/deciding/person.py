@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 _IGNORABLE = (
@@ -83,3 +83,12 @@ class Person:
     def is_same(self, other: Person) -> bool:
         """Return whether both have a subject or a name in common, one of which may be erased."""
         return self.is_among((other.subject, *other.names)) or other.is_among((self.subject, *self.names))
+
+
+def is_one_of(who: str, others: Iterable[str], people: Mapping[str, Person]) -> bool:
+    """Return whether `who` is the same person as one of the others.
+
+    `people`: by subject or name, as they were looked up. One that was not has only its subject.
+    """
+    me = people.get(who, Person(who))
+    return any(me.is_same(people.get(other, Person(other))) for other in others if other)

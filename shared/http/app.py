@@ -28,8 +28,8 @@ class App:
 
     `shared.run` sets `pool`, `searches`, `transactor`, `transactors` (by service), `access`, `sign_ins` and
     `dead_letters` before the service serves or consumes anything. `searches` are connections that plan each
-    statement with its values. A service that appends nothing has no `denied_attempts`. `parts` is the
-    service's own dataclass (caches, stores); its start hook returns it.
+    statement with its values. A service that appends nothing has no `denied_attempts`. `known_names` is as in
+    its Process. `parts` is the service's own dataclass (caches, stores); its start hook returns it.
     """
 
     name: str
@@ -38,6 +38,7 @@ class App:
     serving: bool = False
     parts: object = None
     denied_attempts: DeniedAttempts | None = None
+    known_names: str = ""
     transactors: dict[str, Transactor] = field(default_factory=dict)
     pool: asyncpg.Pool = field(init=False)
     searches: asyncpg.Pool = field(init=False)

@@ -30,6 +30,7 @@ from shared.http import access_log, bodies, parameters
 from shared.http.access_log import Served
 from shared.http.app import App
 from shared.http.callers import caller_of
+from shared.http.known_names import known_names, typed
 from shared.http.problems import Problem, of_exception
 from shared.http.routes import DEPRECATED_AT, Call, Reply, Route, with_former_paths
 from shared.log.eventlog import LogStopped
@@ -174,10 +175,10 @@ class Application:
         except Exception as error:  # noqa: BLE001 - the one place where every error becomes an answer
             problem = _refusal(error, scope)
             serving.served.code = problem.code
-            self._note_denied(error, problem, serving)
+            await self._note_denied(error, problem, serving)
             return problem.response()
 
-    def _note_denied(self, error: Exception, problem: Problem, serving: _Serving) -> None:
+    async def _note_denied(self, error: Exception, problem: Problem, serving: _Serving) -> None:
         """Record that a rule denied what an identified caller tried. Reading what does not exist is none."""
         call, denied_attempts = serving.call, self._app.denied_attempts
         if denied_attempts is None or call is None:
@@ -194,9 +195,10 @@ class Application:
             case _:
                 return
         action = f"{call.route.method} {call.route.path}"
-        typed = call.request.query_params.values()
+        counted = denied_attempts.counts(call.actor, code, action, call.model_id)
+        known = set() if counted else await known_names(call)
         about = (call.actor, code, action, problem.detail, call.path, call.model_id)
-        denied_attempts.note(*about, known=call.known(), typed=typed)
+        denied_attempts.note(*about, known=known, typed=typed(call))
 
     async def _answer(
         self, serving: _Serving, compiled: Compiled, path: dict[str, str], request: Request

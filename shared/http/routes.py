@@ -229,11 +229,6 @@ class Call(Generic[B, Q]):
         )
         return hashlib.sha256("\n".join(request).encode() + b"\n" + body).digest()
 
-    def known(self) -> set[str]:
-        """Return the path parameters that name what exists: identities, and the model that was found."""
-        identities, path = self.app.access.identities, self.path
-        return {v for n, v in path.items() if identities.state_of(v).kind or (n == "model" and self.model_id)}
-
     def require(self, role: str, namespace: str) -> None:
         """Raise Forbidden (403) unless the caller has the role in the namespace."""
         if not permits(self.access_state, role, namespace):

@@ -77,6 +77,13 @@ class DeniedAttempts:
         self._kinds: dict[tuple[str, datetime], int] = {}
         self._woken = asyncio.Event()
 
+    def counts(self, actor: Actor, code: str, action: str, model_id: str) -> bool:
+        """Return whether this kind of attempt is counted in this hour already, with its target and detail."""
+        return self._key(actor, code, action, model_id) in self._open
+
+    def _key(self, actor: Actor, code: str, action: str, model_id: str) -> Key:
+        return (actor.subject, hour_of(self._now()), code, action, model_id)
+
     def note(
         self,
         actor: Actor,
@@ -96,7 +103,7 @@ class DeniedAttempts:
         """
         DENIED.labels(self._service, code).inc()
         now = self._now()
-        key = (actor.subject, hour_of(now), code, action, model_id)
+        key = self._key(actor, code, action, model_id)
         if key not in self._open:
             kinds = self._kinds.get(key[:2], 0)
             if kinds >= MOST_KINDS:

@@ -40,6 +40,7 @@ SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bytea[])
 
 # Effects outside of PostgreSQL that happen once, for example a dead letter.
 HAS = "SELECT EXISTS (SELECT FROM {schema}.inbox WHERE source = $1 AND id = $2)"
+HAS_FROM = "SELECT EXISTS (SELECT FROM {schema}.inbox WHERE starts_with(source, $1))"
 RECORD_ONE = """
 INSERT INTO {schema}.inbox (source, id, digest, outcome) VALUES ($1, $2, '', '[]') ON CONFLICT DO NOTHING
 """
@@ -106,11 +107,16 @@ class Once:
 
     def __init__(self, pool: asyncpg.Pool, schema: str) -> None:
         self._pool = pool
-        self._has, self._record = (sql.format(schema=schema) for sql in (HAS, RECORD_ONE))
+        statements = (HAS, HAS_FROM, RECORD_ONE)
+        self._has, self._has_from, self._record = (sql.format(schema=schema) for sql in statements)
 
     async def has(self, source: str, id_: str) -> bool:
         """Return whether the effect was recorded."""
         return bool(await self._pool.fetchval(self._has, source, id_))
+
+    async def has_from(self, beginning: str) -> bool:
+        """Return whether a cause was handled whose source begins so."""
+        return bool(await self._pool.fetchval(self._has_from, beginning))
 
     async def record(self, source: str, id_: str) -> None:
         """Record an effect that happened."""

@@ -20,6 +20,7 @@ LONGER_FILES = {
     "services/registry/domain/model/events.py": "the events of a model, one class after the other",
     "services/approval/publish.py": "the public events, one class after the other",
     "services/registry/domain/model/fold.py": "the fold of one stream: every event of a model",
+    "services/registry/tables.py": "the read models, one table after the other",
     "services/registry/publish.py": "the public events, one class after the other",
     "shared/deciding/access.py": "events, fold and check of identities, which every service reads",
 }

@@ -75,7 +75,13 @@ def test_a_message_once_signed_still_verifies_and_holds_its_example(path: Path) 
 
 
 @pytest.mark.parametrize(
-    "name", ["ModelTrained.v1.json", "ModelTrained.v1.first.json", "ModelTrained.v1.draft.json"]
+    "name",
+    [
+        "ModelTrained.v1.json",
+        "ModelTrained.v1.first.json",
+        "ModelTrained.v1.second.json",
+        "ModelTrained.v1.draft.json",
+    ],
 )
 def test_a_trained_message_becomes_registrys_metadata_without_loss(name: str) -> None:
     event, _, _ = _message(INBOUND_FILES / "examples" / name)

@@ -14,3 +14,5 @@ Via = Literal["", "kafka", "http"]
 """How ModelTrained is sent; empty: over Kafka where it is configured, else over HTTP."""
 IdentityKind = Literal["person", "publisher", "service", "group"]
 """What an identity is."""
+MlflowMode = Literal["governed", "labels"]
+"""What MLflow's clients may do in a namespace."""

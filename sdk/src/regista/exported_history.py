@@ -88,9 +88,7 @@ def verify(
             _follows(manifest, end, edge)
             tree = _chunk(duckdb, base, manifest, keys, found, checkpoint)
         except (BadHistory, OSError) as e:
-            found.faults.append(
-                f"{name}: {e}" if isinstance(e, OSError) or name[:33] not in str(e) else str(e)
-            )
+            found.faults.append(_fault(base / name, e))
             continue
         if manifest.first != (end or 0):
             found.gaps.append((end or 0, manifest.first - 1))
@@ -102,6 +100,19 @@ def verify(
             " events: the end is missing"
         )
     return found
+
+
+def _fault(path: Path, error: BadHistory | OSError) -> str:
+    """Return what is wrong with a manifest or its file, and what to do about one that cannot be read."""
+    if isinstance(error, BadHistory):
+        return str(error) if path.name[:33] in str(error) else f"{path.name}: {error}"
+    file = Path(error.filename or path).name
+    if isinstance(error, FileNotFoundError):
+        return (
+            f"{file} is missing: copy it again (`regista history export --to {path.parent}`), or take it "
+            "from a copy of the bucket"
+        )
+    return f"{file} cannot be read ({error.strerror or error}): allow it, or copy the file again"
 
 
 def _base(folder: Path) -> Path:

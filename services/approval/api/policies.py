@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -48,18 +50,19 @@ async def put_policy(call: Call[PolicyBody]) -> Reply:
     expected = 0 if is_new else call.if_match
 
     async def build() -> Submission:
-        command = PublishPolicy(
-            name,
-            document,
-            expected,
-            by=call.actor.subject,
-            other_admins=tuple(await other_admins(call)),
-            subjects=tuple(_subject(row) for row in await queries.subjects(call.app.pool)),
-        )
+        command = PublishPolicy(name, document, expected, by=call.actor.subject)
         streams = (policy.stream_of(name), policy.ALL)
         others = [policy.stream_of(other) for other in await queries.policy_names(call.app.pool)]
         reads = tuple(stream for stream in others if stream not in streams)
-        return Submission(command, streams, cause, call.actor, depends_on=reads, permission=ADMIN)
+        return Submission(
+            command,
+            streams,
+            cause,
+            call.actor,
+            depends_on=reads,
+            permission=ADMIN,
+            under_locks=partial(_with_admins_and_models, call),
+        )
 
     try:
         outcome = await routed(call.app.transactor, build)
@@ -73,6 +76,18 @@ async def put_policy(call: Call[PolicyBody]) -> Reply:
         raise
     proposed = any(r.type == "PolicyProposed" for r in outcome.events)
     return await _policy(call, name, status=202 if proposed else 200)
+
+
+async def _with_admins_and_models(
+    call: Call[Any, Any], connection: Any, command: PublishPolicy
+) -> PublishPolicy:
+    """Return the command with the other admins and the models of this moment. No earlier grant is missed."""
+    await call.app.access.catch_up()
+    return replace(
+        command,
+        other_admins=tuple(await other_admins(call)),
+        subjects=tuple(_subject(row) for row in await queries.subjects(connection)),
+    )
 
 
 async def preview_policy(call: Call[PolicyBody]) -> dict[str, Any]:

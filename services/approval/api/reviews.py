@@ -14,7 +14,12 @@ from services.approval.api.decisions import decide, printed_name, shown_name
 from services.approval.domain import review
 from services.approval.domain.approving import Approve, Reject
 from services.approval.domain.review import Comment, ReviewOverride
-from services.approval.domain.review_events import ReviewApproved, ReviewExpired, ReviewLapsed
+from services.approval.domain.review_events import (
+    ReviewApproved,
+    ReviewCommented,
+    ReviewExpired,
+    ReviewLapsed,
+)
 from services.approval.domain.sign_in import Authentication
 from services.approval.shapes.promotions import ReasonBody
 from services.approval.shapes.reviews import (
@@ -35,8 +40,11 @@ from shared.http.routes import Call, Reply, Route
 async def list_reviews(call: Call[None, ReviewsQuery]) -> dict[str, Any]:
     q = call.query
     after = q.after(datetime, str)
-    rows = await queries.reviews(call.app.searches, q.state, q.model, call.readable(), after, q.page_size)
-    return {"items": rows, "next_page_token": q.next_token(rows, "opened_at", "review_id")}
+    rows = await queries.reviews(
+        call.app.searches, q.state, q.model, call.readable(), after, q.page_size, q.id_prefix
+    )
+    items = [one for one in await summary.for_caller(call, rows) if one["may_decide"] or not q.mine]
+    return {"items": items, "next_page_token": q.next_token(rows, "opened_at", "review_id")}
 
 
 async def get_review(call: Call[Any, Any]) -> Reply:
@@ -96,7 +104,7 @@ async def approve_review(call: Call[ApproveBody]) -> Reply:
     )
     outcome = await decide(call, row, command, role, _texts(row, "excluded"), _texts(row, "approvers"))
     events = [r.event for r in outcome.events]
-    if events and not any(isinstance(e, ReviewApproved) for e in events):
+    if events and not any(isinstance(e, ReviewApproved | ReviewCommented) for e in events):
         _refuse_not_counted(events)
     return await get_review(call)
 

@@ -21,6 +21,9 @@ from shared.deciding.person import Person
 from shared.http.routes import Call
 
 MOST_DECIDERS = 100
+PENDING = frozenset({"open", "overridden"})
+PEOPLE = ("excluded", "approvers", "overrode")
+"""Columns of a listed review with subjects."""
 INTERNAL = (
     "reason",
     "requested_at",
@@ -224,6 +227,37 @@ async def _deciders(
             _why_not(call, state, people, excluded, approvers, dependent=bool(row["dependent_because"]))
         ]
     ]
+
+
+async def for_caller(call: Call[Any, Any], rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows of a list with whether the caller may decide each of them, and why not."""
+    me = identity(call, call.actor.subject)
+    others = {one for row in rows for name in PEOPLE for one in _decoded(row[name], [])}
+    people = await people_for(call, [me.subject], others)
+    return [
+        {name: value for name, value in row.items() if name not in (*INTERNAL, "overrode")}
+        | {"may_decide": row["state"] in PENDING and not why, "why_not": why}
+        for row in rows
+        for why in [_why_not_me(call, me, row, people)]
+    ]
+
+
+def _why_not_me(
+    call: Call[Any, Any], me: AccessState, row: Mapping[str, Any], people: Mapping[str, Person]
+) -> str:
+    """Return why the caller may not decide a pending review; "" also for one that is over."""
+    excluded, approvers, overrode, roles = (_decoded(row[name], []) for name in (*PEOPLE, "roles"))
+    after = row["state"] == "overridden"
+    roles = ["approver"] if after else roles
+    if row["state"] not in PENDING:
+        return ""
+    if not any(permits(me, role, queries.namespace(row)) for role in roles):
+        return f"has no role {' or '.join(roles)} there"
+    if me.kind != "person" and (after or me.subject not in _decoded(row["machines"], {})):
+        return "only people decide"
+    if after:
+        return _why_not(call, me, people, [*excluded, *overrode], [], dependent=False)
+    return _why_not(call, me, people, excluded, approvers, dependent=bool(row["dependent_because"]))
 
 
 def _why_not(

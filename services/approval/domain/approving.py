@@ -75,7 +75,7 @@ def approve(command: Approve, streams: Streams) -> Mapping[str, Sequence[Any]]:
     """Return the approval, and the grant when it was the last one needed.
 
     When what the review shows is no longer current, return what follows from that instead (lapsed, expired,
-    refreshed).
+    refreshed). A second approval of the same person adds its comment only.
     """
     s = situation(command.model_id, command.number, streams)
     state, promotion = _open_review(command.promotion_id, s, streams)
@@ -83,7 +83,7 @@ def approve(command: Approve, streams: Streams) -> Mapping[str, Sequence[Any]]:
     check_no_maker(command.by, command.people, state.excluded, "made this version or requested its promotion")
     _check_role(command.role, state)
     if command.by in state.approvals:
-        return {}
+        return _again(command, state)
     check_sign_in(state.sign_in, command.authentication, command.now)
     _check_seen(command.expected, state)
     dependent = bool(state.dependent_because)
@@ -115,6 +115,19 @@ def approve(command: Approve, streams: Streams) -> Mapping[str, Sequence[Any]]:
     conditions = tuple(dict.fromkeys((*state.conditions, *command.conditions)))
     grant = outcomes.granted(promotion, current, approvers, promotion.id, conditions=conditions)
     return {review.stream_of(command.promotion_id): [approved], s.stream: [grant] if complete else []}
+
+
+def _again(command: Approve, state: ReviewState) -> Mapping[str, Sequence[Any]]:
+    """Return the comment of an approver who has approved. Raise RuleBroken for a new condition."""
+    if new := [one for one in command.conditions if one not in state.conditions]:
+        raise RuleBroken(
+            "approved_already",
+            f"you have approved this review, and an approval is not changed ({'; '.join(new)}); comment on "
+            "the review, and ask the next approver for this condition",
+            conditions=new,
+        )
+    commented = review.repeated(state, command.by, command.comment)
+    return {review.stream_of(command.promotion_id): commented} if commented else {}
 
 
 def _accepted(command: Approve, current: Assessment) -> tuple[str, ...]:

@@ -61,7 +61,7 @@ def override(command: Override, streams: Streams) -> Mapping[str, Sequence[Any]]
             "reason_missing", "an override needs a reason that the after-review can judge; give one"
         )
     if command.by in state.overridden_by and _holds(s, promotion, state):
-        return {}
+        return _added(promotion.id, state, command.by, command.reason)
     check_human(command.by, streams, "override")
     _check_overridable(s, promotion)
     a = assess_promotion(s, promotion)
@@ -88,6 +88,12 @@ def override(command: Override, streams: Streams) -> Mapping[str, Sequence[Any]]
         s.stream: decided,
         version_gates.stream_of(command.model_id): [owed],
     }
+
+
+def _added(promotion_id: str, state: ReviewState, by: str, text: str) -> Mapping[str, Sequence[Any]]:
+    """Return what a repeated decision adds to the first one: its text, as a comment."""
+    commented = review.repeated(state, by, text)
+    return {review.stream_of(promotion_id): commented} if commented else {}
 
 
 def _holds(s: Situation, promotion: Promotion, state: ReviewState) -> bool:
@@ -166,7 +172,7 @@ def review_override(command: ReviewOverride, streams: Streams) -> Mapping[str, S
     about = existing(state)
     if state.status == "closed":
         _check_same_verdict(command, state)
-        return {}
+        return _added(command.promotion_id, state, command.by, command.comment)
     _check_reviewer(command, state, streams)
     gate_stream = version_gates.stream_of(command.model_id, command.number)
     standing: list[OverrideStands] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -80,7 +81,7 @@ class ReviewState:
 
     overridden: the after-review is due; closed: it is done, with the verdict `justified`. `names`: the
     printed names of approvers, by subject. `ticks`: the gates whose result each approver accepts.
-    `reminders`: how often the after-review was reported as overdue.
+    `reminders`: how often the after-review was reported as overdue. `texts`: digests of what people wrote.
     """
 
     revision: int = 0
@@ -106,6 +107,7 @@ class ReviewState:
     unjustified: str = "stop"
     reminders: int = 0
     justified: bool | None = None
+    texts: frozenset[str] = frozenset()
     sign_in: SignInAsked | None = None
 
     @property
@@ -157,8 +159,32 @@ def existing(state: ReviewState) -> About:
     return state.about
 
 
+def repeated(state: ReviewState, by: str, text: str) -> list[ReviewCommented]:
+    """Return what a person adds who decides again in the same way: a comment, unless the text is known."""
+    if not text.strip() or _digest(by, text) in state.texts:
+        return []
+    return [ReviewCommented(existing(state), by, text)]
+
+
+def _digest(by: str, text: str) -> str:
+    return hashlib.sha256(f"{by}\n{text}".encode()).hexdigest()[:16]
+
+
+def _with_text(state: ReviewState, event: ReviewEvent) -> ReviewState:
+    match event:
+        case ReviewApproved(approver=by, comment=text):
+            pass
+        case ReviewCommented(by=by, comment=text) | OverrideReviewed(by=by, comment=text):
+            pass
+        case OverrideUsed(by=by, reason=text):
+            pass
+        case _:
+            return state
+    return replace(state, texts=state.texts | {_digest(by, text)}) if text else state
+
+
 def evolve(state: ReviewState, event: ReviewEvent) -> ReviewState:
-    state = replace(state, revision=state.revision + 1, about=event.about)
+    state = _with_text(replace(state, revision=state.revision + 1, about=event.about), event)
     match event:
         case ReviewOpened():
             return replace(

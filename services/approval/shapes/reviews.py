@@ -14,12 +14,17 @@ Long = Field(default="", max_length=10_000)
 
 
 class ReviewsQuery(PageQuery):
-    """`pending`: open reviews, and overrides whose after-review is missing."""
+    """`pending`: open reviews, and overrides whose after-review is missing.
+
+    `mine`: only those that the caller may decide. `id_prefix`: only those whose id begins so.
+    """
 
     state: (
         Literal["pending", "open", "approved", "rejected", "lapsed", "expired", "overridden", "closed"] | None
     ) = None
     model: str | None = Field(default=None, max_length=300)
+    mine: bool = False
+    id_prefix: str | None = Field(default=None, min_length=1, max_length=100)
 
 
 class ApproveBody(Body):
@@ -53,7 +58,7 @@ class Entry(BaseModel):
     at: datetime
 
 
-class ReviewListed(BaseModel):
+class ReviewSummary(BaseModel):
     """`serve`: the last approval gives the version all requests where no version serves.
 
     `production`: whether the environment is one.
@@ -83,6 +88,13 @@ class ReviewListed(BaseModel):
     requester: str
     due_at: datetime | None
     overdue_since: datetime | None
+
+
+class ReviewListed(ReviewSummary):
+    """`may_decide`: whether the caller may decide it now; `why_not` is empty when it is over."""
+
+    may_decide: bool
+    why_not: str
 
 
 class ReviewPage(BaseModel):
@@ -164,7 +176,7 @@ class Summary(BaseModel):
     deciders: list[Decider]
 
 
-class ReviewAnswer(ReviewListed):
+class ReviewAnswer(ReviewSummary):
     """`evidence`: all that the gates were checked on; empty after an override without a review."""
 
     summary: Summary

@@ -19,7 +19,14 @@ from services.artifact.domain.object_keys import BadLocation, upload_prefix
 from services.artifact.domain.upload import AddFile, OpenUpload, RecordFile, stream_of
 from services.artifact.parts import Parts
 from services.artifact.settings import ArtifactSettings
-from services.artifact.shapes import Uploaded, UploadLimits, UploadQuery
+from services.artifact.shapes import (
+    FolderQuery,
+    UploadAnswer,
+    Uploaded,
+    UploadedEntry,
+    UploadLimits,
+    UploadQuery,
+)
 from services.artifact.stores import NoSuchObject, ObjectStore, StoredObject, StoreUnavailable
 from shared.deciding.access import EVERYWHERE, AccessState
 from shared.deciding.decider import Forbidden, NotFound, RuleBroken
@@ -76,7 +83,10 @@ async def _open(call: Call[None, UploadQuery], cause: Cause, permission: Permiss
     """Open the upload, or check that it is open. Return its id, and whether this very request came before."""
     settings, subject, query = call.app.parts_as(Parts).settings, call.actor.subject, call.query
     command: AddFile | OpenUpload
-    if query.upload:
+    if query.folder:
+        upload_id = await _open_folder(call, cause, permission)
+        command = AddFile(upload_id, subject, query.name, settings.limits, settings.upload_timeout)
+    elif query.upload:
         command = AddFile(query.upload, subject, query.name, settings.limits, settings.upload_timeout)
     else:
         await _require_room(call, settings)
@@ -89,6 +99,42 @@ async def _open(call: Call[None, UploadQuery], cause: Cause, permission: Permiss
         Submission(command, (stream_of(command.upload_id),), cause, call.actor, permission=permission)
     )
     return command.upload_id, outcome.replayed
+
+
+async def _open_folder(call: Call[None, UploadQuery], cause: Cause, permission: Permission) -> str:
+    """Open the caller's upload of this name unless it is open. Return its id."""
+    settings, subject, query = call.app.parts_as(Parts).settings, call.actor.subject, call.query
+    if query.upload:
+        raise Problem(422, "two_uploads", "Name either the upload or the folder, not both.")
+    upload_id = _folder_id(subject, query.folder, settings.pepper)
+    if not (await queries.upload(call.app.transactor, upload_id)).subject:
+        await _require_room(call, settings)
+        command = OpenUpload(upload_id, subject, settings.keep_upload)
+        opened = replace(cause, id=f"{cause.id}/folder")
+        await call.app.transactor.submit(
+            Submission(command, (stream_of(upload_id),), opened, call.actor, permission=permission)
+        )
+    return upload_id
+
+
+def _folder_id(subject: str, folder: str, pepper: str) -> str:
+    """Return the id of a subject's upload of this name, which no one guesses without the pepper."""
+    key = f"folder\n{subject}\n{folder}".encode()
+    return str(UUID(bytes=hmac.digest(pepper.encode(), key, "sha256")[:16], version=4))
+
+
+async def show_folder(call: Call[None, FolderQuery]) -> UploadAnswer:
+    """Return the caller's upload of this name, with its files. Their bytes are not served."""
+    settings, subject = call.app.parts_as(Parts).settings, call.actor.subject
+    upload_id = _folder_id(subject, call.query.folder, settings.pepper)
+    found = await queries.upload(call.app.transactor, upload_id)
+    if found.subject != subject or found.expires_at is None or found.expired:
+        raise NotFound("unknown_upload", "You have no open upload of this name: add a file to it first.")
+    files = [
+        UploadedEntry(path=name, size=one.size, sha256=one.sha256)
+        for name, one in sorted(found.files.items())
+    ]
+    return UploadAnswer(location=upload_id, files=files, expires_at=found.expires_at)
 
 
 def _new_upload_id(cause: Cause, pepper: str) -> str:
@@ -216,6 +262,15 @@ ROUTES = (
         show_limits,
         "What an upload may hold",
         response=UploadLimits,
+        tags=["artifacts"],
+    ),
+    Route(
+        "GET",
+        "/v1/uploads",
+        show_folder,
+        "The caller's upload of a name, with its files",
+        query=FolderQuery,
+        response=UploadAnswer,
         tags=["artifacts"],
     ),
     Route(

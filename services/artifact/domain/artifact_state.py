@@ -207,7 +207,7 @@ def _noted(s: ArtifactState, event: Noted) -> ArtifactState:
     model_id, number = data["model_id"], data["number"]
     ref = s.reference(model_id, number) or Reference(model_id, number, 0)
     match event.source.type:
-        case noted.REGISTERED:
+        case noted.REGISTERED | noted.DRAFT_REGISTERED:
             ref = replace(
                 ref, revision=revision, status="noted", recalled=False, rejected=False, proven=False
             )

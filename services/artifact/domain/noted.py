@@ -10,6 +10,7 @@ from regista.wire.digests import FileEntry
 from shared.deciding.events import Noted, Source
 
 REGISTERED = "regista.registry.VersionRegistered.v1"
+DRAFT_REGISTERED = "regista.registry.DraftRegistered.v1"
 RETIRED = "regista.registry.VersionRetired.v1"
 REJECTED = "regista.registry.VersionRejected.v1"
 RECALLED = "regista.registry.VersionRecalled.v1"
@@ -29,6 +30,8 @@ class ClaimedArtifact(msgspec.Struct, frozen=True):
 
 class VersionRegistered(msgspec.Struct, frozen=True):
     """A version became complete. `artifact` is None for kinds that need no bytes.
+
+    A draft has the same form: its artifact is None unless it is to be verified before the draft is complete.
 
     `requester_subject` made it complete. `contributors` sent any of its metadata.
     """

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from services.audit import queries, report_queries, shapes
+from services.audit.as_of_shapes import AsOf
 from services.audit.domain import as_of, reading
 from services.audit.domain.causal_tree import cause_in_log, forest
 from services.audit.log_verification import runs
@@ -214,7 +215,7 @@ async def get_as_of(call: Call[None, shapes.AsOfQuery]) -> dict[str, Any]:
         await check_environment(call, environment, namespace_of(name))
         return head | {"since": None, "changed_by": None, "entries": []}
     evidence = {
-        entry["number"]: await _evidence(call, stream, entry["number"], environment, at)
+        entry["number"]: await _evidence(call, model_id, entry["number"], environment, at)
         for entry in serving["data"].get("entries") or []
     }
     await report_faults(call, (serving, *(event for one in evidence.values() for event in one.events)))
@@ -222,14 +223,16 @@ async def get_as_of(call: Call[None, shapes.AsOfQuery]) -> dict[str, Any]:
 
 
 async def _evidence(
-    call: Call[Any, Any], stream: str, number: int, environment: str, at: datetime
+    call: Call[Any, Any], model_id: str, number: int, environment: str, at: datetime
 ) -> as_of.Evidence:
-    pool = call.app.pool
+    pool, stream = call.app.pool, f"model-{model_id}"
+    corrections = await report_queries.corrections(pool, model_id, number, at)
     registered = await queries.registered(pool, stream, number, at)
     promoted = await queries.promoted(pool, stream, number, environment, at)
     promotion_id = str((promoted and promoted["data"].get("promotion_id")) or "")
     events = (await queries.promotions(pool, [promotion_id])).get(promotion_id, []) if promotion_id else []
-    return as_of.Evidence(registered, promoted, [event for event in events if event["recorded_at"] <= at])
+    until = [event for event in events if event["recorded_at"] <= at]
+    return as_of.Evidence(registered, corrections, promoted, until)
 
 
 async def get_events(call: Call[None, shapes.EventsQuery]) -> dict[str, Any]:
@@ -268,7 +271,7 @@ ROUTES = (
         get_as_of,
         "What was in production at a moment, and why",
         query=shapes.AsOfQuery,
-        response=shapes.AsOf,
+        response=AsOf,
         tags=["audit"],
     ),
     Route(

@@ -18,13 +18,15 @@ class Evidence:
     """The events behind one version in production. Any of them may be missing; the answer then has null."""
 
     registered: Event | None = None
+    corrections: Sequence[Event] = field(default_factory=tuple)
     promoted: Event | None = None
     promotion: Sequence[Event] = field(default_factory=tuple)
 
     @property
     def events(self) -> Iterator[Event]:
         """All of them."""
-        return (event for event in (self.registered, self.promoted, *self.promotion) if event is not None)
+        found = (self.registered, *self.corrections, self.promoted, *self.promotion)
+        return (event for event in found if event is not None)
 
 
 def reference(event: Event) -> dict[str, Any]:
@@ -63,17 +65,51 @@ def answer(serving: Event, evidence: Mapping[int, Evidence]) -> dict[str, Any]:
 
 def _entry(entry: Mapping[str, Any], evidence: Evidence) -> dict[str, Any]:
     shown = {name: entry.get(name) for name in ("number", "semver", "percent", "role")}
-    return shown | {"version": _version(evidence.registered), "promotion": promotion(evidence)}
+    version = _version(evidence.registered, evidence.corrections)
+    return shown | {"version": version, "promotion": promotion(evidence)}
 
 
-def _version(registered: Event | None) -> dict[str, Any] | None:
+def _version(registered: Event | None, corrections: Sequence[Event]) -> dict[str, Any] | None:
+    """Return a version with the metadata that stood then, and the corrections that led to them."""
     if registered is None:
         return None
     return {
         "registered_at": registered["recorded_at"],
         "registered_by": registered["actor"],
-        "metadata": registered["data"].get("metadata"),
+        "metadata": corrected(registered["data"].get("metadata"), corrections),
+        "corrections": [_correction(event) for event in corrections],
         "event": reference(registered),
+    }
+
+
+def corrected(metadata: Any, corrections: Iterable[Event]) -> Any:
+    """Return the metadata with the corrections, in their order. A field is named by its dotted path."""
+    for event in corrections:
+        for change in _changes(event):
+            metadata = _with(metadata, str(change.get("field") or "").split("."), change.get("after"))
+    return metadata
+
+
+def _with(document: Any, path: Sequence[str], value: Any) -> Any:
+    """Return a copy of the document with another value at the path. None removes a value."""
+    first, *rest = path
+    parts = dict(document) if isinstance(document, Mapping) else {}
+    return parts | {first: _with(parts.get(first), rest, value) if rest else value}
+
+
+def _changes(event: Event) -> list[Mapping[str, Any]]:
+    found = event["data"].get("changes")
+    return [one for one in found if isinstance(one, Mapping)] if isinstance(found, list) else []
+
+
+def _correction(event: Event) -> dict[str, Any]:
+    changes = [{name: one.get(name) for name in ("field", "before", "after")} for one in _changes(event)]
+    return {
+        "by": event["actor"],
+        "at": event["recorded_at"],
+        "reason": event["reason"],
+        "changes": changes,
+        "event": reference(event),
     }
 
 

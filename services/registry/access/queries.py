@@ -23,6 +23,9 @@ FROM identities i LEFT JOIN directory.names n USING (subject)
 IDENTITIES = _IDENTITY + "WHERE i.subject > $1 ORDER BY i.subject LIMIT $2"
 IDENTITY = _IDENTITY + "WHERE i.subject = $1"
 
+# The namespaces that have models.
+NAMESPACES = "SELECT DISTINCT namespace FROM models WHERE namespace <> ''"
+
 MEMBERS = "SELECT member FROM group_members WHERE subject = $1"
 
 # The revision of the last event about a name, and whether that event erased it.

@@ -139,7 +139,8 @@ class HeldRole(Body):
 class IdentityAnswer(Body):
     """`name` is empty when none was given, or when it was erased. `members` are those of a group.
 
-    An admin of a namespace sees the roles there only, and `keys` and `members` are null.
+    An admin of a namespace sees the roles there only, and `keys` and `members` are null. `notes`: what who
+    just granted a role should know about it.
     """
 
     subject: str
@@ -152,6 +153,7 @@ class IdentityAnswer(Body):
     keys: list[IdentityKey] | None
     roles: list[HeldRole]
     members: list[str] | None
+    notes: list[str] = Field(default=[])
 
 
 class UsedKey(Body):

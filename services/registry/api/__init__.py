@@ -8,6 +8,7 @@ from services.registry.api import (
     comparison,
     decisions,
     environments,
+    labels,
     lineage,
     models,
     publications,
@@ -28,6 +29,7 @@ ROUTES = (
     *rollouts.ROUTES,
     *aliases.ROUTES,
     *environments.ROUTES,
+    *labels.ROUTES,
     *publications.ROUTES,
     *access.ROUTES,
 )

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from services.registry import queries
 from services.registry.api.calls import model_of, number_of, other_identities, own_role, submit
 from services.registry.api.lineage import refuse_promotions_below
 from services.registry.api.versions import answer_version
+from services.registry.domain.model.metadata import Metadata
 from services.registry.domain.withdrawal.legal_hold import PlaceLegalHold, ReleaseLegalHold
 from services.registry.domain.withdrawal.rejection import RecallVersion, RejectVersion
+from services.registry.domain.withdrawal.retirement import RetireOnRequest
 from services.registry.domain.withdrawal.reversal import ReinstateVersion, ReopenVersion
+from services.registry.lineage import queries as lineage
+from services.registry.look_ups import written_streams
 from services.registry.shapes.common import RequiredReason
 from services.registry.shapes.versions import VersionAnswer
 from shared.deciding.decider import Forbidden
@@ -56,6 +61,19 @@ async def reinstate_version(call: Call[RequiredReason]) -> Reply:
 
 async def reopen_version(call: Call[RequiredReason]) -> Reply:
     return await _decide(call, ReopenVersion, "engineer")
+
+
+async def retire_version(call: Call[RequiredReason]) -> Reply:
+    """Retire a version, unless something needs it. The streams of its parents are written, too."""
+    model = await model_of(call)
+    number = await number_of(call, model)
+    row = await call.app.pool.fetchrow(queries.DOCUMENT, model.model_id, number)
+    document = queries.document(row["stored"]) if row else Metadata()
+    doubts = await lineage.doubts(call.app.pool, model.model_id)
+    command = RetireOnRequest(model.model_id, number, doubts, call.if_match)
+    parents = written_streams((), document)
+    await submit(call, model, command, role="engineer", streams=parents, reason=call.body.reason)
+    return await answer_version(call, model, number)
 
 
 async def place_legal_hold(call: Call[RequiredReason]) -> Reply:
@@ -111,6 +129,15 @@ ROUTES = (
         _ONE + ":reopen",
         reopen_version,
         "Move an archived version back to Staging: its gates are assessed again",
+        body=RequiredReason,
+        response=VersionAnswer,
+        tags=["versions"],
+    ),
+    Route(
+        "POST",
+        _ONE + ":retire",
+        retire_version,
+        "Retire a version that nothing needs; its tombstone stays",
         body=RequiredReason,
         response=VersionAnswer,
         tags=["versions"],

@@ -18,9 +18,13 @@ from services.registry.shapes.search import ModelQuery
 from shared.deciding.access import namespace_of
 from shared.deciding.decider import NotFound
 from shared.deciding.events import encode
+from shared.deciding.person import Person
 from shared.deciding.submission import Permission, Submission, new_id
 from shared.http.routes import Call, Reply, Route
 from shared.identity import directory
+
+NOT_SHOWN = frozenset({"changed_at", "hidden", "shown_at"})
+"""Columns of MODELS that an answer leaves out."""
 
 
 async def list_models(call: Call[None, ModelQuery]) -> dict[str, Any]:
@@ -82,7 +86,8 @@ async def change_model(call: Call[ModelChanges]) -> Reply:
     tags, description = body.new_tags(), body.new_description()
     selects = tags is not None or bool(body.tags) or body.tier is not None
     may_approve = selects and may_choose(call.access_state, model.namespace)
-    stored = await directory.stored_name(call.app.pool, call.actor.subject) if may_approve else None
+    subject = call.actor.subject
+    person = await directory.person(call.app.pool, subject) if may_approve else Person(subject)
     command = DescribeModel(
         model.model_id,
         body.name,
@@ -91,8 +96,8 @@ async def change_model(call: Call[ModelChanges]) -> Reply:
         tags,
         body.tags or {},
         body.tier,
-        by=call.actor.subject,
-        names=stored.all if stored else (),
+        by=subject,
+        person=person,
         may_approve=may_approve,
         expected=call.if_match,
     )
@@ -122,7 +127,7 @@ async def _answer(call: Call, model: ModelRef, status: int = 200) -> Reply:
 
 
 def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
-    shown = dict(row)
+    shown = {name: value for name, value in row.items() if name not in NOT_SHOWN}
     return {"model": shown.pop("name"), **shown}
 
 

@@ -6,15 +6,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 from services.registry import queries
-from services.registry.api.calls import look_ups
+from services.registry.api.calls import look_ups, readable
+from services.registry.domain.naming.name import is_model_id
 from services.registry.shapes.publications import (
     PublicationAnswer,
     PublicationQuery,
+    PublisherAnswer,
+    PublisherQuery,
     RefusalQuery,
     Refusals,
 )
-from shared.deciding.access import ANY_ROLE, namespace_of
-from shared.deciding.decider import NotFound
+from shared.deciding.access import ANY_ROLE, namespace_of, permits
+from shared.deciding.decider import Forbidden, NotFound
 from shared.http.routes import Call, Reply, Route
 
 
@@ -67,6 +70,35 @@ def _version(call: Call, row: Any, state: str) -> Reply:
     return Reply({"state": state, **shown, "semver": row["semver"] or "", "problems": []})
 
 
+async def check_publisher(call: Call[None, PublisherQuery]) -> PublisherAnswer:
+    """Return that the publisher may register versions of the model, before its files are uploaded.
+
+    A model keeps its namespace when it is renamed, so a name alone states where the role is needed. The
+    answer about a name is the same whether a model has it or not.
+    """
+    name, publisher = call.path["model"], call.query.publisher or call.actor.subject
+    namespace = (await readable(call, name)).namespace if is_model_id(name) else namespace_of(name)
+    identities = call.app.access.identities
+    if not permits(identities.state_of(publisher), "publisher", namespace):
+        await call.app.access.catch_up()  # a role may have been granted a moment ago
+    if publisher != call.actor.subject:
+        call.require(ANY_ROLE, namespace)
+    if not permits(identities.state_of(publisher), "publisher", namespace):
+        raise _lacks_role(publisher, namespace)
+    return PublisherAnswer(model=name, namespace=namespace, publisher=publisher)
+
+
+def _lacks_role(publisher: str, namespace: str) -> Forbidden:
+    where = f"in the namespace {namespace!r}" if namespace else "everywhere (namespace '*')"
+    return Forbidden(
+        "role_missing",
+        f"{publisher} needs the role 'publisher' {where} to register this version: an admin must grant it.",
+        subject=publisher,
+        role="publisher",
+        namespace=namespace,
+    )
+
+
 async def list_refusals(call: Call[None, RefusalQuery]) -> dict[str, Any]:
     q = call.query
     after = q.after(datetime, str, int) or (datetime.max.replace(tzinfo=UTC), "", 0)
@@ -82,6 +114,15 @@ async def list_refusals(call: Call[None, RefusalQuery]) -> dict[str, Any]:
 
 
 ROUTES = (
+    Route(
+        "GET",
+        "/v1/models/{model}/publisher",
+        check_publisher,
+        "Whether a publisher may register versions of a model",
+        query=PublisherQuery,
+        response=PublisherAnswer,
+        tags=["versions"],
+    ),
     Route(
         "GET",
         "/v1/publications/{message_id}",

@@ -12,6 +12,7 @@ from services.registry.api.calls import check_parents, look_ups, model_of, numbe
 from services.registry.api.refusals import raise_refusal
 from services.registry.domain.model.events import Evaluation, PromotionRequested
 from services.registry.domain.model.metadata import Metadata, corrected
+from services.registry.domain.model.past import makers_of
 from services.registry.domain.model.state import stream_of
 from services.registry.domain.naming.name import is_model_id
 from services.registry.domain.promotion.promotion import RequestPromotion
@@ -39,6 +40,7 @@ from services.registry.trained_message import RegistrationMessage, VersionMessag
 from shared.deciding.access import permits
 from shared.deciding.decider import NotFound, Unprocessable
 from shared.deciding.events import Recorded
+from shared.deciding.person import Person
 from shared.deciding.submission import Permission, Submission, new_id
 from shared.http.routes import Call, Reply, Route
 from shared.identity import directory
@@ -153,11 +155,13 @@ async def record_evaluation(call: Call[NewEvaluation]) -> Reply:
     model, body = await model_of(call), call.body
     number = await number_of(call, model)
     evaluation = Evaluation(**body.model_dump(), by=call.actor.subject)
+    people = await _people(call, model, number, call.actor.subject) if evaluation.independent else {}
     role = next(
         (role for role in ("engineer", "auditor") if permits(call.access_state, role, model.namespace)),
         "publisher",
     )
-    await submit(call, model, RecordEvaluation(model.model_id, number, evaluation, call.if_match), role=role)
+    command = RecordEvaluation(model.model_id, number, evaluation, call.if_match, people)
+    await submit(call, model, command, role=role)
     return await answer_version(call, model, number)
 
 
@@ -170,7 +174,7 @@ async def request_promotion(call: Call[PromotionRequest]) -> Reply:
 
     async def build() -> Submission:
         selector = call.app.transactor.states.get(stream_of(model.model_id)).state.selected_by
-        named = await directory.stored_name(call.app.pool, selector) if selector else directory.StoredName()
+        people = await _people(call, model, number, selector, call.actor.subject) if selector else {}
         command = RequestPromotion(
             model.model_id,
             number,
@@ -180,7 +184,7 @@ async def request_promotion(call: Call[PromotionRequest]) -> Reply:
             call.if_match,
             serve=body.serve,
             selected_by=selector,
-            names_of_selector=named.all,
+            people=people,
             recalled_ancestors=await lineage.recalled_ancestors(call.app.pool, model.model_id, number),
         )
         permission = Permission("engineer", model.namespace)
@@ -199,6 +203,13 @@ async def request_promotion(call: Call[PromotionRequest]) -> Reply:
     row = await call.app.pool.fetchrow(queries.PROMOTION, model.model_id, number, body.environment)
     facts = {name: row[name] for name in ("promotion_id", "digest", "serve")}
     return Reply(answer | facts, 200 if row["state"] == "promoted" else 202)
+
+
+async def _people(call: Call[Any], model: ModelRef, number: int, *subjects: str) -> dict[str, Person]:
+    """Return all by which these subjects and the makers of the version are recognised."""
+    row = await call.app.pool.fetchrow(queries.DOCUMENT, model.model_id, number)
+    makers = makers_of(queries.document_event(row["stored"])) if row else ()
+    return await directory.people(call.app.pool, {*subjects, *makers})
 
 
 def _unknown(number: int) -> NotFound:
@@ -237,6 +248,8 @@ def _shown(row: Mapping[str, Any], event: queries.DocumentEvent) -> dict[str, An
         "training": document.training,
         "schema": document.signature,
         "parents": document.parents,
+        "external": document.external,
+        "imported_from": document.imported_from,
     }
 
 

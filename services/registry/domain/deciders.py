@@ -9,6 +9,7 @@ validation    gate verdicts and artifact reports; evaluations
 promotion     the request for Production, the grant, the refusal, the evidence
 serving       who serves where: environments, rollouts, rollback, stop, aliases, after-reviews
 withdrawal    the end of a version: rejection, recall, reinstatement, legal hold, retirement
+labels        what clients of MLflow set for themselves where a namespace lets them; no rule depends on it
 noted         what the registry reads of other services' events
 """
 
@@ -16,6 +17,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from services.registry.domain.labels import labels, modes
+from services.registry.domain.labels.modes import MODES
 from services.registry.domain.model.fold import MODEL
 from services.registry.domain.naming import description, selection
 from services.registry.domain.naming.name import NAME
@@ -29,7 +32,7 @@ from services.registry.domain.validation import evaluations, gate_verdicts
 from services.registry.domain.withdrawal import legal_hold, rejection, retirement, reversal
 from shared.deciding.decider import Decider, Fold, Joint
 
-FOLDS: tuple[Fold[Any, Any], ...] = (MODEL, NAME, SELECTION, ENVIRONMENT)
+FOLDS: tuple[Fold[Any, Any], ...] = (MODEL, NAME, SELECTION, ENVIRONMENT, MODES)
 
 DECIDERS: dict[type, Decider[Any, Any, Any] | Joint[Any]] = {
     **registration.DECIDERS,
@@ -47,6 +50,8 @@ DECIDERS: dict[type, Decider[Any, Any, Any] | Joint[Any]] = {
     **after_review.DECIDERS,
     **alias.DECIDERS,
     **environment.DECIDERS,
+    **modes.DECIDERS,
+    **labels.DECIDERS,
     **rejection.DECIDERS,
     **reversal.DECIDERS,
     **legal_hold.DECIDERS,

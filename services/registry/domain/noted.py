@@ -157,6 +157,11 @@ class ArtifactReport:
     reason: str = ""
 
 
+def is_final(type_: str, report: ArtifactReport) -> bool:
+    """Return whether the bytes of the version can never be good."""
+    return type_ == ARTIFACT_MISMATCHED or (type_ == ARTIFACT_QUARANTINED and report.generation == 0)
+
+
 @dataclass(frozen=True, slots=True)
 class VersionRef:
     model_id: str

@@ -43,7 +43,7 @@ v.model_id, m.name AS model, v.number, v.semver, v.stage, v.artifact_digest, v.a
     v.description, v.tags, v.creator, v.registered_at, v.registered_by, v.correlation_id,
     v.gates->'passed' AS gates_passed, v.missing, v.reasons, v.bump_level, v.bump_rule, v.legal_hold,
     v.withdrawn, v.withdrawal_proposed, v.retired, v.revision, v.dataset_name, v.dataset_digest,
-    best.primary_metric
+    v.imported_from, best.primary_metric
 """
 
 # The page of versions `v` with everything that a list shows. Only those of the page are looked up.

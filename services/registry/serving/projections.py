@@ -24,7 +24,8 @@ def _model_id(r: Recorded) -> str:
 
 def patch_version(r: Recorded, number: int, **columns: Any) -> Patch:
     """Change columns of a version, and its revision, which is its ETag."""
-    return Patch(VERSIONS, {"model_id": _model_id(r), "number": number}, {**columns, "revision": r.revision})
+    changed = {**columns, "revision": r.revision, "changed_at": r.recorded_at}
+    return Patch(VERSIONS, {"model_id": _model_id(r), "number": number}, changed)
 
 
 def aliased(r: Recorded, event: e.AliasSet | e.AliasRemoved) -> Iterable[Change]:

@@ -20,6 +20,20 @@ class PublicationQuery(Body):
     publisher: str | None = Field(default=None, max_length=200)
 
 
+class PublisherQuery(Body):
+    """`publisher` is the subject whose key signs the message; without it, the caller is."""
+
+    publisher: str | None = Field(default=None, min_length=1, max_length=200)
+
+
+class PublisherAnswer(Body):
+    """The publisher may register versions: it has the role in the namespace."""
+
+    model: str
+    namespace: str
+    publisher: str
+
+
 class RefusalQuery(PageQuery):
     model: str | None = Field(default=None, max_length=200)
     correlation_id: str | None = Field(default=None, max_length=200)

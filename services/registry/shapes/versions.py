@@ -10,7 +10,18 @@ from services.registry.domain.model.events import Role
 from services.registry.domain.model.metadata import Kind, Relation
 from services.registry.domain.model.state import Stage
 from services.registry.domain.versioning.change import Level
-from services.registry.inbound import Artifact, Label, ModelTrained, Name, Shape, Signature, Text, Training
+from services.registry.inbound import (
+    Artifact,
+    External,
+    ImportedFrom,
+    Label,
+    ModelTrained,
+    Name,
+    Shape,
+    Signature,
+    Text,
+    Training,
+)
 from services.registry.shapes.common import OptionalReason
 from services.registry.shapes.remarks import CorrectionAnswer, NoteAnswer
 from shared.http.routes import Body
@@ -200,7 +211,9 @@ class VersionAnswer(Shape):
     and pipelines noted about it. `registration_notes`: what its sender should know, such as a part of the
     model's description that was not taken. `training` has the corrected values; `corrections` has the newest
     changes of description, tags and metadata, with what stood before. `withdrawn_ancestors`: the withdrawn
-    versions that it was made from, at any distance, in words. `revision` is its ETag.
+    versions that it was made from, at any distance, in words. `external`: where a draft of a client of MLflow
+    came from. `imported_from`: what another registry states about it; no rule here decides on that.
+    `revision` is its ETag.
     """
 
     model_id: str
@@ -213,6 +226,8 @@ class VersionAnswer(Shape):
     training: Training
     schema_: Signature | None = Field(alias="schema")
     parents: list[ParentAnswer]
+    external: External | None
+    imported_from: ImportedFrom | None
     bump: BumpAnswer | None
     missing: list[str] | None
     description: str
@@ -255,6 +270,15 @@ class PrimaryMetric(Shape):
     independent: bool
 
 
+class ImportName(Shape):
+    """The name of a version in another registry."""
+
+    system: str
+    uri: str
+    id: str
+    number: str
+
+
 class VersionLine(Shape):
     """A version in a list, without its documents.
 
@@ -286,6 +310,7 @@ class VersionLine(Shape):
     retired: dict[str, Any] | None
     dataset_name: str | None
     dataset_digest: str | None
+    imported_from: ImportName | None
     primary_metric: PrimaryMetric | None
     revision: int
 

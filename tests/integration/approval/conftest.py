@@ -201,6 +201,7 @@ async def open_desk(database: Any, identities: Identities) -> AsyncIterator[Call
             made = process(app)
             app.pool = await connect_pool(url, schemas=("approval",))
             closing.push_async_callback(app.pool.close)
+            app.searches = app.pool
             await projector.ensure(SERVICE, app.pool)
             wake_up = WakeUp(url, "approval")
             app.transactor = Transactor(SERVICE, app.pool, wake_up)

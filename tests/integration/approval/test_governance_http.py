@@ -84,6 +84,12 @@ async def test_a_weaker_policy_waits_for_another_admin(desk, people, request_pro
     assert "requires 1 of approver, before 2 of approver" in await until(lapsed)
 
 
+async def test_an_admin_who_was_granted_a_moment_ago_is_a_second_admin(desk, people):
+    """The granted role is in the log; this process has not read it yet."""
+    await desk.identities.person("amy", ("admin", "*"))
+    assert (await put(desk, "root", "one", manual(1))).status_code == 202
+
+
 async def test_a_second_identity_of_the_same_admin_is_no_second_admin(desk, people):
     await desk.person("root2", ("admin", "*"))
     await desk.identities.name("root2", "ROOT", 2)

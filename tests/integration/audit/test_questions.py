@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from regista.wire.digests import digest
@@ -105,6 +107,30 @@ async def test_as_of_answers_what_served_then_who_approved_it_and_on_what_eviden
     assert one["promotion"]["event"]["leaf_index"] is not None
     before = await service.get("/v1/as-of", auditor, model="fraud.churn", at=at(0).isoformat())
     assert before["entries"] == []
+
+
+async def test_as_of_has_the_corrections_up_to_that_moment(service, auditor, log: Log):
+    await registered(log, 1, "1.0.0")
+    await promoted(log, 1, "1.0.0")
+    before = at(next(log.minutes))
+    for version, link in ((1, "http://runs/2"), (2, "http://other"), (1, "http://runs/3")):
+        changes = [{"field": "training.run_url", "before": "http://runs/1", "after": link}]
+        data = {"model": "fraud.churn", "number": version, "semver": "1.0.0", "changes": changes}
+        await log.append("registry", STREAM, "MetadataCorrected", data | {"corrected": {}}, by="carl")
+        after = at(next(log.minutes))
+    await indexed(service, auditor, log)
+
+    async def then(moment: Any) -> dict[str, Any]:
+        found = await service.get("/v1/as-of", auditor, model=MODEL, at=moment.isoformat())
+        return found["entries"][0]["version"]
+
+    assert "training" not in (await then(before))["metadata"]
+    assert (await then(before))["corrections"] == []
+    corrected = await then(after)
+    assert corrected["metadata"]["training"] == {"run_url": "http://runs/3"}
+    assert corrected["metadata"]["artifact"]["digest"] == "sha256:1"
+    assert [one["by"]["subject"] for one in corrected["corrections"]] == ["carl", "carl"]
+    assert corrected["corrections"][0]["event"]["leaf_index"] is not None
 
 
 async def test_events_of_a_stream_and_of_a_correlation(service, auditor, log: Log):

@@ -251,6 +251,7 @@ def test_a_wrong_password_is_an_error_and_not_a_difference(own: OwnKafka) -> Non
     done = own.run("plan", REGISTA_KAFKA_PASSWORD="wrong")
     assert (done.exit_code, done.stdout) == (1, "")
     assert "kafka_unavailable" in done.stderr
+    assert "Authentication failed" in done.stderr
 
 
 @pytest.mark.parametrize("words", [["plan"], ["apply", "--yes", "--no-users"]])
@@ -263,6 +264,7 @@ def test_a_cluster_that_does_not_answer_is_an_error(own: OwnKafka, words: list[s
     problem = json.loads(done.stderr)
     assert problem["code"] == "kafka_unavailable"
     assert address in problem["detail"]
+    assert "Connection refused" in problem["detail"]
 
 
 def test_users_with_a_prefix_stand_beside_those_of_others(own: OwnKafka) -> None:

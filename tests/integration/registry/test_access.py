@@ -32,6 +32,18 @@ async def grant(client: Any, subject: str, role: str, namespace: str) -> Any:
     return await client.put(f"{ALL}/{subject}/roles", json={"role": role, "namespace": namespace})
 
 
+async def test_a_grant_where_no_model_is_has_a_note_with_the_nearest_namespace(registry):
+    async with registry.client("root") as root, registry.client("ci") as ci:
+        assert (await ci.post("/models/team.churn/versions", json=trained())).status_code == 201
+        notes = {
+            namespace: (await grant(root, "eve", "auditor", namespace)).json()["notes"]
+            for namespace in ("team", "tem", "nowhere", "team.below", "*")
+        }
+    assert [len(found) for found in notes.values()] == [0, 1, 1, 1, 0]
+    assert "did you mean team?" in notes["tem"][0]
+    assert "did you mean" not in notes["nowhere"][0]
+
+
 async def test_members_of_a_group_act_with_its_roles_and_without_it_no_more(registry):
     async with registry.client("root") as root, registry.client("eve") as eve:
         assert (await eve.get("/models?namespace=team")).status_code in {200, 403, 422}
@@ -178,6 +190,33 @@ async def test_the_log_keeps_no_name_that_a_denied_caller_typed_and_that_is_not_
     found = await recorded()
     assert "grace" not in str(found)
     assert found[0]["data"]["target"]["subject"].startswith("sha256:")
+
+
+async def test_the_log_keeps_names_that_it_has_and_a_digest_of_others(registry, database):
+    async with registry.client("ci") as ci:
+        made = await ci.post("/models/team.churn/versions", json=trained())
+        assert made.status_code == 201
+        await ci.put("/models/team.churn/aliases/candidate", json={"number": 1})
+    async with registry.client("ann") as ann:
+        rollouts, aliases = "/models/team.churn/rollouts", "/models/team.churn/aliases"
+        for method, path, body in (
+            ("POST", f"{rollouts}/production:stop", {"reason": "x"}),
+            ("PUT", f"{aliases}/candidate", {"number": 1}),
+            ("POST", "/models/team.churn/versions/@production:reject", {"reason": "x"}),
+            ("POST", f"{rollouts}/hunter2:rollback", {"reason": "x"}),
+            ("DELETE", "/access/identities/eva/roles?role=engineer&namespace=team", None),
+        ):
+            refused = await ann.request(method, path, json=body)
+            assert refused.status_code in {403, 404}, path
+        assert (await ann.delete(f"{aliases}/hunter2")).status_code == 403
+    assert registry.end() == 0
+    found = await events_of(database, "denied-registry-ann")
+    targets = [event["data"]["target"] for event in found]
+    assert {"model": "team.churn", "environment": "production"} in targets
+    assert {"model": "team.churn", "alias": "candidate"} in targets
+    assert any("'engineer'" in e["data"]["detail"] or "'team'" in e["data"]["detail"] for e in found)
+    assert "hunter2" not in str(found)
+    assert sum("sha256:" in str(target) for target in targets) == 2
 
 
 async def test_a_key_that_ended_is_denied_in_the_name_of_its_owner(registry, database):

@@ -272,12 +272,14 @@ class World:
         command = override.Override(promotion_id, "m", 1, by, reason, people=people, now=self.now)
         return self.append(override.override(command, self.with_people(self.streams(1, promotion_id), by)))
 
-    def after_review(self, by: str, *, justified: bool = True, names: tuple[str, ...] = ()) -> list[Any]:
+    def after_review(
+        self, by: str, *, justified: bool = True, names: tuple[str, ...] = (), comment: str = ""
+    ) -> list[Any]:
         if names:
             self.named(by, *names)
         state = self.review()
         people = self.people_for(by) | self.people_for(*state.excluded, *state.overridden_by)
-        command = review.ReviewOverride("p", "m", 1, by, justified, "", people)
+        command = review.ReviewOverride("p", "m", 1, by, justified, comment, people)
         return self.append(override.review_override(command, self.with_people(self.streams(1, "p"), by)))
 
     def pass_time(self, **delta: int) -> None:

@@ -13,7 +13,7 @@ from services.approval.domain.gate_events import (
     PromotionGranted,
 )
 from services.approval.domain.gate_kinds import Gate
-from services.approval.domain.review_events import OverrideReviewed, OverrideUsed
+from services.approval.domain.review_events import OverrideReviewed, OverrideUsed, ReviewCommented
 from shared.deciding.decider import NotFound, RuleBroken, Unprocessable
 
 
@@ -168,6 +168,17 @@ def test_the_same_override_again_changes_nothing(world):
     world.in_review()
     world.override("oscar")
     assert world.override("oscar") == []
+
+
+def test_another_reason_of_the_same_override_is_a_comment(world):
+    world.in_review()
+    world.override("oscar", reason="the outage")
+    (comment,) = world.override("oscar", reason="the outage, ticket 4711")
+    assert (type(comment), comment.comment) == (ReviewCommented, "the outage, ticket 4711")
+    world.after_review("ann", comment="it was real")
+    assert world.after_review("ann", comment="it was real") == []
+    (comment,) = world.after_review("ann", comment="see the minutes")
+    assert (type(comment), comment.by) == (ReviewCommented, "ann")
 
 
 def test_no_one_who_used_an_override_does_its_after_review(world, given):

@@ -11,6 +11,7 @@ from services.approval.domain.policy import Policy
 from services.approval.domain.promotion import AssessGates, assess_gates
 from services.approval.domain.review_events import (
     ReviewApproved,
+    ReviewCommented,
     ReviewExpired,
     ReviewLapsed,
     ReviewOpened,
@@ -134,6 +135,18 @@ def test_approving_twice_counts_once(world):
     world.in_review()
     world.approve("ann")
     assert world.approve("ann") == []
+    assert world.review().approvals == ("ann",)
+
+
+def test_what_an_approver_adds_later_is_a_comment(world):
+    world.in_review()
+    world.approve("ann", comment="checked on March", conditions=("shadow first",))
+    assert world.approve("ann", comment="checked on March", conditions=("shadow first",)) == []
+    (comment,) = world.approve("ann", comment="and on April")
+    assert (type(comment), comment.by, comment.comment) == (ReviewCommented, "ann", "and on April")
+    assert world.approve("ann", comment="and on April") == []
+    with pytest.raises(RuleBroken, match="approved_already"):
+        world.approve("ann", conditions=("a second one",))
     assert world.review().approvals == ("ann",)
 
 

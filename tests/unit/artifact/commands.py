@@ -55,12 +55,13 @@ def registered(
     digest: str = DIGEST,
     limits: Limits | None = None,
     proof: Proof = OWN,
+    type_: str = noted.REGISTERED,
 ) -> NoteRegistered:
     data = noted.VersionRegistered(
         model, f"team.{model}", number, noted.ClaimedArtifact(digest, tuple(files), UPLOAD)
     )
     claimed = claim(model, f"team.{model}", number, digest, files, UPLOAD, limits or Limits())
-    return NoteRegistered(message(noted.REGISTERED, data, revision or 10 * number), claimed, proof)
+    return NoteRegistered(message(type_, data, revision or 10 * number), claimed, proof)
 
 
 def retired(number: int = 1, *, model: str = "m1", revision: int = 1000) -> NoteEnded:

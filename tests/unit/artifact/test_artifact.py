@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from regista.wire.digests import FileEntry
+from services.artifact.domain import noted
 from services.artifact.domain.artifact import decide
 from services.artifact.domain.artifact_commands import (
     RecordDamaged,
@@ -431,3 +432,11 @@ def test_the_first_check_is_due_again_only_if_a_version_serves():
 
 def test_verification_keeps_the_list_of_files():
     assert decide(replace(verified(1)), state_after(registered(1)))[0].files == FILES
+
+
+def test_the_bytes_of_a_draft_are_verified_and_released_again_when_it_is_complete():
+    draft = registered(type_=noted.DRAFT_REGISTERED, revision=5)
+    state = state_after(draft, verified())
+    assert state.reference("m1", 1).status == "released"
+    complete = decide(registered(revision=6, proof=Proof(reads=True)), state)
+    assert names(complete) == ["Noted", "ArtifactReleased"]

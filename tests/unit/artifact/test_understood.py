@@ -15,6 +15,7 @@ from tools.contracts.example import example
 
 READ = {
     noted.REGISTERED: noted.VersionRegistered,
+    noted.DRAFT_REGISTERED: noted.VersionRegistered,
     noted.RETIRED: noted.VersionEnded,
     noted.REJECTED: noted.VersionEnded,
     noted.RECALLED: noted.VersionRecalled,

@@ -279,7 +279,7 @@ def test_a_manifest_without_its_file_is_reported(history: Path) -> None:
     (history / file_name(20, 22)).unlink()
     found = verify(history, [KEY])
     assert not found.holds
-    assert found.faults[0].startswith(manifest_name(20, 22))
+    assert found.faults[0].startswith(f"{file_name(20, 22)} is missing: copy it again")
 
 
 def test_leaves_that_are_in_two_files_are_reported(history: Path) -> None:

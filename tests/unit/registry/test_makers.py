@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from services.registry.domain.model.events import Evaluation
@@ -9,6 +11,7 @@ from services.registry.domain.model.metadata import Metadata, Training
 from services.registry.domain.registration.commands import AddMetadata, RegisterVersion
 from services.registry.domain.validation.evaluations import RecordEvaluation
 from shared.deciding.decider import RuleBroken
+from shared.deciding.person import Person
 from tests.unit.registry.given import MODEL_ID, Story, metadata
 
 
@@ -58,4 +61,7 @@ def test_a_contributor_cannot_measure_the_version_independently(by):
     story.when(AddMetadata(MODEL_ID, 1, metadata(on_behalf_of="boss"), by="maker"))
     with pytest.raises(RuleBroken, match="not_independent"):
         story.when(RecordEvaluation(MODEL_ID, 1, Evaluation("f1", 0.5, "d", independent=True, by=by)))
+    own = RecordEvaluation(MODEL_ID, 1, Evaluation("f1", 0.5, "d", independent=True, by="u-7"))
+    with pytest.raises(RuleBroken, match="not_independent"):
+        story.when(replace(own, people={"u-7": Person("u-7", (by,))}))
     assert story.when(RecordEvaluation(MODEL_ID, 1, Evaluation("f1", 0.5, "d", independent=True, by="lab")))

@@ -11,7 +11,11 @@ import msgspec
 
 from services.registry.brief import IN_BRIEF
 from services.registry.domain import noted
+from services.registry.domain.labels.labels import HideModel, RemoveLabelAlias, SetLabels
+from services.registry.domain.labels.modes import STREAM as MODES_STREAM
+from services.registry.domain.labels.modes import MlflowModeSet
 from services.registry.domain.model.events import Evaluation
+from services.registry.domain.model.imported import ImportedFrom
 from services.registry.domain.model.metadata import Dataset, Metadata, Parent, Training
 from services.registry.domain.naming.description import DescribeModel
 from services.registry.domain.registration.commands import AddMetadata, RegisterVersion
@@ -55,12 +59,22 @@ def overridden(story: Story) -> None:
 
 def remarked(story: Story) -> None:
     """A version that was described, noted about and corrected."""
+    labelled(story)
     edit = EditVersion(MODEL_ID, 1, "ann", "the first one", {"team": "risk"})
     story.when(edit)
     story.when(replace(edit, description=None, set_tags={}, remove_tags=("team",)))
     story.when(replace(edit, fields={"training.run_url": "https://runs/2"}))
     story.when(AddNote(MODEL_ID, 1, "trained on Feburary", "ann"))
     story.when(CorrectNote(MODEL_ID, 1, 1, "trained on February", "ann"))
+
+
+def labelled(story: Story) -> None:
+    """What clients of MLflow set for themselves."""
+    story.append(MlflowModeSet("team", "labels"), MODES_STREAM)
+    story.when(SetLabels(MODEL_ID, 2, "Production", alias="best"), MODES_STREAM)
+    story.when(RemoveLabelAlias(MODEL_ID, "best"), MODES_STREAM)
+    story.when(SetLabels(MODEL_ID, 1, hide=True), MODES_STREAM)
+    story.when(HideModel(MODEL_ID, hidden=True), MODES_STREAM)
 
 
 def everything() -> Story:
@@ -124,6 +138,8 @@ def everything() -> Story:
     story.append(EnvironmentRetired("team", "canary"), ENVIRONMENTS)
     overridden(story)
     remarked(story)
+    there = ImportedFrom("mlflow", "https://mlflow.example.com", "churn", "7", stage="Production")
+    story.register(replace(metadata(10), imported_from=there))
     return story
 
 
@@ -285,8 +301,9 @@ def test_every_public_type_is_published_as_it_is_described():
         assert back == event.data
 
 
-def test_names_and_notes_are_no_messages():
-    assert {r.type for r in RECORDED if publish(r) is None} == {"NameClaimed", "Noted", "MetadataAdded"}
+def test_names_notes_and_labels_are_no_messages():
+    internal = {"NameClaimed", "Noted", "MetadataAdded", "LabelsChanged", "MlflowModeSet"}
+    assert {r.type for r in RECORDED if publish(r) is None} == internal
 
 
 def test_a_completed_draft_is_published_as_a_registered_version():

@@ -134,6 +134,12 @@ def test_what_decisions_are_bound_to_is_not_corrected(story: Story, path: str, i
     ("fields", "code"),
     [
         ({"training.framework.name": ""}, "field_required"),
+        ({"training.run_url": "notaurl"}, "not_a_link"),
+        ({"training.run_url": "mlflow.example/runs/8"}, "not_a_link"),
+        ({"training.run_url": "https://"}, "not_a_link"),
+        ({"training.run_url": "https://x/a b"}, "not_a_link"),
+        ({"training.run_url": "javascript://x/%0aalert(1)"}, "not_a_link"),
+        ({"training.run_url": "http://[x"}, "not_a_link"),
         ({"training.framework.name": "x" * 201}, "field_too_long"),
         ({"training.code.repository": "x" * 501}, "field_too_long"),
     ],

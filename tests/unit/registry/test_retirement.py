@@ -10,6 +10,7 @@ from services.registry.domain.registration.commands import RegisterVersion
 from services.registry.domain.serving.alias import SetAlias
 from services.registry.domain.serving.rollback import RollBack
 from services.registry.domain.withdrawal.legal_hold import PlaceLegalHold
+from services.registry.domain.withdrawal.retirement import RetireOnRequest
 from shared.deciding.decider import RuleBroken
 from tests.unit.registry.given import MODEL_ID, Story, a_digest, metadata, names
 from tests.unit.registry.serving import Share, change, retire
@@ -44,6 +45,22 @@ def test_a_retired_version_does_not_stand_for_the_same_bytes_again():
     story.register()
     story.when(retire(1))
     assert story.register() == 2
+
+
+def test_a_version_is_retired_on_request_without_a_cleanup_run():
+    story = Story()
+    story.register()
+    (retired,) = story.when(RetireOnRequest(MODEL_ID, 1))
+    assert (retired.rule, retired.sweep_id, story.version(1).retired) == ("requested", "", True)
+    assert story.when(RetireOnRequest(MODEL_ID, 1)) == []
+
+
+def test_a_request_to_retire_a_needed_version_names_what_needs_it():
+    story = Story()
+    story.promote()
+    story.when(PlaceLegalHold(MODEL_ID, 1))
+    with pytest.raises(RuleBroken, match=r"version_protected: .*in Production; .*legal hold"):
+        story.when(RetireOnRequest(MODEL_ID, 1))
 
 
 def in_production(story: Story) -> int:

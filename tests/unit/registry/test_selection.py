@@ -12,6 +12,7 @@ from services.registry.domain.naming.description import DescribeModel, RegisterM
 from services.registry.domain.registration.commands import RegisterVersion
 from shared.deciding.access import AccessState, Grant
 from shared.deciding.decider import Forbidden, Misrouted, RuleBroken
+from shared.deciding.person import ErasedName, Person, digest_of, folded_name
 from tests.unit.registry.given import MODEL_ID, Story, metadata, names
 
 EU = {"eu": "yes"}
@@ -65,7 +66,13 @@ def test_an_approver_who_made_nothing_may_choose_the_weaker_policy_and_answers_f
 def test_a_maker_may_not_by_subject_or_by_printed_name(story, who):
     """The version names its creator; ann's printed name is in the directory."""
     story.register(replace(metadata(), training=replace(metadata().training, creator=who)), tags=EU)
-    for more in ({"by": who}, {"by": "u-1", "names": ("former", who)}):
+    salt = b"salt"
+    erased = Person("u-1", (), (ErasedName(salt, digest_of(salt, folded_name(who))),))
+    for more in (
+        {"by": who},
+        {"by": "u-1", "person": Person("u-1", ("former", who))},
+        {"by": "u-1", "person": erased},
+    ):
         with pytest.raises(RuleBroken, match="own_work"):
             describe(story, tags={}, **more)
 
@@ -86,12 +93,36 @@ def test_who_chose_the_weaker_policy_cannot_request_what_it_is_for(story):
     assert names(story.request_promotion(1, "p", requester="rosa")) == ["PromotionRequested"]
 
 
+ANN = Person("ann", ("Ann  Approver",))
+ERASED = Person("ann", (), (ErasedName(b"salt", digest_of(b"salt", folded_name("Ann Approver"))),))
+
+
 def test_who_chose_the_weaker_policy_cannot_be_the_maker_of_a_later_version(story):
     story.register()
     describe(story, by="ann", tags={"toy": "yes"})
     number = story.validate(metadata(2, creator="Ann Approver"))
     with pytest.raises(RuleBroken, match="own_selection"):
-        story.request_promotion(number, "p", requester="rosa", names_of_selector=("Ann  Approver",))
+        story.request_promotion(number, "p", "production", "rosa", people={"ann": ANN})
+
+
+@pytest.mark.parametrize(
+    ("requester", "people"),
+    [
+        ("rosa", {"ann": Person("ann", ("Ann B.", "Ann Approver"))}),
+        ("rosa", {"ann": ERASED}),
+        ("u-2", {"ann": ANN, "u-2": Person("u-2", ("ann approver",))}),
+        ("u-2", {"ann": ERASED, "u-2": Person("u-2", ("Ann Approver",))}),
+    ],
+)
+def test_who_chose_is_recognised_after_a_new_name_and_by_a_second_identity(story, requester, people):
+    maker = "Ann Approver" if requester == "rosa" else "cleo"
+    story.register()
+    describe(story, by="ann", tags={"toy": "yes"})
+    number = story.validate(metadata(2, creator=maker))
+    with pytest.raises(RuleBroken, match="own_selection"):
+        story.request_promotion(number, "p", "production", requester, people=people)
+    others = {"ann": Person("ann", ("Ann Other",)), "u-2": Person("u-2", ("Ulf",))}
+    story.request_promotion(number, "p", "production", requester, people=others)
 
 
 def test_another_approver_takes_the_choice_over_by_making_it_again(story):

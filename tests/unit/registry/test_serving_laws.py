@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
@@ -101,6 +102,7 @@ class Serving(RuleBasedStateMachine):
             self.story.when(command)
         except RuleBroken as broken:
             SEEN.add(broken.code)
+            self.refusal = broken
             self.follow_the_advice(broken, command)
         self.judge(seen)
 
@@ -151,6 +153,18 @@ class Serving(RuleBasedStateMachine):
             case "verify":
                 story.note_artifact(number, revision=999)
                 assert story.version(number).released
+            case "restore":  # as artifact does for quarantined versions when a good copy arrives
+                self.publishes_again(story, number)
+                story.note_artifact(number, revision=999)
+                assert story.version(number).released
+            case "register":
+                again = self.publishes_again(story, number)
+                for _ in range(5):
+                    if story.serves(environment) == again:
+                        return
+                    next_ = way_to_champion(story.model, environment, again)[0]
+                    self.takes(next_, story, environment, again)
+                assert story.serves(environment) == again
             case "wait":
                 story.note_artifact(number, revision=999)
                 story.note_gates(number)
@@ -159,6 +173,16 @@ class Serving(RuleBasedStateMachine):
                 assert story.when(ReopenVersion(MODEL_ID, number))
             case _:
                 raise AssertionError(f"no one can take the step {step}")
+
+    def publishes_again(self, story: Story, number: int) -> int:
+        """Register the files of a version again: a new version, whose bytes are good."""
+        document = story.log[STREAM][story.version(number).document - 1].metadata
+        newest = story.model.newest
+        again = story.register(document)
+        assert again == newest + 1
+        story.note_artifact(again, revision=999)
+        assert story.version(again).released
+        return again
 
     @rule(number=numbers, environment=environments)
     def what_may_be_used_can_become_champion(self, number, environment):
@@ -170,7 +194,10 @@ class Serving(RuleBasedStateMachine):
         for _ in range(5):
             if story.serves(environment) == number:
                 return
-            self.takes(way_to_champion(story.model, environment, number)[0], story, environment, number)
+            step = way_to_champion(story.model, environment, number)[0]
+            self.takes(step, story, environment, number)
+            if step == "register":
+                return
         assert story.serves(environment) == number
 
     @rule(number=numbers, environment=environments)
@@ -261,14 +288,22 @@ class Serving(RuleBasedStateMachine):
             self.when(RecallVersion(MODEL_ID, champion, by="eva"))
         self.roll_back("production", force=False, doubtful=set())
 
-    @rule(number=numbers, good=st.booleans())
-    def report_on_the_bytes(self, number, good):
-        if number in self.story.model.versions:
-            self.artifact_revision += 1
-            if good:
+    @rule(number=numbers, found=st.sampled_from(["good", "good", "damaged", "mismatched", "refused"]))
+    def report_on_the_bytes(self, number, found):
+        """What can never be good stays so, as in the artifact service."""
+        version = self.story.model.versions.get(number)
+        if version is None or version.failed:
+            return
+        self.artifact_revision += 1
+        seen = len(self.story.log[STREAM])
+        match found:
+            case "good":
                 self.story.note_artifact(number, noted.ARTIFACT_RELEASED, self.artifact_revision)
-            else:
-                self.story.quarantine(number, self.artifact_revision)
+            case "mismatched":
+                self.story.note_artifact(number, noted.ARTIFACT_MISMATCHED, self.artifact_revision)
+            case _:
+                self.story.quarantine(number, self.artifact_revision, generation=int(found == "damaged"))
+        self.judge(seen)
 
     @rule(number=numbers)
     def reopen(self, number):
@@ -297,10 +332,41 @@ def test_lower_shares_are_not_advised_where_they_would_raise_a_champion_with_bad
     machine = Serving()
     machine.split("production", 3, 10, "challenger")
     machine.set_tier("medium")
-    machine.report_on_the_bytes(2, good=False)
+    machine.report_on_the_bytes(2, "damaged")
     SEEN.clear()
     machine.split("production", 4, 10, "challenger")
     assert {"artifact_not_good"} == SEEN
+
+
+COMMANDS_ABOUT_BAD_BYTES = (
+    RequestPromotion(MODEL_ID, 1, "production", "again", "eva"),
+    RequestPromotion(MODEL_ID, 3, "staging", "other", "eva"),
+    RollBack(MODEL_ID, "production", 1),
+    RollBack(MODEL_ID, "production", 3),
+    ChangeRollout(MODEL_ID, "production", (Share(1, 100, "champion"),)),
+    ChangeRollout(MODEL_ID, "production", (Share(3, 100, "champion"),)),
+    *(
+        ChangeRollout(
+            MODEL_ID, "production", (Share(2, 100 - percent, "champion"), Share(number, percent, role))
+        )
+        for number in (1, 3)
+        for percent, role in ((5, "challenger"), (0, "shadow"), (0, "standby"))
+    ),
+)
+
+
+@pytest.mark.parametrize("found", ["damaged", "mismatched", "refused"])
+@pytest.mark.parametrize("command", COMMANDS_ABOUT_BAD_BYTES, ids=str)
+def test_each_command_about_a_version_with_bad_bytes_names_a_step_that_works(command, found):
+    """Version 1 has served and left, 2 serves, 3 was promoted and has not served."""
+    machine = Serving()
+    for number in (1, 3):
+        machine.report_on_the_bytes(number, found)
+    SEEN.clear()
+    machine.when(command)
+    assert {"artifact_not_good"} == SEEN
+    step = machine.refusal.facts["next_step"]
+    assert step == ("restore" if found == "damaged" else "register")
 
 
 def test_one_history_comes_to_every_outcome_of_the_list():

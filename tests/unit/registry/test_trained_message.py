@@ -55,6 +55,19 @@ MESSAGE: dict[str, Any] = {
         "outputs": [{"name": "y", "type": "string", "labels": ["no"], "unit": "m"}],
     },
     "parents": [{"model": "team.base", "number": 2, "relation": "base_model"}],
+    "imported_from": {
+        "system": "mlflow",
+        "uri": "https://mlflow.example.com",
+        "id": "churn",
+        "number": "7",
+        "created_at": "2026-01-31T12:00:00Z",
+        "created_by": "alice",
+        "stage": "Production",
+        "aliases": ["champion"],
+        "description": "d",
+        "tags": {"a": "b"},
+        "details": {"run": {"id": "r"}},
+    },
 }
 """A message with every field."""
 
@@ -128,6 +141,7 @@ MODELS = {
             "Training",
             "Input",
             "Output",
+            "ImportedFrom",
         )
     },
     inbound.Signature: trained_message.Signature,

@@ -172,6 +172,8 @@ def _contract(answers: Answers, method: str, path: str, request: Request, body: 
             )
         case "GET", ["publications", message_id] if message_id in answers.publications:
             return JSONResponse(answers.publications[message_id])
+        case "GET", ["models", model, "publisher"]:
+            return JSONResponse({"model": model, "namespace": "", "publisher": "ci"})
         case "POST", ["usage"]:
             return JSONResponse({}, 202)
         case _:

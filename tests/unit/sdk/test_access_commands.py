@@ -63,6 +63,22 @@ def test_a_role_is_granted_where_the_option_names(
     assert json.loads(request.body) == {"role": "approver", "namespace": namespace}
 
 
+def test_a_role_where_no_model_is_comes_with_a_note(run: Any, people: Answers) -> None:
+    note = "no model is in the namespace frau yet (did you mean fraud?)"
+    people.fixed["PUT", ROLES] = JSONResponse({**IDENTITY, "notes": [note]})
+    granted = run("access", "grant", "u-1", "approver", "--namespace", "frau")
+    assert (granted.exit_code, note in granted.stderr) == (0, True)
+    assert note not in run("access", "grant", "u-1", "approver", "--namespace", "frau", "--json").stderr
+
+
+def test_people_read_identity_where_fields_are_called_subject(run: Any, people: Answers) -> None:
+    for words in (("whoami",), ("access", "identity", "show", "u-1")):
+        shown = run(*words).stdout
+        assert shown.startswith("identity\tu-1") or "\nidentity\tu-1" in shown
+        assert "subject" not in shown
+    assert json.loads(run("access", "identity", "show", "u-1", "--json").stdout)["subject"] == "u-1"
+
+
 def test_whoami_shows_roles_by_namespace_and_until_when_the_key_is_valid(run: Any, people: Answers) -> None:
     shown = run("whoami").output
     assert "Ada Lovelace" in shown

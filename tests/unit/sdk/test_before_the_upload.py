@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,14 @@ from typing import Any
 import pytest
 from starlette.responses import JSONResponse
 
+from regista.client.profile import Profile
 from regista.client.sync_client import Client
-from regista.errors import Invalid, Refused, RegistaError, TooLarge
+from regista.client.transport import Transport
+from regista.errors import Forbidden, Invalid, NotFound, Refused, RegistaError, TooLarge, Unavailable
+from regista.publishing.publisher_role import check_role
 from regista.wire import limits
 
-from .conftest import COMPLETE, Answers
+from .conftest import COMPLETE, Answers, problem
 
 ALLOWED = {"files": limits.FILES, "file_bytes": limits.FILE_BYTES, "artifact_bytes": limits.ARTIFACT_BYTES}
 
@@ -117,3 +121,47 @@ def test_the_list_of_files_counts_for_the_size_of_the_message(
     long = {**COMPLETE, "training": {**COMPLETE["training"], "environment": {"packages": "x" * 600_000}}}
     assert "at most 1,048,576" in _refused(client, folder, TooLarge, **long).detail
     assert _sent(answers) == []
+
+
+ROLE = ("GET", "/v1/models/churn/publisher")
+
+
+def test_a_missing_role_is_named_before_a_byte_is_sent(
+    client: Client, answers: Answers, folder: Path
+) -> None:
+    facts = {"subject": "ci", "role": "publisher", "namespace": ""}
+    answers.fixed[ROLE] = problem(403, "role_missing", **facts)
+    assert "access grant ci publisher" in _refused(client, folder, Forbidden, **COMPLETE).advice
+    answers.fixed[ROLE] = problem(404, "unknown_model")
+    _refused(client, folder, NotFound, **COMPLETE)
+    answers.fixed[ROLE] = problem(503, "unavailable")
+    _refused(client, folder, Unavailable, **COMPLETE)
+    assert _sent(answers) == []
+
+
+def test_a_registry_that_has_no_answer_about_the_role_is_believed_at_the_registration(
+    client: Client, answers: Answers, folder: Path
+) -> None:
+    answers.fixed[ROLE] = problem(404, "no_such_route")
+    answers.fixed["POST", "/v1/models/churn/versions"] = problem(403, "role_missing")
+    _refused(client, folder, Forbidden, **COMPLETE)
+    assert "/v1/uploads" in _sent(answers)
+
+
+def test_for_a_message_on_kafka_the_signer_is_asked_about_and_no_answer_stops_nothing(
+    profile: Profile, answers: Answers
+) -> None:
+    answers.fixed[ROLE] = problem(403, "role_missing")
+    with pytest.raises(Forbidden):
+        asyncio.run(_ask_about_signer(profile))
+    assert answers.seen[-1].query == {"publisher": "nightly"}
+    answers.fixed[ROLE] = problem(503, "unavailable")
+    asyncio.run(_ask_about_signer(profile))
+
+
+async def _ask_about_signer(profile: Profile) -> None:
+    transport = Transport(profile)
+    try:
+        await check_role(transport, "churn", "nightly")
+    finally:
+        await transport.close()

@@ -137,6 +137,16 @@ def test_publishing_shows_the_version(run: Any, answers: Answers, tmp_path: Path
     )
 
 
+def test_what_was_published_without_waiting_has_an_id_over_http_too(run: Any, answers: Answers) -> None:
+    version = {"model": "churn", "model_id": "0198-m", "number": 3, "semver": "", "stage": "Draft"}
+    answers.fixed["POST", "/v1/models/churn/versions"] = JSONResponse(version, 201)
+    words = ("publish", "churn", "--draft", "--no-wait", "--via", "http")
+    sent = json.loads(run(*words, "--json").stdout)
+    assert (sent["id"], sent["number"], sent["new"]) == ("0198-m@3", 3, True)
+    assert run(*words).stdout == "published 0198-m@3\n"
+    assert run(*words, "-o", "name").stdout == "churn@3\n"
+
+
 def test_a_refused_registration_ends_with_3_and_every_problem(run: Any, answers: Answers) -> None:
     problems = [
         {"field": "training.code", "problem": "is missing"},

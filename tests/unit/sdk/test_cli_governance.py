@@ -129,6 +129,68 @@ def test_an_owed_after_review_stands_in_the_list_with_its_time(run: Any, answers
     assert "overdue since 2026-12-01" in run("reviews", "list", "-o", "wide").output
 
 
+def test_the_list_states_what_the_caller_may_decide_and_why_not_the_rest(run: Any, answers: Answers) -> None:
+    items = [
+        REVIEW | {"may_decide": True, "why_not": ""},
+        REVIEW | {"review_id": "r2", "may_decide": False, "why_not": "made this version"},
+    ]
+    answers.fixed["GET", "/v1/reviews"] = JSONResponse({"items": items, "next_page_token": ""})
+    shown = run("reviews", "-o", "csv").output.splitlines()
+    assert [line.rpartition(",")[2] for line in shown] == ["you", "may decide", "made this version"]
+    run("reviews", "--mine")
+    run("reviews", "list", "--mine")
+    assert [sent.query.get("mine") for sent in answers.of("GET", "/v1/reviews")] == [None, "true", "true"]
+
+
+IDS = ["01980000-0000-7000-8000-00000000000a", "01980000-0000-7000-8000-00000000000b"]
+
+
+@pytest.mark.parametrize(
+    ("words", "path"),
+    [
+        (("reviews", "show", "0198"), ""),
+        (("approve", "0198", "--revision", "4"), ":approve"),
+        (("reject", "0198", "--revision", "4", "--reason", "no"), ":reject"),
+        (("reviews", "comment", "0198", "hm"), ":comment"),
+        (("reviews", "after-review", "0198", "--justified"), ":review-override"),
+        (("override", "0198", "--reason", "outage"), ":override"),
+    ],
+)
+def test_the_beginning_of_an_id_is_enough_where_one_review_has_it(
+    run: Any, answers: Answers, words: tuple[str, ...], path: str
+) -> None:
+    listed = {"items": [REVIEW | {"review_id": IDS[0]}], "next_page_token": ""}
+    answers.fixed["GET", "/v1/reviews"] = JSONResponse(listed)
+    method, of = "POST" if path else "GET", "promotions" if words[0] == "override" else "reviews"
+    answers.fixed[method, f"/v1/{of}/{IDS[0]}{path}"] = JSONResponse(REVIEW)
+    assert run(*words).exit_code == 0
+    assert answers.of("GET", "/v1/reviews")[0].query["id_prefix"] == "0198"
+
+
+def test_a_beginning_that_several_reviews_have_is_refused_with_their_ids(run: Any, answers: Answers) -> None:
+    items = [REVIEW | {"review_id": id_} for id_ in IDS]
+    answers.fixed["GET", "/v1/reviews"] = JSONResponse({"items": items, "next_page_token": ""})
+    refused = run("approve", "0198", "--revision", "4")
+    assert refused.exit_code == 2
+    assert all(id_ in refused.stderr for id_ in IDS)
+    assert not answers.of("POST", f"/v1/reviews/{IDS[0]}:approve")
+
+
+def test_a_whole_id_is_not_looked_up(run: Any, answers: Answers) -> None:
+    answers.fixed["GET", f"/v1/reviews/{IDS[0]}"] = JSONResponse(REVIEW)
+    assert run("reviews", "show", IDS[0]).exit_code == 0
+    assert not answers.of("GET", "/v1/reviews")
+
+
+def test_stored_names_are_explained_below_all_evidence(run: Any, answers: Answers) -> None:
+    evidence = {"recalled_ancestors": ["base@1"], "signature": {"inputs": []}, "released": True}
+    answers.fixed["GET", "/v1/reviews/r1"] = JSONResponse(REVIEW | {"evidence": evidence})
+    shown = run("reviews", "show", "r1", "--full")
+    words = "recalled_ancestors: withdrawn ancestors, released: available, signature: schema"
+    assert f"stored names and their public words: {words}" in shown.stderr
+    assert "stored names" not in run("reviews", "show", "r1", "--full", "--json").stderr
+
+
 CHANGE = {
     "weaker": ["Production of models of tier low: default (2 approvers) → open (no approver)"],
     "second_admin": True,

@@ -13,6 +13,8 @@ import pytest
 from starlette.responses import JSONResponse
 
 from regista.client.patience import Patience
+from regista.exported_history import _fault
+from regista.wire.history import BadHistory
 
 from .conftest import Answers, problem
 
@@ -264,6 +266,17 @@ def test_what_a_store_answered_or_a_file_is_called_cannot_steer_the_terminal(
     result = run("history", "verify", str(tmp_path), "--key", "k")
     assert "has no manifest" in result.stderr
     assert "\x07" not in result.stderr
+
+
+def test_a_missing_file_of_the_exported_log_comes_with_what_to_do(tmp_path: Path) -> None:
+    missing = FileNotFoundError(2, "No such file or directory", str(tmp_path / "0-9.parquet"))
+    path = tmp_path / "0-9.json"
+    assert f"0-9.parquet is missing: copy it again (`regista history export --to {tmp_path}`)" in _fault(
+        path, missing
+    )
+    denied = _fault(path, PermissionError(13, "Permission denied", str(tmp_path / "0-9.parquet")))
+    assert denied == "0-9.parquet cannot be read (Permission denied): allow it, or copy the file again"
+    assert _fault(path, BadHistory("not the file of its manifest")).startswith("0-9.json: not the")
 
 
 DEAD_LETTER = "regista.training.v1.dlq~0~17"

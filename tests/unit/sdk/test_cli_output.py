@@ -22,6 +22,7 @@ from .conftest import API_KEY, Answers, problem
 
 VERSIONS = [
     {
+        "model": "churn",
         "number": number,
         "semver": f"1.{number}.0",
         "stage": "Validated",
@@ -138,7 +139,16 @@ def test_lists_as_yaml_csv_and_names(run: Any, listed: Answers) -> None:
     rows = list(csv.DictReader(io.StringIO(run("versions", "list", "churn", "-o", "csv").stdout)))
     assert [row["number"] for row in rows] == ["10", "9"]
     assert rows[0]["remarks"] == "legal hold: case 4711, the court of arbitration asked for it"
-    assert run("versions", "list", "churn", "-o", "name").stdout == "10\n9\n"
+
+
+def test_the_names_of_versions_are_arguments_of_other_commands(run: Any, listed: Answers) -> None:
+    assert run("versions", "list", "churn", "-o", "name").stdout == "churn@10\nchurn@9\n"
+    listed.fixed["GET", "/v1/models/churn/rollouts/production"] = JSONResponse(
+        {"model": "churn", "revision": 2, "entries": [{"number": 9, "percent": 100, "role": "champion"}]}
+    )
+    assert run("rollout", "show", "churn", "-o", "name").stdout == "churn@9\n"
+    listed.fixed["GET", "/v1/usage/churn"] = JSONResponse({"versions": [{"number": 9, "total": 3}]})
+    assert run("cleanup", "usage", "churn", "-o", "name").stdout == "churn@9\n"
 
 
 def test_wide_folds_no_cell(listed: Answers) -> None:

@@ -153,7 +153,8 @@ def test_a_command_prints_hostile_answers_harmlessly(
     for name in ("model.onnx", "run.json", "policy.yaml", "retention.json", "patch.json"):
         (tmp_path / name).write_text("{}")
     answers.any = _answer()
-    done = run(*_example(command), *form, typed="y\n")
+    example = [word.replace("https://mlflow.example.com", answers.url) for word in _example(command)]
+    done = run(*example, *form, typed="y\n")
     assert harmless(done.output)
     answers.any = None
     answers.refusal = {
@@ -162,7 +163,7 @@ def test_a_command_prints_hostile_answers_harmlessly(
         "detail": HOSTILE,
         "problems": [{"field": HOSTILE, "problem": HOSTILE}],
     }
-    done = run(*_example(command), *form, typed="y\n")
+    done = run(*example, *form, typed="y\n")
     assert harmless(done.output)
 
 

@@ -157,7 +157,7 @@ async def test_what_is_known_is_kept_as_it_is() -> None:
     assert (event.target, event.detail) == ({"model": SECRET}, detail)
 
 
-@pytest.mark.parametrize("value", ["7", UUID_ID, "sha256:" + "a" * 64])
+@pytest.mark.parametrize("value", ["7", "1.20.3", UUID_ID, "sha256:" + "a" * 64])
 async def test_numbers_ids_and_digests_are_kept_as_they_are(value: str) -> None:
     assert (await recorded(target={"id": value})).target == {"id": value}
 

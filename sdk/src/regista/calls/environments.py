@@ -5,7 +5,8 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from regista.calls.requests import Requests, given, summary
-from regista.shapes.registry import EnvironmentAnswer, RolloutAnswer
+from regista.choices import MlflowMode
+from regista.shapes.registry import EnvironmentAnswer, ModeAnswer, RolloutAnswer
 
 
 class EnvironmentCalls(Requests):
@@ -65,6 +66,19 @@ class EnvironmentCalls(Requests):
         return await self._send(
             EnvironmentAnswer, "POST", "registry", f"{_path(name)}:retire", {"reason": reason}
         )
+
+    async def mlflow_mode(self, namespace: str) -> ModeAnswer:
+        """Return the mode that holds for MLflow's clients in a namespace (`*`: where none was chosen)."""
+        return await self._get(ModeAnswer, "registry", f"/mlflow/modes/{quote(namespace)}")
+
+    async def set_mlflow_mode(self, namespace: str, mode: MlflowMode, reason: str) -> ModeAnswer:
+        """Choose the mode of a namespace and of those below it. Its admin may.
+
+        `governed`: stages and aliases of MLflow's clients are Regista's. `labels`: they are free and decide
+        nothing.
+        """
+        body = {"mode": mode, "reason": reason}
+        return await self._send(ModeAnswer, "PUT", "registry", f"/mlflow/modes/{quote(namespace)}", body)
 
     async def serving(
         self,

@@ -58,10 +58,20 @@ class PromotionCalls(Requests):
         return await self._send(GatesAnswer, "POST", "approval", f"{at(model, str(number))}/gates:evaluate")
 
     async def reviews(
-        self, state: str | None = "open", model: str | None = None, limit: int | None = None
+        self,
+        state: str | None = "open",
+        model: str | None = None,
+        limit: int | None = None,
+        *,
+        mine: bool = False,
+        id_prefix: str | None = None,
     ) -> list[ReviewListed]:
-        """Return the reviews in a state, or with None all, at most `limit`."""
-        return await self._all(ReviewListed, "approval", "/reviews", limit, state=state, model=model)
+        """Return the reviews in a state, or with None all, at most `limit`.
+
+        `mine`: only those that you may decide. `id_prefix`: only those whose id begins so.
+        """
+        wanted = {"state": state, "model": model, "mine": mine or None, "id_prefix": id_prefix}
+        return await self._all(ReviewListed, "approval", "/reviews", limit, **wanted)
 
     async def review(self, review_id: str) -> ReviewAnswer:
         """Return one review with its evidence and its `revision`."""

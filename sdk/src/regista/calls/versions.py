@@ -235,6 +235,10 @@ class VersionCalls(Requests):
         """Move an archived version back to Staging: when its gates pass again, it may be used again."""
         return await self._act(reference, "reopen", reason)
 
+    async def retire_version(self, reference: str, reason: str) -> VersionAnswer:
+        """Retire a version that nothing needs: its tombstone stays. Raises RuleBroken with what needs it."""
+        return await self._act(reference, "retire", reason)
+
     async def place_legal_hold(self, reference: str, reason: str) -> VersionAnswer:
         """Place a legal hold: cleanup does not retire the version."""
         return await self._act(reference, "place-legal-hold", reason)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import keyword
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "models": "List, show, create and edit models",
         "versions": "List, show, describe, correct, download and evaluate versions",
         "publish": "Upload an artifact and register a version",
+        "import": "Import models from another registry: MLflow",
         "diff": "Show how two versions differ",
         "compare": "Show several versions beside each other",
         "alias": "List, set and remove aliases",
@@ -34,6 +36,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "override": "Grant a promotion past its gates (break-glass override)",
         "policy": "List, show and publish gate policies",
         "environment": "Declare, list, edit and retire environments",
+        "mlflow": "What MLflow's clients may do in a namespace",
         "serving": "What serves where, over all models and environments",
         "rollout": "Show, split, switch and stop the traffic of versions",
         "rollback": "End a split, or roll back to the version that served before",
@@ -82,6 +85,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name in COMMANDS:
             name = cmd_name.replace("-", "_")
+            name += "_" * keyword.iskeyword(name)
             return _imported(f"regista.cli.{name}:{name}")
         if cmd_name in FORMER:
             location, instead = FORMER[cmd_name]

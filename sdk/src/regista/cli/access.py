@@ -12,6 +12,7 @@ from regista.cli.access_issuers import add_to, issuers
 from regista.cli.access_keys import keys
 from regista.cli.access_scopes import ROLE, WHERE, in_words, namespace_of
 from regista.cli.terminal.options import REASON
+from regista.cli.terminal.output import say
 from regista.cli.terminal.session import Session, command, confirm, on_a_terminal
 
 if TYPE_CHECKING:
@@ -195,7 +196,12 @@ def grant(session: Session, subject: str, role: str, namespace: str | None, ever
     """Grant a role to an identity or a group, in a namespace or everywhere."""
     namespace = namespace_of(namespace, everywhere, f"where {subject} becomes {role}")
     with session.client() as client:
-        session.one(client.grant(subject, role, namespace), f"{subject} is {role} {in_words(namespace)}")
+        got = client.grant(subject, role, namespace)
+    session.one(got, f"{subject} is {role} {in_words(namespace)}")
+    if session.for_people:
+        notes: Sequence[str] = got.get("notes") or ()
+        for note in notes:
+            say(f"note: {note}", err=True, fg="yellow")
 
 
 @command(

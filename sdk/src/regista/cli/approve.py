@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from regista.cli.reviews import revision_to_decide
+from regista.cli.reviews import revision_to_decide, whole_id
 from regista.cli.terminal.options import REVISION
 from regista.cli.terminal.session import Session, command
 
@@ -43,6 +43,7 @@ def approve(
 ) -> None:
     """Approve a review as you saw it."""
     with session.client() as client:
+        review_id = whole_id(client, review_id)
         seen = revision_to_decide(session, client, review_id, revision, "approve")
         got = client.approve(review_id, comment, conditions, revision=seen, accepts=accepts)
     session.one(got, f"approved {review_id}{_how_far(got)}")

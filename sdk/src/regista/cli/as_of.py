@@ -38,15 +38,28 @@ def as_of(session: Session, model: str, moment: str | None, environment: str) ->
         ("approved by", lambda e: _approvers(e, shown)),
         ("evidence", lambda e: str((e.get("promotion") or {}).get("evidence_digest") or "")[:19]),
     ]
+    entries = [{**entry, "model": model} for entry in found["entries"]]
     session.items(
-        found["entries"], columns, f"no version of {model} served in {environment} at {moment or 'this time'}"
+        entries, columns, f"no version of {model} served in {environment} at {moment or 'this time'}"
     )
+    for line in (line for entry in entries for line in _corrected(entry, shown)):
+        if session.for_people:
+            say(line)
     if found.get("since") and session.for_people:
         changed: Mapping[str, Any] = found.get("changed_by") or {}
         say(
             f"since {to_the_second(found['since'])}, changed by {who(changed, shown)}: "
             f"{changed.get('reason') or 'no reason given'}"
         )
+
+
+def _corrected(entry: Mapping[str, Any], shown: Shown) -> Iterator[str]:
+    """Yield what was corrected until then, each with who, when and why."""
+    for one in (entry.get("version") or {}).get("corrections") or ():
+        changes = "; ".join(f"{c['field']}: {c['before']} → {c['after']}" for c in one["changes"])
+        by = who({"actor": one["by"]}, shown)
+        at = to_the_second(one["at"])
+        yield f"{entry['number']} was corrected by {by} at {at}: {changes} ({one['reason']})"
 
 
 def _promoted(entry: Mapping[str, Any]) -> str:
@@ -56,6 +69,8 @@ def _promoted(entry: Mapping[str, Any]) -> str:
 def _people(found: Mapping[str, Any]) -> Iterator[Any]:
     yield from actors(found.get("changed_by") or {})
     for entry in found["entries"]:
+        for correction in (entry.get("version") or {}).get("corrections") or ():
+            yield from actors({"actor": correction["by"]})
         yield from actors(_requested(entry))
         yield from _approved(entry)
 

@@ -15,6 +15,7 @@ from regista.cli.terminal.former import RenamingCommand, RenamingGroup
 from regista.cli.terminal.output import as_json, say, to_the_second
 from regista.cli.terminal.people import actors, naming, warn_of_faults, when, who
 from regista.cli.terminal.session import Session, command
+from regista.cli.terminal.stored_names import explain_stored_names
 
 if TYPE_CHECKING:
     from regista.client.sync_client import Client
@@ -167,6 +168,7 @@ def proof(session: Session, leaf_index: int, file: Path | None, key: str) -> Non
         made = proof_of(client, leaf_index, key)
     if file is None:
         session.out(made)
+        explain_stored_names(session, made)
         return
     replace_file(file, as_json(made) + "\n")
     session.one({"file": str(file), "leaf_index": leaf_index, "log_checkpoint": made["size"]})
@@ -195,7 +197,9 @@ def verify_proof(session: Session, file: Path, key: str) -> None:
         found = msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
     except msgspec.MsgspecError as wrong:
         raise Invalid("no_proof", f"{file} is no proof of an event: {wrong}") from wrong
-    session.one(verified(found, key))
+    proven = verified(found, key)
+    session.one(proven)
+    explain_stored_names(session, proven)
 
 
 @command(
@@ -309,4 +313,5 @@ def events(session: Session, stream: str | None, correlation: str | None, limit:
         ("leaf", "leaf_index"),
     ]
     session.items(found, columns, "there are no such events", limit)
+    explain_stored_names(session, [{"type": event.get("type")} for event in found])
     warn_of_faults(found)

@@ -11,6 +11,7 @@ from regista.cli.terminal.moments import AT, SINCE, UNTIL
 from regista.cli.terminal.output import to_the_second
 from regista.cli.terminal.people import Shown, actors, naming, warn_of_faults, when, who
 from regista.cli.terminal.session import Session, command
+from regista.cli.terminal.stored_names import explain_stored_names
 from regista.errors import Forbidden, NotFound
 
 if TYPE_CHECKING:
@@ -151,6 +152,7 @@ def person(session: Session, subject: str, since: str, until: str, limit: int) -
         ("why", "reason"),
     ]
     session.items(found, columns, f"{subject} did nothing then, as far as you may read", limit)
+    explain_stored_names(session, [{"type": event.get("type")} for event in found])
     warn_of_faults(found)
 
 

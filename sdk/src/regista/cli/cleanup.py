@@ -116,7 +116,8 @@ def usage(session: Session, model: str) -> None:
         ("uses", "total"),
         ("last used", lambda v: to_the_second(v.get("last_used_at"))),
     ]
-    session.items(found["versions"], columns, f"no client reported a use of {model}")
+    versions = [{**version, "model": model} for version in found["versions"]]
+    session.items(versions, columns, f"no client reported a use of {model}")
 
 
 def show_run(session: Session, found: Mapping[str, Any]) -> None:

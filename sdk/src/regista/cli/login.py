@@ -88,7 +88,7 @@ def _tokens(
 def _show_url(url: str) -> None:
     say("Continue in your browser. If it does not open, open this address on this machine:", err=True)
     say(f"  {url}", err=True)
-    say("On another machine: stop here, and use `regista login --device`.", err=True)
+    say("If your browser is on another machine: stop here, and use `regista login --device`.", err=True)
 
 
 def _show_code(code: Code) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from regista.cli.reviews import whole_id
 from regista.cli.terminal.options import REASON
 from regista.cli.terminal.session import Session, command
 
@@ -17,5 +18,6 @@ def override(session: Session, promotion_id: str, reason: str) -> None:
     Needs the role override, and opens a mandatory after-review.
     """
     with session.client() as client:
+        promotion_id = whole_id(client, promotion_id)
         got = client.override(promotion_id, reason)
     session.one(got, f"overrode {promotion_id}; an after-review is open")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
@@ -14,6 +14,9 @@ from regista.cli.terminal.options import GOALS, KINDS, TIERS, TIMEOUT
 from regista.cli.terminal.output import say
 from regista.cli.terminal.session import Session, command
 from regista.cli.terminal.values import pairs, read_json
+
+if TYPE_CHECKING:
+    from regista.publishing.publication import Registered
 
 EXAMPLES = """
 regista publish churn model.onnx --metadata run.json
@@ -60,7 +63,8 @@ regista publish churn model.onnx --draft
     "--wait/--no-wait",
     default=True,
     show_default=True,
-    help="Wait for the registered version or the refusal.",
+    help="Wait for the registered version or the refusal. Without it, `id` in --json is that of the message, "
+    "or over HTTP, where the version is registered immediately, MODEL_ID@NUMBER.",
 )
 @click.option("--until", type=GOALS, help="Wait until the version is Validated, or in Production.")
 @TIMEOUT
@@ -87,10 +91,10 @@ def publish(
             published = client.publish(model, artifact, progress=progress, **facts)
         if not wait:
             published.detach()
-            session.one(
-                {"id": published.id, "model": model, "digest": published.digest},
-                f"published {published.id or model}",
-            )
+            sent = {"id": published.id, "model": model, "digest": published.digest}
+            if not published.id:
+                sent |= _registered(published.wait(timeout))
+            session.one(sent, f"published {sent['id']}")
             return
         deadline = time.monotonic() + timeout
         with session.waiting(f"waiting for the outcome of {published.id or model}"):
@@ -108,6 +112,12 @@ def publish(
     done = f"registered {what}{_why(got.version)}" if got.new else f"already registered: {what}"
     session.one(version, done)
     _say_notes(got.version)
+
+
+def _registered(got: Registered) -> dict[str, Any]:
+    """Return what names a version that was registered over HTTP: no message has an id there."""
+    version = {"number": got.number, "semver": got.semver, "stage": got.stage, "new": got.new}
+    return {"id": f"{got.model_id or got.model}@{got.number}", "model_id": got.model_id, **version}
 
 
 def _metadata(file: BinaryIO | None) -> dict[str, Any]:

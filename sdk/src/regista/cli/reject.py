@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from regista.cli.reviews import revision_to_decide
+from regista.cli.reviews import revision_to_decide, whole_id
 from regista.cli.terminal.options import REASON, REVISION
 from regista.cli.terminal.session import Session, command
 
@@ -25,6 +25,7 @@ def reject(session: Session, what: str, reason: str, revision: int | None) -> No
         if "@" in what:
             got: Mapping[str, Any] = client.reject_version(what, reason)
         else:
+            what = whole_id(client, what)
             seen = revision_to_decide(session, client, what, revision, "reject")
             got = client.reject(what, reason, revision=seen)
     session.one(got, f"rejected {what}")

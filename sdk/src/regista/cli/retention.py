@@ -173,7 +173,8 @@ def _show_model(session: Session, found: Mapping[str, Any], model: str) -> None:
         ("last used", lambda v: to_the_second(v.get("last_used_at"))),
         *VERDICT_COLUMNS,
     ]
-    session.items(found["versions"], columns, f"{model} has no versions")
+    versions = [{**version, "model": model} for version in found["versions"]]
+    session.items(versions, columns, f"{model} has no versions")
 
 
 def _report(session: Session, answer: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from regista.cli.terminal.output import print_table, say, to_the_second
 from regista.cli.terminal.people import Shown, naming
 from regista.cli.terminal.session import Session
+from regista.cli.terminal.stored_names import explain_stored_names
 
 if TYPE_CHECKING:
     from regista.client.sync_client import Client
@@ -51,7 +52,9 @@ def show_review(session: Session, client: Client, found: Mapping[str, Any], *, f
     _print_entries(entries, shown)
     if full:
         say("")
-        session.heading({name: value for name, value in found.items() if name not in {"summary", "entries"}})
+        everything = {name: value for name, value in found.items() if name not in {"summary", "entries"}}
+        session.heading(everything)
+        explain_stored_names(session, everything)
     elif session.for_people:
         say(f"all evidence: regista reviews show {found['review_id']} --full", err=True)
 

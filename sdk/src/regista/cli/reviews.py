@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -15,26 +16,33 @@ from regista.cli.terminal.session import Session, command, confirm, on_a_termina
 if TYPE_CHECKING:
     from regista.client.sync_client import Client
 
+_BEGINNING = re.compile(r"[0-9a-f-]{3,35}")
+"""What may be the beginning of a review's id; a whole one has 36 characters."""
 STATES = ("pending", "open", "approved", "rejected", "lapsed", "expired", "overridden", "closed")
 
 
 @click.group(invoke_without_command=True)
 @click.option("--json", "json_", is_flag=True, help="For programs: JSON on stdout.")
 @click.option("-o", "--output", hidden=True)
+@click.option("--mine", is_flag=True, help="Only those that you may decide.")
 @click.pass_context
-def reviews(ctx: click.Context, json_: bool, output: str | None) -> None:
-    """Show what waits for people (`regista reviews`), or one review (`regista reviews show ID`)."""
+def reviews(ctx: click.Context, json_: bool, output: str | None, *, mine: bool) -> None:
+    """Show what waits for people (`regista reviews`), or one review (`regista reviews show ID`).
+
+    Commands accept the beginning of a review's id where no other review begins so.
+    """
     if ctx.invoked_subcommand is None:
-        ctx.invoke(list_, json_=json_, output=output, state="pending", model=None)
+        ctx.invoke(list_, json_=json_, output=output, state="pending", model=None, mine=mine)
 
 
 @command("list", group=reviews, examples="regista reviews list --state all --model churn")
 @click.option("--state", type=click.Choice([*STATES, "all"]), default="pending", show_default=True)
 @click.option("--model")
-def list_(session: Session, state: str, model: str | None) -> None:
+@click.option("--mine", is_flag=True, help="Only those that you may decide.")
+def list_(session: Session, state: str, model: str | None, *, mine: bool) -> None:
     """List reviews by state. `pending`: open ones, and overrides whose after-review is missing."""
     with session.client() as client:
-        found = client.reviews(None if state == "all" else state, model)
+        found = client.reviews(None if state == "all" else state, model, mine=mine)
         people = (one for r in found for one in (r.get("requester"), *(r.get("approvers") or ())))
         shown = naming(session, client, people)
     columns = [
@@ -48,8 +56,14 @@ def list_(session: Session, state: str, model: str | None) -> None:
         ("needs", "needs"),
         ("approved by", lambda r: ", ".join(map(shown, r.get("approvers") or ()))),
         ("until", _until),
+        ("you", _you),
     ]
-    session.items(found, columns, "no reviews")
+    session.items(found, columns, "no review waits for you" if mine else "no reviews")
+
+
+def _you(review: Mapping[str, Any]) -> str:
+    """Return whether the caller may decide, or why not."""
+    return "may decide" if review.get("may_decide") else str(review.get("why_not") or "")
 
 
 def _until(review: Mapping[str, Any]) -> str:
@@ -66,6 +80,7 @@ def _until(review: Mapping[str, Any]) -> str:
 def show(session: Session, review_id: str, *, full: bool) -> None:
     """Show one review: who requests it, why, what changed against the champion, and who may decide."""
     with session.client() as client:
+        review_id = whole_id(client, review_id)
         found = client.review(review_id)
         if session.format:
             session.one(found)
@@ -76,6 +91,23 @@ def show(session: Session, review_id: str, *, full: bool) -> None:
         say(f"To decide on what is shown: regista approve {review_id} --revision {found['revision']}{accept}")
     if found.get("state") == "overridden":
         say(f"To review the override: regista reviews after-review {review_id} --justified or --unjustified")
+
+
+def whole_id(client: Client, given: str) -> str:
+    """Return the id of the one review whose id begins so; what no review begins with is returned as it is.
+
+    Pending reviews come before others. Raises click.UsageError when several begin so.
+    """
+    if not _BEGINNING.fullmatch(given):
+        return given
+    for state in ("pending", None):
+        found = sorted(str(one["review_id"]) for one in client.reviews(state, limit=6, id_prefix=given))
+        if len(found) == 1 or given in found:
+            return given if given in found else found[0]
+        if found:
+            listed = ", ".join(found[:5])
+            raise click.UsageError(f"several reviews begin with {given}: {listed}. Write more of the id")
+    return given
 
 
 def revision_to_decide(
@@ -103,6 +135,7 @@ def revision_to_decide(
 def comment(session: Session, review_id: str, text: str) -> None:
     """Comment on a review without a decision."""
     with session.client() as client:
+        review_id = whole_id(client, review_id)
         session.one(client.comment(review_id, text), f"commented on {review_id}")
 
 
@@ -122,5 +155,6 @@ def after_review(session: Session, review_id: str, justified: bool | None, comme
     if justified is None:
         raise click.UsageError("name the verdict: --justified or --unjustified")
     with session.client() as client:
+        review_id = whole_id(client, review_id)
         got = client.review_override(review_id, justified=justified, comment=comment)
     session.one(got, f"closed the after-review {review_id}: {'justified' if justified else 'unjustified'}")

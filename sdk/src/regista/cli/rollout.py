@@ -174,7 +174,8 @@ def show_rollout(session: Session, found: Mapping[str, Any], nothing: str) -> No
     if session.json:
         session.out(found)
         return
-    session.items(found.get("entries", []), COLUMNS, nothing)
+    entries = [{**entry, "model": found.get("model")} for entry in found.get("entries", [])]
+    session.items(entries, COLUMNS, nothing)
     show_conditions(session, found.get("entries", []))
     if found.get("revision") and session.for_people:
         revision = found["revision"]

@@ -10,6 +10,7 @@ import click
 from regista.cli.terminal.moments import SINCE, UNTIL
 from regista.cli.terminal.people import actors, naming, warn_of_faults, when, who
 from regista.cli.terminal.session import Session, command
+from regista.cli.terminal.stored_names import explain_stored_names
 
 
 @command(
@@ -49,6 +50,7 @@ def timeline(
         ("because of", _cause),
     ]
     session.items(found, columns, f"{model} has no events", limit)
+    explain_stored_names(session, [{"type": event.get("type")} for event in found])
     warn_of_faults(found)
 
 

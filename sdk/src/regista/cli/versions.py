@@ -11,7 +11,7 @@ import click
 
 from regista.cli import remarks, version_lists
 from regista.cli.terminal import versions_shown as columns_of
-from regista.cli.terminal.options import GOALS, IF_REVISION, TIMEOUT
+from regista.cli.terminal.options import GOALS, IF_REVISION, REASON, TIMEOUT
 from regista.cli.terminal.output import say, to_the_second
 from regista.cli.terminal.session import Session, command
 from regista.cli.terminal.values import pairs, read_json
@@ -245,6 +245,19 @@ def complete(session: Session, reference: str, metadata: BinaryIO, expected: int
     content = read_json(metadata.read(), "--metadata")
     with session.client() as client:
         session.one(client.complete(reference, content, expected=expected))
+
+
+@command(group=versions, examples='regista versions retire churn@2 --reason "registered by mistake"')
+@click.argument("reference", metavar="MODEL@VERSION")
+@REASON
+def retire(session: Session, reference: str, reason: str) -> None:
+    """Retire a version that nothing needs. Its tombstone stays; its files are deleted when no other has them.
+
+    It is refused with everything that needs the version: production, a rollout, an alias, a legal hold,
+    others that were made from it.
+    """
+    with session.client() as client:
+        session.one(client.retire_version(reference, reason), f"retired {reference}")
 
 
 @command(group=versions, examples="regista versions gates churn@3\nregista versions gates churn@3 --again")

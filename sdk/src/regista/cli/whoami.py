@@ -20,8 +20,15 @@ def whoami(session: Session) -> None:
     if not session.for_people:
         session.one(found)
         return
-    shown = {name: found[name] for name in ("subject", "name", "kind")}
-    print_fields(shown | {"roles": roles_held(found["roles"])} | _proof(found))
+    print_fields(
+        {
+            "identity": found["subject"],
+            "name": found["name"],
+            "kind": found["kind"],
+            "roles": roles_held(found["roles"]),
+            **_proof(found),
+        }
+    )
 
 
 def _proof(found: Caller) -> dict[str, str]:

@@ -44,9 +44,11 @@ from regista.publishing import publication
 from regista.publishing.contract import check_message, check_publication
 from regista.publishing.kafka import KafkaSender
 from regista.publishing.publication import TrainedMessage
+from regista.publishing.publisher_role import check_role
 from regista.publishing.tracking import Run
 from regista.publishing.unawaited import UNAWAITED
 from regista.publishing.upload_limits import planned
+from regista.publishing.uploading import upload
 from regista.shapes.registry import Artifact, Parent, Signature, Training
 from regista.wire.keys import SigningKey
 
@@ -167,8 +169,9 @@ class AsyncClient(
         refuses the version when one is not taken; else its `registration_notes` name it. `follow_links`
         reads links to files as files. `progress` is as in `load`.
 
-        Raises Refused before the upload when metadata are missing or wrong, and over HTTP when the registry
-        refuses the version; other RegistaErrors. A message on Kafka has its outcome later: `wait()` raises
+        Before the upload, raises Refused when metadata are missing or wrong, and Forbidden when the publisher
+        lacks the role there. Raises Refused over HTTP when the registry refuses the version; other
+        RegistaErrors. A message on Kafka has its outcome later: `wait()` raises
         it, and a warning at the end of the program reports what was not waited for.
         """
         key = self._key_for(via)
@@ -201,8 +204,9 @@ class AsyncClient(
         whole = data if plan is None else data | {"artifact": plan.as_artifact()}
         await asyncio.to_thread(check_publication, whole, creator_known=key is None)
         if plan is not None:
+            await check_role(self._transport, model, key.subject if key else "")
             with reporting(progress, "uploading") as report:
-                data["artifact"] = await publication.upload(self._transport, plan.files, report)
+                data["artifact"] = await upload(self._transport, plan.files, report)
         return await self._send_trained(data, key)
 
     async def publish_document(self, data: Mapping[str, Any], *, via: Via = "") -> AsyncPublication:
@@ -228,7 +232,7 @@ class AsyncClient(
         """
         plan = await planned(self._transport, artifact, links=follow_links)
         with reporting(progress, "uploading") as report:
-            return await publication.upload(self._transport, plan.files, report)
+            return await upload(self._transport, plan.files, report)
 
     async def _send_trained(self, data: Mapping[str, Any], key: SigningKey | None) -> AsyncPublication:
         model, digest = str(data["model"]), str(data.get("artifact", {}).get("digest", ""))

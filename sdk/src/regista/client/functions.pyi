@@ -52,8 +52,9 @@ def publish(
     refuses the version when one is not taken; else its `registration_notes` name it. `follow_links`
     reads links to files as files. `progress` is as in `load`.
 
-    Raises Refused before the upload when metadata are missing or wrong, and over HTTP when the registry
-    refuses the version; other RegistaErrors. A message on Kafka has its outcome later: `wait()` raises
+    Before the upload, raises Refused when metadata are missing or wrong, and Forbidden when the publisher
+    lacks the role there. Raises Refused over HTTP when the registry refuses the version; other
+    RegistaErrors. A message on Kafka has its outcome later: `wait()` raises
     it, and a warning at the end of the program reports what was not waited for.
     """
 

@@ -12,7 +12,7 @@ from regista.calls.access import RotatedKey
 from regista.calls.audit import HistoryState
 from regista.calls.dead_letters import OfServices
 from regista.calls.waiting import Goal
-from regista.choices import IdentityKind, Kind, Stage, Tier, Via
+from regista.choices import IdentityKind, Kind, MlflowMode, Stage, Tier, Via
 from regista.client.async_client import AsyncClient
 from regista.client.publication import Publication
 from regista.following.event import Event
@@ -71,6 +71,7 @@ from regista.shapes.registry import (
     IssuerAnswer,
     KeyAnswer,
     LineageAnswer,
+    ModeAnswer,
     ModelAnswer,
     NewEntry,
     NewEvaluation,
@@ -359,6 +360,8 @@ class SyncCalls:
         """Undo a withdrawal that was a mistake. Only a person who did not withdraw the version may."""
     def reopen(self, reference: str, reason: str) -> VersionAnswer:
         """Move an archived version back to Staging: when its gates pass again, it may be used again."""
+    def retire_version(self, reference: str, reason: str) -> VersionAnswer:
+        """Retire a version that nothing needs: its tombstone stays. Raises RuleBroken with what needs it."""
     def place_legal_hold(self, reference: str, reason: str) -> VersionAnswer:
         """Place a legal hold: cleanup does not retire the version."""
     def release_legal_hold(self, reference: str, reason: str) -> VersionAnswer:
@@ -393,9 +396,18 @@ class SyncCalls:
     def evaluate_gates(self, model: str, number: int) -> GatesAnswer:
         """Evaluate the gates of a version again, and return their results."""
     def reviews(
-        self, state: str | None = "open", model: str | None = None, limit: int | None = None
+        self,
+        state: str | None = "open",
+        model: str | None = None,
+        limit: int | None = None,
+        *,
+        mine: bool = False,
+        id_prefix: str | None = None,
     ) -> list[ReviewListed]:
-        """Return the reviews in a state, or with None all, at most `limit`."""
+        """Return the reviews in a state, or with None all, at most `limit`.
+
+        `mine`: only those that you may decide. `id_prefix`: only those whose id begins so.
+        """
     def review(self, review_id: str) -> ReviewAnswer:
         """Return one review with its evidence and its `revision`."""
     def approve(
@@ -585,6 +597,14 @@ class SyncCalls:
         """
     def retire_environment(self, name: str, reason: str) -> EnvironmentAnswer:
         """Retire an environment. The service refuses that while a model uses it."""
+    def mlflow_mode(self, namespace: str) -> ModeAnswer:
+        """Return the mode that holds for MLflow's clients in a namespace (`*`: where none was chosen)."""
+    def set_mlflow_mode(self, namespace: str, mode: MlflowMode, reason: str) -> ModeAnswer:
+        """Choose the mode of a namespace and of those below it. Its admin may.
+
+        `governed`: stages and aliases of MLflow's clients are Regista's. `labels`: they are free and decide
+        nothing.
+        """
     def serving(
         self,
         limit: int | None = None,
@@ -879,8 +899,9 @@ class SyncCalls:
         refuses the version when one is not taken; else its `registration_notes` name it. `follow_links`
         reads links to files as files. `progress` is as in `load`.
 
-        Raises Refused before the upload when metadata are missing or wrong, and over HTTP when the registry
-        refuses the version; other RegistaErrors. A message on Kafka has its outcome later: `wait()` raises
+        Before the upload, raises Refused when metadata are missing or wrong, and Forbidden when the publisher
+        lacks the role there. Raises Refused over HTTP when the registry refuses the version; other
+        RegistaErrors. A message on Kafka has its outcome later: `wait()` raises
         it, and a warning at the end of the program reports what was not waited for.
         """
     def publish_document(self, data: Mapping[str, Any], *, via: Via = "") -> Publication:

@@ -16,6 +16,7 @@ from regista.client.patience import Patience
 from regista.client.profile import Profile
 from regista.errors import Forbidden, Invalid, NotConfigured, RegistaError, Unavailable
 from regista.following.event import Selection
+from regista.kafka_reasons import kafka_reasons
 from regista.publishing.kafka import CONNECTING, SEND_SECONDS, STOP_SECONDS, connection
 from regista.wire.cloudevents import CloudEvent, NotACloudEvent, from_kafka
 from regista.wire.event_feed import (
@@ -133,7 +134,8 @@ async def _opened(profile: Profile, patience: Patience) -> _Reader:
     settings, attempt = connection(profile), 0
     while True:
         try:
-            return await _started(settings)
+            with kafka_reasons() as reasons:
+                return await _started(settings)
         except TopicAuthorizationFailedError as e:
             raise _forbidden(profile) from e
         except (KafkaError, TimeoutError) as e:
@@ -141,7 +143,7 @@ async def _opened(profile: Profile, patience: Patience) -> _Reader:
             if attempt >= (patience.attempts or 6):
                 raise Unavailable(
                     "kafka_unavailable",
-                    f"{profile.kafka_bootstrap} is unreachable, or refuses the user: {e!r}",
+                    f"{profile.kafka_bootstrap} is unreachable, or refuses the user: {reasons.with_error(e)}",
                     advice=CONNECTING,
                 ) from e
         await asyncio.sleep(patience.pause(attempt, None))

@@ -11,6 +11,7 @@ from typing import Any
 from regista.client.patience import Patience
 from regista.client.profile import Profile
 from regista.errors import Forbidden, NotConfigured, TooLarge, Unavailable
+from regista.kafka_reasons import kafka_reasons
 from regista.wire.cloudevents import CloudEvent, to_kafka
 from regista.wire.limits import RECORD_BYTES
 
@@ -45,8 +46,9 @@ class KafkaSender:
         from aiokafka.errors import KafkaError, MessageSizeTooLargeError, TopicAuthorizationFailedError  # noqa: PLC0415 - an extra, loaded when used
 
         try:
-            async with asyncio.timeout(SEND_SECONDS):
-                await producer.send_and_wait(topic, value, key=key, headers=headers)
+            with kafka_reasons() as reasons:
+                async with asyncio.timeout(SEND_SECONDS):
+                    await producer.send_and_wait(topic, value, key=key, headers=headers)
         except TopicAuthorizationFailedError as e:
             advice = "Use the Kafka user of a publisher (REGISTA_KAFKA_USER), or publish over HTTP."
             raise Forbidden(
@@ -63,7 +65,8 @@ class KafkaSender:
         except (KafkaError, TimeoutError) as e:
             raise Unavailable(
                 "kafka_unavailable",
-                f"{self._profile.kafka_bootstrap} did not store the message on {topic}: {e!r}",
+                f"{self._profile.kafka_bootstrap} did not store the message on {topic}: "
+                f"{reasons.with_error(e)}",
             ) from e
 
     async def close(self) -> None:
@@ -88,7 +91,7 @@ class KafkaSender:
                 advice="Install it, or publish over HTTP.",
             ) from None
         settings, last = connection(self._profile), Exception("no answer")
-        with contextlib.suppress(TimeoutError):
+        with contextlib.suppress(TimeoutError), kafka_reasons() as reasons:
             async with asyncio.timeout(self._patience.total):
                 for attempt in itertools.count():
                     try:
@@ -100,7 +103,8 @@ class KafkaSender:
                     await asyncio.sleep(self._patience.pause(attempt, None))
         raise Unavailable(
             "kafka_unavailable",
-            f"{self._profile.kafka_bootstrap} is unreachable, or refuses the user: {last!r}",
+            f"{self._profile.kafka_bootstrap} is unreachable, or refuses the user: "
+            f"{reasons.with_error(last)}",
             advice=CONNECTING,
         ) from last
 

@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -18,7 +17,6 @@ from regista import html
 from regista.choices import Kind, Tier
 from regista.client.transport import Transport
 from regista.errors import (
-    Damaged,
     DeadLettered,
     Invalid,
     NotFound,
@@ -28,15 +26,11 @@ from regista.errors import (
     TimedOut,
     Unavailable,
 )
-from regista.files import HashingStream, manifest
 from regista.former_names import warn_of
-from regista.local_errors import reading
-from regista.progress import Report, begin
 from regista.publishing.json_values import check_exact, json_value
 from regista.publishing.tracking import Run
-from regista.shapes.registry import Artifact, Parent, Signature, Training
+from regista.shapes.registry import Parent, Signature, Training
 from regista.wire.cloudevents import CloudEvent
-from regista.wire.digests import FileEntry
 from regista.wire.dsse import sign
 from regista.wire.keys import SigningKey
 from regista.wire.names import LONGEST_NAME, may_exist
@@ -205,35 +199,6 @@ def _objects(what: str, given: Any) -> list[dict[str, Any]]:
     if not isinstance(given, list | tuple) or not all(isinstance(one, Mapping) for one in given):
         raise Invalid("no_objects", f"`{what}` must be a list of objects", advice=AS_DOCUMENTED)
     return [dict(one) for one in given]
-
-
-async def upload(transport: Transport, files: Mapping[str, Path], progress: Report | None = None) -> Artifact:
-    """Upload the files of an artifact by their path in it, and return ModelTrained's `artifact`.
-
-    Each file is read once and hashed while it is sent. Raises Damaged when the service received other bytes.
-    """
-    entries: list[FileEntry] = []
-    location = ""
-    with reading("the artifact"):
-        begin(progress, [file.stat().st_size for file in files.values()])
-    for name, file in files.items():
-        stream = HashingStream(file, name, progress)
-        query = {"name": name, "upload": location or None}
-        answer = (await transport.upload("artifact", "/uploads", query, stream, stream.total)).body
-        if (answer["sha256"].removeprefix("sha256:"), answer["size"]) != (stream.sha256, stream.size):
-            raise Damaged(
-                "upload_altered",
-                f"the service received other bytes of {name} than were sent",
-                advice="Publish again.",
-            )
-        location = location or str(answer["location"])
-        entries.append(FileEntry(name, stream.size, stream.sha256))
-    made = manifest(entries)
-    return {
-        "digest": made.digest,
-        "files": [{"path": f.path, "size": f.size, "sha256": f.sha256} for f in made.files],
-        "location": location,
-    }
 
 
 def event(

@@ -43,6 +43,12 @@ async def planned(transport: Transport, path: str | Path, *, links: bool = False
     TooLarge with the file and the limit.
     """
     files, sizes = await asyncio.to_thread(_measured, path_of(path), links)
+    await check_limits(transport, sizes)
+    return Planned(files, sizes)
+
+
+async def check_limits(transport: Transport, sizes: Mapping[str, int]) -> None:
+    """Raise TooLarge, with the file and the limit, for files that the installation does not take."""
     allowed = {
         "files": limits.FILES,
         "file_bytes": limits.FILE_BYTES,
@@ -51,7 +57,6 @@ async def planned(transport: Transport, path: str | Path, *, links: bool = False
     _check(sizes, allowed)
     with contextlib.suppress(NotFound, Forbidden):  # a service of the release before has no such path
         _check(sizes, (await transport.call("GET", "artifact", "/uploads/limits")).body)
-    return Planned(files, sizes)
 
 
 def path_of(artifact: Any) -> Path:

@@ -330,10 +330,7 @@ class ReviewChange(TypedDict):
 
 
 class ReviewListed(TypedDict):
-    """`serve`: the last approval gives the version all requests where no version serves.
-
-    `production`: whether the environment is one.
-    """
+    """`may_decide`: whether the caller may decide it now; `why_not` is empty when it is over."""
 
     review_id: str
     revision: int
@@ -359,6 +356,8 @@ class ReviewListed(TypedDict):
     requester: str
     due_at: str | None
     overdue_since: str | None
+    may_decide: bool
+    why_not: str
 
 
 class ReviewPage(TypedDict):

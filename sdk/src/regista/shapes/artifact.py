@@ -32,6 +32,14 @@ class FileAnswer(TypedDict):
     href: str
 
 
+class UploadAnswer(TypedDict):
+    """An upload that is open until `expires_at`. `location` is what a version names."""
+
+    location: str
+    files: list[UploadedEntry]
+    expires_at: str
+
+
 class UploadLimits(TypedDict):
     """The limits of one artifact: its files, the bytes of one and of all, and of a path and a part of it."""
 
@@ -47,6 +55,14 @@ class Uploaded(TypedDict):
 
     location: str
     name: str
+    size: int
+    sha256: str
+
+
+class UploadedEntry(TypedDict):
+    """A file of an upload."""
+
+    path: str
     size: int
     sha256: str
 

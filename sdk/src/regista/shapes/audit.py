@@ -96,6 +96,20 @@ class Consistency(TypedDict):
     proof: list[str]
 
 
+class CorrectedField(TypedDict):
+    field: str | None
+    before: Any
+    after: Any
+
+
+class CorrectionThen(TypedDict):
+    by: Who
+    at: str
+    reason: str
+    changes: list[CorrectedField]
+    event: Reference
+
+
 class Decision(TypedDict):
     """`promotion` states who requested and who approved, on what evidence, under which policy.
 
@@ -400,9 +414,12 @@ class Reference(TypedDict):
 
 
 class Registered(TypedDict):
+    """`metadata` are those that stood then: as registered, with the `corrections` up to that moment."""
+
     registered_at: str
     registered_by: Who
     metadata: dict[str, Any] | None
+    corrections: list[CorrectionThen]
     event: Reference
 
 

@@ -127,6 +127,19 @@ class ComparisonRow(TypedDict):
     noise: bool
 
 
+class Condition(TypedDict):
+    """A condition on a field, or on the value of the tag of that name."""
+
+    field: NotRequired[
+        Literal[
+            "name", "version_number", "run_id", "source_path", "creation_timestamp", "last_updated_timestamp"
+        ]
+    ]
+    tag: NotRequired[str | None]
+    comparison: Literal["=", "!=", "<", "<=", ">", ">=", "LIKE", "ILIKE", "IN", "NOT IN"]
+    values: list[str]
+
+
 class CorrectionAnswer(TypedDict):
     """What was changed of a version's description, tags or metadata, by whom, when and why."""
 
@@ -225,6 +238,15 @@ class EvaluationAnswer(TypedDict):
     recorded_at: str
 
 
+class External(TypedDict):
+    """Where a draft came from while its bytes are elsewhere: the source, and the run that made them."""
+
+    uri: str
+    run_id: NotRequired[str]
+    run_link: NotRequired[str]
+    model_id: NotRequired[str]
+
+
 class File(TypedDict):
     path: str
     size: int
@@ -268,7 +290,8 @@ class Identities(TypedDict):
 class IdentityAnswer(TypedDict):
     """`name` is empty when none was given, or when it was erased. `members` are those of a group.
 
-    An admin of a namespace sees the roles there only, and `keys` and `members` are null.
+    An admin of a namespace sees the roles there only, and `keys` and `members` are null. `notes`: what
+    who just granted a role should know about it.
     """
 
     subject: str
@@ -281,6 +304,7 @@ class IdentityAnswer(TypedDict):
     keys: list[IdentityKey] | None
     roles: list[HeldRole]
     members: list[str] | None
+    notes: NotRequired[list[str]]
 
 
 class IdentityKey(TypedDict):
@@ -298,6 +322,36 @@ class IdentityKey(TypedDict):
     revoked_at: str | None
     compromised: bool
     last_used: str | None
+
+
+class ImportName(TypedDict):
+    """The name of a version in another registry."""
+
+    system: str
+    uri: str
+    id: str
+    number: str
+
+
+class ImportedFrom(TypedDict):
+    """A version in another registry, and what that registry states about it: claims that count nowhere
+    here.
+
+    `system` (such as `mlflow`), `uri`, `id` (the model) and `number` name the version there. A version
+    that was imported already is returned, not registered again.
+    """
+
+    system: str
+    uri: str
+    id: str
+    number: str
+    created_at: NotRequired[str | None]
+    created_by: NotRequired[str | None]
+    stage: NotRequired[str | None]
+    aliases: NotRequired[list[str]]
+    description: NotRequired[str | None]
+    tags: NotRequired[dict[str, Any] | None]
+    details: NotRequired[dict[str, Any] | None]
 
 
 class Input(TypedDict):
@@ -334,6 +388,22 @@ class KeyAnswer(TypedDict):
     algorithm: str
     expires_at: str | None
     api_key: NotRequired[str | None]
+
+
+class LabelAlias(TypedDict):
+    number: int
+
+
+class LabelChange(TypedDict):
+    """What is given changes. `archive_existing`: other versions with that stage become Archived.
+
+    `hidden`: MLflow's clients do not see the version any more.
+    """
+
+    reason: NotRequired[str]
+    stage: NotRequired[Literal["None", "Staging", "Production", "Archived"] | None]
+    archive_existing: NotRequired[bool]
+    hidden: NotRequired[Literal[True] | None]
 
 
 class LineageAnswer(TypedDict):
@@ -386,6 +456,94 @@ class Metric(TypedDict):
     primary: NotRequired[bool]
 
 
+class MlflowModel(TypedDict):
+    """A model as MLflow's clients see it, with the newest version of each of their stages.
+
+    `aliases`, `environments` (their champions) and `label_aliases` have version numbers by name.
+    """
+
+    model_id: str
+    model: str
+    namespace: str
+    mode: Literal["governed", "labels"]
+    description: str
+    tags: dict[str, str]
+    owner: str
+    tier: str
+    registered_at: str
+    registered_by: str
+    changed_at: str
+    hidden: bool
+    aliases: dict[str, int]
+    environments: dict[str, int]
+    label_aliases: dict[str, int]
+    newest: list[MlflowVersion]
+
+
+class MlflowModels(TypedDict):
+    """A page of models. `more`: there are further ones."""
+
+    items: list[MlflowModel]
+    more: bool
+
+
+class MlflowVersion(TypedDict):
+    """A version as MLflow's clients see it.
+
+    `label`: their stage. Where the namespace is governed it follows from Regista's: `Production` serves
+    in production. `environments`: where it is the champion. `hidden`: deleted for them, or retired.
+    """
+
+    model_id: str
+    model: str
+    namespace: str
+    mode: Literal["governed", "labels"]
+    number: int
+    semver: str | None
+    stage: Literal["Draft", "Staging", "Validated", "Production", "Archived", "Rejected"]
+    label: Literal["None", "Staging", "Production", "Archived"]
+    description: str | None
+    tags: dict[str, str] | None
+    creator: str | None
+    registered_at: str
+    registered_by: str
+    changed_at: str
+    artifact_digest: str | None
+    artifact_state: str | None
+    artifact_detail: str | None
+    missing: list[str] | None
+    reasons: list[str] | None
+    external: External | None
+    withdrawn: str | None
+    gates_passed: bool | None
+    hidden: bool
+    aliases: list[str]
+    environments: list[str]
+    label_aliases: list[str]
+    open_promotions: list[str]
+
+
+class MlflowVersions(TypedDict):
+    """A page of versions. `more`: there are further ones."""
+
+    items: list[MlflowVersion]
+    more: bool
+
+
+class ModeAnswer(TypedDict):
+    """The mode that holds in a namespace: its own, or that of the nearest one above it."""
+
+    namespace: str
+    mode: Literal["governed", "labels"]
+
+
+class ModeChange(TypedDict):
+    """`labels`: MLflow's clients set stages and aliases of their own, which decide nothing."""
+
+    reason: str
+    mode: Literal["governed", "labels"]
+
+
 class ModelAnswer(TypedDict):
     """A model. `revision` is its ETag; `production` the champion's number there."""
 
@@ -417,6 +575,13 @@ class ModelChanges(TypedDict):
     description: NotRequired[str | None]
     tags: NotRequired[dict[str, str | None] | None]
     tier: NotRequired[Literal["low", "medium", "high"] | None]
+
+
+class ModelVisibility(TypedDict):
+    """Whether MLflow's clients see the model."""
+
+    reason: NotRequired[str]
+    hidden: bool
 
 
 class Models(TypedDict):
@@ -571,6 +736,13 @@ class Notes(TypedDict):
     next_page_token: str
 
 
+class Order(TypedDict):
+    field: Literal[
+        "name", "version_number", "run_id", "source_path", "creation_timestamp", "last_updated_timestamp"
+    ]
+    descending: NotRequired[bool]
+
+
 class Output(TypedDict):
     name: str
     type: str
@@ -693,6 +865,14 @@ class PublicationAnswer(TypedDict):
     notes: NotRequired[list[str] | None]
 
 
+class PublisherAnswer(TypedDict):
+    """The publisher may register versions: it has the role in the namespace."""
+
+    model: str
+    namespace: str
+    publisher: str
+
+
 class RefusalAnswer(TypedDict):
     """`number`: the draft to be completed, 0 for a new version; `proof`: what contradicts an exact claim."""
 
@@ -729,8 +909,10 @@ class Registration(TypedDict):
     training: NotRequired[Training | None]
     signature: NotRequired[Signature | None]
     parents: NotRequired[list[Parent] | None]
+    external: NotRequired[External | None]
     model: NotRequired[str]
     strict: NotRequired[bool]
+    imported_from: NotRequired[ImportedFrom | None]
 
 
 class ReinstateWithdrawal(TypedDict):
@@ -851,6 +1033,20 @@ class RouteAnswer(TypedDict):
     semver: str
     conditions: list[str]
     role: Literal["champion", "challenger", "shadow", "standby"]
+
+
+class Search(TypedDict):
+    """All conditions must hold. `namespace`: this one and those below it.
+
+    `prompts`: only models with the tag `mlflow.prompt.is_prompt`, which are left out otherwise.
+    """
+
+    conditions: NotRequired[list[Condition]]
+    order: NotRequired[list[Order]]
+    namespace: NotRequired[str]
+    prompts: NotRequired[bool]
+    offset: NotRequired[int]
+    limit: NotRequired[int]
 
 
 class ServedAnswer(TypedDict):
@@ -1010,7 +1206,8 @@ class VersionAnswer(TypedDict):
     part of the model's description that was not taken. `training` has the corrected values;
     `corrections` has the newest changes of description, tags and metadata, with what stood before.
     `withdrawn_ancestors`: the withdrawn versions that it was made from, at any distance, in words.
-    `revision` is its ETag.
+    `external`: where a draft of a client of MLflow came from. `imported_from`: what another registry
+    states about it; no rule here decides on that. `revision` is its ETag.
     """
 
     model_id: str
@@ -1023,6 +1220,8 @@ class VersionAnswer(TypedDict):
     training: Training
     schema: Signature | None
     parents: list[ParentAnswer]
+    external: External | None
+    imported_from: ImportedFrom | None
     bump: BumpAnswer | None
     missing: list[str] | None
     description: str
@@ -1092,6 +1291,8 @@ class VersionFacts(TypedDict):
     """The metadata of a version. A draft may lack any of it.
 
     `base`: what the version is compared with: a number, a semantic version, an environment or an alias.
+    `external`: where the bytes of a draft are. Every registration of a draft that has it is a new
+    draft.
     """
 
     draft: NotRequired[bool]
@@ -1101,6 +1302,7 @@ class VersionFacts(TypedDict):
     training: NotRequired[Training | None]
     signature: NotRequired[Signature | None]
     parents: NotRequired[list[Parent] | None]
+    external: NotRequired[External | None]
 
 
 class VersionLine(TypedDict):
@@ -1134,6 +1336,7 @@ class VersionLine(TypedDict):
     retired: dict[str, Any] | None
     dataset_name: str | None
     dataset_digest: str | None
+    imported_from: ImportName | None
     primary_metric: PrimaryMetric | None
     revision: int
 

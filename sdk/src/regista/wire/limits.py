@@ -27,6 +27,8 @@ NAME = 200
 LABEL = 500
 TEXT = 2_000
 """Characters of names, of short and of long texts."""
+CLAIM = 100_000
+"""Characters of a text that an importer keeps as another registry has it."""
 TAGS = 100
 METRICS = 200
 PARENTS = 100

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from difflib import get_close_matches
+
 from services.registry.access import queries
 from services.registry.access.api.calls import ADMIN, answer, submission, transactor
 from services.registry.access.domain.commands import AddMember, GrantRole, RemoveMember, RevokeRole
 from services.registry.access.shapes import Grant, IdentityAnswer, Member
-from shared.deciding.access import EVERYWHERE
+from shared.deciding.access import ANY_ROLE, EVERYWHERE, covers, permits
 from shared.deciding.submission import Permission, Submission
 from shared.http.routes import Call, Reply, Route
 from shared.log.transact import routed
@@ -24,7 +27,22 @@ async def grant_role(call: Call[Grant]) -> Reply:
         return submission(call, command, (subject, *sorted(members)), permission)
 
     await routed(transactor(call), build)
-    return await answer(call, subject)
+    granted = await answer(call, subject)
+    return replace(granted, body=granted.body | {"notes": await _notes(call, body.namespace)})
+
+
+async def _notes(call: Call[Grant], namespace: str) -> list[str]:
+    """Return that the namespace has no model, with the nearest of those that have one and are readable."""
+    if namespace == EVERYWHERE:
+        return []
+    rows = await call.app.pool.fetch(queries.NAMESPACES)
+    used = [row["namespace"] for row in rows]
+    if any(covers(namespace, one) for one in used):
+        return []
+    readable = {one for one in used if permits(call.access_state, ANY_ROLE, one)}
+    near = get_close_matches(namespace, sorted(readable), n=1)
+    meant = f" (did you mean {near[0]}?)" if near else ""
+    return [f"no model is in the namespace {namespace} yet{meant}: the role has an effect once one is"]
 
 
 async def revoke_role(call: Call[None, Grant]) -> None:

@@ -6,7 +6,7 @@ reads one event at a time. The envelope holds the `reason`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from services.registry.domain.model.metadata import Kind, Metadata, Problem, Relation, Signature, Tier
@@ -113,7 +113,7 @@ class VersionRegistered:
     the registration, as sentences.
     """
 
-    SCHEMA: ClassVar[int] = 2
+    SCHEMA: ClassVar[int] = 4
 
     model: str
     kind: Kind
@@ -138,7 +138,7 @@ class MetadataAdded:
     With `semver` it is complete from now on.
     """
 
-    SCHEMA: ClassVar[int] = 2
+    SCHEMA: ClassVar[int] = 4
 
     model: str
     kind: Kind
@@ -489,6 +489,29 @@ class AliasRemoved:
 
 
 @dataclass(frozen=True, slots=True)
+class Label:
+    """The stage that MLflow's clients see for a version: `None`, `Staging`, `Production` or `Archived`."""
+
+    number: int
+    stage: str
+
+
+@dataclass(frozen=True, slots=True)
+class LabelsChanged:
+    """What MLflow's clients see of the model changed. No rule depends on it.
+
+    `aliases`: version numbers by alias, 0 for a removed one. `hidden`: versions that these clients do not see
+    any more. `model_hidden`: whether they see the model; None leaves that as it is.
+    """
+
+    model: str
+    stages: tuple[Label, ...] = ()
+    aliases: dict[str, int] = field(default_factory=dict)
+    hidden: tuple[int, ...] = ()
+    model_hidden: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class VersionRetired:
     """What remains of a version: a tombstone with the digest and the rule. `stage` is its stage now."""
 
@@ -546,6 +569,7 @@ ModelEvent = (
     | RolledBack
     | AliasSet
     | AliasRemoved
+    | LabelsChanged
     | VersionRetired
     | RetireRefused
 )

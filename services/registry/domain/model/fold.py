@@ -50,6 +50,7 @@ _Model = (
     | e.ChildUnlinked
     | e.AliasSet
     | e.AliasRemoved
+    | e.LabelsChanged
     | _Serving
 )
 
@@ -175,8 +176,24 @@ def _evolve_model(state: ModelState, event: _Model) -> ModelState:
             return with_version(replace(state, aliases=state.aliases.set(event.alias, alias)), event.number)
         case e.AliasRemoved():
             return with_version(replace(state, aliases=_without(state.aliases, event.alias)), event.number)
+        case e.LabelsChanged():
+            return _labelled(state, event)
         case _:
             return _evolve_serving(state, event)
+
+
+def _labelled(state: ModelState, event: e.LabelsChanged) -> ModelState:
+    aliases = state.label_aliases
+    for alias, number in event.aliases.items():
+        aliases = aliases.set(alias, number) if number else _without(aliases, alias)
+    hidden = state.model_hidden if event.model_hidden is None else event.model_hidden
+    return replace(
+        state,
+        labels=state.labels.update({label.number: label.stage for label in event.stages}),
+        label_aliases=aliases,
+        hidden=state.hidden.update(dict.fromkeys(event.hidden, True)),
+        model_hidden=hidden,
+    )
 
 
 def _evolve_serving(state: ModelState, event: _Serving) -> ModelState:
@@ -289,8 +306,16 @@ def _completed(state: ModelState, event: e.MetadataAdded) -> ModelState:
 
 def _drafted(state: ModelState, event: e.VersionRegistered | e.MetadataAdded) -> dict[str, Any]:
     """Index a draft by its identity, unless a version has that identity."""
-    key = short(event.identity)
-    return {} if key in state.identities else {"identities": state.identities.set(key, event.number)}
+    identities = state.identities
+    for key in _keys(event):
+        identities = identities if key in identities else identities.set(key, event.number)
+    return {"identities": identities}
+
+
+def _keys(event: e.VersionRegistered | e.MetadataAdded) -> list[int]:
+    """Return the keys of a version in the index: its identity, and where it was imported from."""
+    imported = event.metadata.imported_from
+    return [short(event.identity), *([short(imported.key)] if imported else ())]
 
 
 def _numbered(state: ModelState, event: e.VersionRegistered | e.MetadataAdded) -> dict[str, Any]:
@@ -302,7 +327,7 @@ def _numbered(state: ModelState, event: e.VersionRegistered | e.MetadataAdded) -
         "highest_major": max(state.highest_major, major),
         "minors": state.minors if state.minors.get(major, -1) >= minor else state.minors.set(major, minor),
         "patches": state.patches if state.patches.get(line, -1) >= patch else state.patches.set(line, patch),
-        "identities": state.identities.set(short(event.identity), event.number),
+        "identities": state.identities.update(dict.fromkeys(_keys(event), event.number)),
     }
 
 
@@ -387,7 +412,9 @@ def _note(state: ModelState, note: Noted) -> ModelState:
     if noted.READERS.get(type_) is noted.ArtifactReport:
         report: noted.ArtifactReport = noted.read(note)
         released = type_ == noted.ARTIFACT_RELEASED
-        return with_version(state, report.number, artifact=revision, released=released)
+        before = state.versions.get(report.number)
+        failed = noted.is_final(type_, report) or (before is not None and before.failed and not released)
+        return with_version(state, report.number, artifact=revision, released=released, failed=failed)
     if type_ == noted.OVERRIDE_REVIEWED:
         return _reviewed(state, noted.read(note))
     return state

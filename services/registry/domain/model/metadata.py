@@ -1,4 +1,4 @@
-"""The document of a version (artifact, training, signature, parents) and the identity of that document."""
+"""The document of a version (artifact, training, signature, parents, import), and its identity."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from regista.wire.type_spellings import parsed
 from regista.wire.value_types import NUMBERS
+from services.registry.domain.model.imported import ImportedFrom
 from shared.deciding.events import encode
 
 Kind = Literal["model", "adapter", "embedding", "preprocessing", "prompt"]
@@ -145,6 +146,20 @@ class Parent:
         return f"{self.model} {self.digest or self.number}"
 
 
+@dataclass(frozen=True, slots=True)
+class External:
+    """Where a draft came from while its bytes are elsewhere, in the words of the client of another registry.
+
+    `uri` is the source of the bytes, `run_id` the run that made them, `run_link` its page, and `model_id`
+    the model of that run.
+    """
+
+    uri: str
+    run_id: str = ""
+    run_link: str = ""
+    model_id: str = ""
+
+
 def is_outside(model: str) -> bool:
     """Return whether a parent's name is that of a model elsewhere: a URL."""
     return "://" in model
@@ -158,6 +173,8 @@ class Metadata:
     training: Training = field(default_factory=Training)
     signature: Signature | None = None
     parents: tuple[Parent, ...] = ()
+    external: External | None = None
+    imported_from: ImportedFrom | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +195,8 @@ def merged(old: Metadata, new: Metadata) -> Metadata:
         training=replace(old.training, **given),
         signature=new.signature or old.signature,
         parents=new.parents or old.parents,
+        external=new.external or old.external,
+        imported_from=old.imported_from,
     )
 
 
@@ -210,7 +229,7 @@ def identity(metadata: Metadata) -> str:
     """Return the digest of artifact and metadata. It is equal when the same version is registered again.
 
     The location of the bytes and the time of the training are not part of it. Code counts by its digest where
-    there is one: the revision of a repository changes without it.
+    there is one: the revision of a repository changes without it. Of an import only its key counts.
     """
     training = replace(metadata.training, trained_at=None)
     if training.code is not None and training.code.digest:
@@ -230,7 +249,8 @@ def _identity(metadata: Metadata, training: Training) -> str:
         for p in metadata.parents
     ]
     signature = _stated(metadata.signature) if metadata.signature else None
-    return "sha256:" + hashlib.sha256(encode([artifact, training, signature, parents])).hexdigest()
+    imported = [metadata.imported_from.key] if metadata.imported_from else []
+    return "sha256:" + hashlib.sha256(encode([artifact, training, signature, parents, *imported])).hexdigest()
 
 
 def _stated(signature: Signature) -> dict[str, Any]:

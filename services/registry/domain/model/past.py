@@ -20,7 +20,6 @@ from services.registry.domain.model.events import (
 from services.registry.domain.model.metadata import Metadata, callers_signature, corrected
 from services.registry.domain.model.state import ModelState, VersionState, stream_of
 from shared.deciding.decider import Forbidden, Streams
-from shared.deciding.person import folded_name
 
 PRODUCTION = "production"
 """The environment that the registry declares at its first start; new versions are compared with its
@@ -104,17 +103,16 @@ def check_own(by: str, model_id: str, state: ModelState, number: int, streams: S
         )
 
 
-def makers(model_id: str, state: ModelState, number: int, streams: Streams) -> frozenset[str]:
-    """Return everyone who contributed to a version.
+def makers(model_id: str, state: ModelState, number: int, streams: Streams) -> tuple[str, ...]:
+    """Return everyone who contributed to a version, by subject or by name."""
+    return makers_of(document_event(model_id, state, number, streams))
 
-    They are its creator, the person a pipeline acted for, and all contributors. The names have the form in
-    which names are compared.
-    """
-    event = document_event(model_id, state, number, streams)
+
+def makers_of(event: VersionRegistered | MetadataAdded) -> tuple[str, ...]:
+    """Return the creator, the person a pipeline acted for, and all contributors."""
     training = event.metadata.training
-    return frozenset(
-        folded_name(name) for name in (training.creator, training.on_behalf_of, *event.contributors) if name
-    )
+    named = (training.creator, training.on_behalf_of, *event.contributors)
+    return tuple(dict.fromkeys(name for name in named if name))
 
 
 def artifact_digest(metadata: Metadata) -> str:

@@ -30,9 +30,10 @@ class VersionState(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     `document` is the revision of the event that holds the metadata; `revision` is that of the last event
     about this version (its ETag). `artifact` and `gates` are the revisions of artifact's and approval's
-    streams at the newest note (0: none yet). The bytes are good while `released`. `cap` is the percent of a
-    production environment's requests that the policy which validated it allows without a promotion; -1 when
-    the tier decides. `two_to_recall`: that policy wants a second person for a recall.
+    streams at the newest note (0: none yet). The bytes are good while `released`, and can never be while
+    `failed`. `cap` is the percent of a production environment's requests that the policy which validated it
+    allows without a promotion; -1 when the tier decides. `two_to_recall`: that policy wants a second person
+    for a recall.
     """
 
     semver: str
@@ -48,6 +49,7 @@ class VersionState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     retired: bool = False
     cap: int = -1
     two_to_recall: bool = False
+    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,9 @@ class ModelState(msgspec.Struct, frozen=True, gc=False):
     promotion leaves the stage as it is. `selected_by`: who chose a description that selects a weaker policy.
     `makers`: everyone who is named as a maker of a version, or who requested a promotion.
     By number: `descriptions` and `corrections` are the revisions of the newest VersionDescribed and
-    MetadataCorrected, `notes` the notes of a version.
+    MetadataCorrected, `notes` the notes of a version. What MLflow's clients see: `labels` are the stages that
+    they gave to versions by number, `label_aliases` numbers by alias; they do not see the versions in
+    `hidden`, nor a model that is `model_hidden`.
     """
 
     model: str = ""
@@ -167,6 +171,10 @@ class ModelState(msgspec.Struct, frozen=True, gc=False):
     descriptions: Map[int, int] = msgspec.field(default_factory=Map)
     corrections: Map[int, int] = msgspec.field(default_factory=Map)
     notes: Map[int, tuple[NoteRef, ...]] = msgspec.field(default_factory=Map)
+    labels: Map[int, str] = msgspec.field(default_factory=Map)
+    label_aliases: Map[str, int] = msgspec.field(default_factory=Map)
+    hidden: Map[int, bool] = msgspec.field(default_factory=Map)
+    model_hidden: bool = False
 
     @property
     def taken(self) -> Taken:

@@ -24,7 +24,7 @@ from services.registry.domain.naming.selection import (
 from services.registry.domain.naming.selection import STREAM as POLICIES
 from shared.deciding.access import namespace_of
 from shared.deciding.decider import Forbidden, Joint, RuleBroken, Stale, Streams
-from shared.deciding.person import folded_name
+from shared.deciding.person import Person
 
 TIERS: tuple[Tier, ...] = get_args(Tier)
 """From the weakest gates to the strongest."""
@@ -55,8 +55,8 @@ class DescribeModel:
 
     `tags` replaces all tags; `tag_changes` adds tags or gives them values, and removes those of None. A new
     `model` name is claimed in the same step; the old one stays a redirect. `may_approve`: the actor is a
-    person with the role approver there; `by` and `names` are the actor's subject and printed names, now and
-    before.
+    person with the role approver there; `by` is the actor's subject, `person` all by which the actor is
+    recognised.
     """
 
     model_id: str
@@ -67,7 +67,7 @@ class DescribeModel:
     tag_changes: dict[str, str | None] = field(default_factory=dict)
     tier: Tier | None = None
     by: str = ""
-    names: tuple[str, ...] = ()
+    person: Person | None = None
     may_approve: bool = False
     expected: int | None = None
 
@@ -221,8 +221,8 @@ def _check_no_maker(command: DescribeModel, state: ModelState) -> None:
 
 
 def _is_maker(command: DescribeModel, state: ModelState) -> bool:
-    made = {folded_name(name) for name in state.makers}
-    return not made.isdisjoint(folded_name(name) for name in (command.by, *command.names))
+    actors = (Person(command.by), command.person)
+    return any(actor is not None and actor.is_among(state.makers) for actor in actors)
 
 
 DECIDERS: Mapping[type, Joint[Any]] = {RegisterModel: Joint(register), DescribeModel: Joint(describe)}

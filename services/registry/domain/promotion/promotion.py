@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
 
@@ -34,11 +34,12 @@ from services.registry.domain.model.state import (
     unusable_because,
 )
 from services.registry.domain.promotion.evidence import evidence, evidence_digest, is_current, request_of
+from services.registry.domain.serving import good_bytes
 from services.registry.domain.serving.departure import departures
 from services.registry.domain.serving.rollout import declared_environment, granted, way_to_champion
 from shared.deciding.decider import Joint, Misrouted, RuleBroken, Streams
 from shared.deciding.events import Noted, encode
-from shared.deciding.person import folded_name
+from shared.deciding.person import Person, is_one_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,8 @@ class RequestPromotion:
 
     `promotion_id` is made from the cause; `requester` is the actor's subject. With `serve` the grant gives
     the version all requests, where no version serves. `selected_by`: who chose a description that selects
-    weaker policies, as it was looked up, with all printed names of that person. `recalled_ancestors` are the
+    weaker policies, as it was looked up. `people`: all by which that person, the requester and the makers are
+    recognised, where there is one. `recalled_ancestors` are the
     recalled versions that it was made from, in words; they are part of the evidence.
     """
 
@@ -59,7 +61,7 @@ class RequestPromotion:
     expected: int | None = None
     serve: bool = False
     selected_by: str = ""
-    names_of_selector: tuple[str, ...] = ()
+    people: Mapping[str, Person] = field(default_factory=dict)
     recalled_ancestors: tuple[str, ...] = ()
 
 
@@ -157,13 +159,8 @@ def _requested(
 
 def _check_promotable(command: RequestPromotion, version: VersionState, state: ModelState) -> None:
     step, way = way_to_champion(state, command.environment, command.number)
-    if step == "verify":
-        raise RuleBroken(
-            "artifact_not_good",
-            f"The artifact of {state.model} version {command.number} is not available: wait for its "
-            "verification.",
-            next_step=step,
-        )
+    if step in good_bytes.STEPS:
+        raise good_bytes.not_good(state, command.number)
     if step == "rollback":
         raise RuleBroken(
             "served_before",
@@ -197,9 +194,8 @@ def _check_selection(command: RequestPromotion, state: ModelState, streams: Stre
     """Raise RuleBroken when the person who chose weaker gates made or requests what they are for."""
     if state.selected_by != command.selected_by:
         raise Misrouted("description_changed", "The model's description has just changed: look it up again.")
-    people = {folded_name(name) for name in (state.selected_by, *command.names_of_selector) if name}
     makers = past.makers(command.model_id, state, command.number, streams)
-    if not people.isdisjoint({folded_name(command.requester), *makers}):
+    if state.selected_by and is_one_of(state.selected_by, (command.requester, *makers), command.people):
         raise RuleBroken(
             "own_selection",
             f"{state.selected_by} chose the tags and the tier of {state.model}, which select weaker gates, "
@@ -286,7 +282,9 @@ def _objections(
     elif version.stage not in {"Validated", "Production", "Archived"}:
         reasons.append(f"the version is {version.stage}, no longer Validated")
     if not version.released:
-        reasons.append("the artifact is not noted as good: have it verified, then request again")
+        step, way = good_bytes.way_to_good_bytes(version)
+        then = "request the promotion of that one" if step == "register" else "request it again"
+        reasons.append(f"the artifact is not noted as good: {way}, then {then}")
     if not is_current(command.model_id, promotion, state, streams):
         reasons.append(
             "metadata, evaluations, artifact, tier or tags have changed since the request: request it again"

@@ -48,9 +48,10 @@ class RegisterVersion:
         object.__setattr__(self, "earlier_identity", earlier_identity(self.metadata))
 
     @property
-    def identities(self) -> tuple[str, str]:
-        """The identity of the version, and that which versions of earlier releases have."""
-        return self.identity, self.earlier_identity
+    def identities(self) -> tuple[str, ...]:
+        """The identity of the version, that which versions of earlier releases have, and an import's key."""
+        imported = self.metadata.imported_from
+        return (*([imported.key] if imported else ()), self.identity, self.earlier_identity)
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,12 +147,23 @@ def complete(command: AddMetadata, streams: Streams) -> Events:
 
 
 def existing(command: RegisterVersion, state: ModelState, streams: Streams) -> int | None:
-    """Return the number of the version (or draft, for a draft) with the same artifact and metadata."""
+    """Return the number of the version (or draft, for a draft) with the same artifact and metadata.
+
+    A draft that came from elsewhere is always new: the client numbers what it registers. Two imports of one
+    version of another registry are the same, even when its metadata changed there.
+    """
+    if command.draft and command.metadata.external:
+        return None
     number = _same_number(state, command.identities)
     version = state.versions.get(number)
-    if version is None or not _can_answer(version) or (version.stage == "Draft" and not command.draft):
+    if version is None or not _can_answer(version):
         return None
     found = past.document_event(command.model_id, state, number, streams)
+    imported = command.metadata.imported_from
+    if imported and found.metadata.imported_from and imported.key == found.metadata.imported_from.key:
+        return number
+    if version.stage == "Draft" and not command.draft:
+        return None
     if command.metadata.training.trained_at and not found.metadata.training.trained_at:
         return None  # the draft lacks what this one brings
     return number if found.identity in command.identities else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from regista.wire import limits
 from services.registry.domain.model import past
@@ -151,10 +152,27 @@ def _check_field(path: str, value: str | None) -> None:
         raise Unprocessable(
             "field_too_long", f"{path} has at most {LONGEST[path]} characters: shorten it.", field=path
         )
+    if path == "training.run_url" and value and not _is_link(value):
+        raise Unprocessable(
+            "not_a_link",
+            f"{value!r:.120} is no link: write it with its scheme and host, for example "
+            'https://mlflow.example/runs/8, or give "" to remove the link.',
+            field=path,
+        )
     if path == "training.framework.name" and not value:
         raise Unprocessable(
             "field_required", "A framework is corrected, not removed: give its right name.", field=path
         )
+
+
+def _is_link(text: str) -> bool:
+    """Return whether the text has a scheme and a host, and nothing that a browser would run."""
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    runs = parts.scheme in {"javascript", "data", "vbscript"}
+    return bool(parts.scheme and parts.netloc) and not runs and text.isprintable() and " " not in text
 
 
 def _refused(

@@ -25,6 +25,7 @@ from services.registry.domain.model.state import (
     stream_of,
     unusable_because,
 )
+from services.registry.domain.serving import good_bytes
 from services.registry.domain.serving.departure import departures
 from services.registry.domain.serving.environment import ENVIRONMENT, ENVIRONMENTS, require_environment
 from services.registry.domain.serving.rollout import grant_withdrawn, require_rollout, way_to_champion
@@ -119,6 +120,8 @@ def fallback_target(environment: str, number: int, state: ModelState) -> int:
 def _excluded_because(environment: str, number: int, state: ModelState) -> str:
     if why := unusable_because(state.versions[number]):
         return why
+    if state.versions[number].failed:
+        return "its bytes can never be good"
     if serving_key(environment, number) in state.withdrawn:
         return "its override was not justified"
     return "was itself rolled back from" if serving_key(environment, number) in state.rolled_back else ""
@@ -277,16 +280,11 @@ def _found(command: RollBack, left: int, state: ModelState, streams: Streams) ->
 
 def _named(command: RollBack, target: int, state: ModelState) -> int:
     require_usable(state, target)
+    step, way = way_to_champion(state, command.environment, target)
+    if step in good_bytes.STEPS:
+        raise good_bytes.not_good(state, target)
     if serving_key(command.environment, target) in state.withdrawn:
         raise grant_withdrawn(command.environment, target)
-    step, way = way_to_champion(state, command.environment, target)
-    if step == "verify":
-        raise RuleBroken(
-            "artifact_not_good",
-            f"The artifact of version {target} is not noted as good: have it verified first.",
-            number=target,
-            next_step=step,
-        )
     if serving_key(command.environment, target) not in state.champions:
         raise RuleBroken(
             "never_served",

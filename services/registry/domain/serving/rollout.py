@@ -28,6 +28,7 @@ from services.registry.domain.serving.environment import (
     Environment,
     require_environment,
 )
+from services.registry.domain.serving.good_bytes import not_good, way_to_good_bytes
 from shared.deciding.access import namespace_of
 from shared.deciding.decider import Joint, RuleBroken, Stale, Streams, Unprocessable
 
@@ -150,6 +151,8 @@ def _check_share(command: ChangeRollout, share: Share, state: ModelState) -> Non
     """
     version = require_usable(state, share.number)
     entries = state.rollouts.get(command.environment, Rollout((), 0)).entries
+    if version.artifact and not version.released and _rises(share, entries):
+        raise not_good(state, share.number)
     if serving_key(command.environment, share.number) in state.withdrawn:
         if _rises(share, entries):
             raise grant_withdrawn(command.environment, share.number)
@@ -172,12 +175,7 @@ def _check_share(command: ChangeRollout, share: Share, state: ModelState) -> Non
             next_step="wait",
         )
     if not version.released and _rises(share, entries):
-        raise RuleBroken(
-            "artifact_not_good",
-            f"The artifact of version {share.number} is not noted as good: have it verified first.",
-            number=share.number,
-            next_step="verify",
-        )
+        raise not_good(state, share.number)
 
 
 def grant_withdrawn(environment: str, number: int) -> RuleBroken:
@@ -220,16 +218,16 @@ def granted(state: ModelState, environment: str, number: int) -> bool:
 def way_to_champion(state: ModelState, environment: str, number: int) -> tuple[str, str]:
     """Return the next step by which a usable version becomes champion there: its short name, and in words."""
     version = state.versions[number]
+    if version.artifact and not version.released:
+        return way_to_good_bytes(version)
     if serving_key(environment, number) in state.withdrawn:
         return "promote", "request its promotion, because its override was not justified"
     if serving_key(environment, number) in state.left:
-        if version.released:
-            return "rollback", "roll back to it by its number"
-        return "verify", "have its artifact verified, then roll back to it by its number"
+        return "rollback", "roll back to it by its number"
     if version.stage == "Staging":
         return "wait", "wait until its gates and its artifact are good, then request its promotion"
     if not version.released:
-        return "verify", "have its artifact verified first"
+        return way_to_good_bytes(version)
     if granted(state, environment, number):
         return "switch", "switch to it"
     return "promote", "request its promotion first"
@@ -265,13 +263,13 @@ def _check_that_the_champion_may_take_the_rest(command: ChangeRollout, state: Mo
     champion = next(s for s in command.shares if s.role == "champion")
     entries = state.rollouts.get(command.environment, Rollout((), 0)).entries
     if not state.versions[champion.number].released and _rises(replace(champion, percent=100 - cap), entries):
+        step, way = way_to_good_bytes(state.versions[champion.number])
         raise RuleBroken(
             "artifact_not_good",
             f"The others may take at most {cap} percent together, and the champion, version "
-            f"{champion.number}, cannot take the rest, because its artifact is not noted as good: have it "
-            "verified first.",
+            f"{champion.number}, cannot take the rest, because its bytes are not noted as good: {way}.",
             number=champion.number,
-            next_step="verify",
+            next_step=step,
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from services.registry.domain.model import past
@@ -11,17 +11,20 @@ from services.registry.domain.model.events import Evaluation, EvaluationRecorded
 from services.registry.domain.model.fold import MODEL, evaluation_digest, measures
 from services.registry.domain.model.state import Events, require_usable, stream_of
 from shared.deciding.decider import Joint, RuleBroken, Streams
-from shared.deciding.person import folded_name
+from shared.deciding.person import Person, is_one_of
 
 MOST_EVALUATIONS = 200
 
 
 @dataclass(frozen=True, slots=True)
 class RecordEvaluation:
+    """`people`: all by which its author and the makers of the version are recognised."""
+
     model_id: str
     number: int
     evaluation: Evaluation
     expected: int | None = None
+    people: Mapping[str, Person] = field(default_factory=dict)
 
 
 def record_evaluation(command: RecordEvaluation, streams: Streams) -> Events:
@@ -32,7 +35,7 @@ def record_evaluation(command: RecordEvaluation, streams: Streams) -> Events:
     state = streams.state(MODEL, stream_of(command.model_id))
     version = require_usable(state, command.number, command.expected)
     makers = past.makers(command.model_id, state, command.number, streams)
-    if command.evaluation.independent and folded_name(command.evaluation.by) in makers:
+    if command.evaluation.independent and is_one_of(command.evaluation.by, makers, command.people):
         raise RuleBroken(
             "not_independent",
             f"{command.evaluation.by} made this version: record the evaluation as claimed, or let another "

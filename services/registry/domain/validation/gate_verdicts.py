@@ -71,18 +71,12 @@ def note_artifact(command: NoteArtifact, streams: Streams) -> Events:
     ):
         return {}
     events: list[Any] = [command.note, *_validated(evolve(state, command.note), report.number)]
-    if _is_final(command.note.source.type, report) and version.stage in {"Staging", VALIDATED}:
+    if noted.is_final(command.note.source.type, report) and version.stage in {"Staging", VALIDATED}:
         why = (report.detail or "the stored bytes do not hash to the registered digest").rstrip(".")
         found = f"; all files together hash to {report.found}" if report.found else ""
         reasons = (f"artifact: {why}{found}",)
         events.append(VersionRejected(state.model, report.number, version.semver, reasons))
     return {stream_of(command.model_id): events}
-
-
-def _is_final(type_: str, report: noted.ArtifactReport) -> bool:
-    return type_ == noted.ARTIFACT_MISMATCHED or (
-        type_ == noted.ARTIFACT_QUARANTINED and report.generation == 0
-    )
 
 
 def _is_about_other_bytes(

@@ -18,6 +18,7 @@ from services.registry.domain.model.state import (
     ModelState,
     needed_by,
     require_model,
+    require_version,
     stream_of,
     waits_in,
 )
@@ -28,7 +29,7 @@ from services.registry.domain.serving.rollback import (
     rollback_target,
     serving_numbers,
 )
-from shared.deciding.decider import Joint, Misrouted, Streams
+from shared.deciding.decider import Joint, Misrouted, RuleBroken, Streams
 from shared.deciding.events import Noted
 
 
@@ -44,6 +45,36 @@ class RetireVersion:
     doubts: Mapping[int, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class RetireOnRequest:
+    """An engineer requests it. Otherwise as RetireVersion."""
+
+    model_id: str
+    number: int
+    doubts: Mapping[int, str] = field(default_factory=dict)
+    expected: int | None = None
+
+
+ON_REQUEST = "requested"
+"""The rule of a tombstone that no cleanup run made."""
+
+
+def retire_on_request(command: RetireOnRequest, streams: Streams) -> Events:
+    """Retire the version with a tombstone. Raise RuleBroken with everything that protects it."""
+    state = streams.state(MODEL, stream_of(command.model_id))
+    number = command.number
+    if require_version(state, number, command.expected).retired:
+        return {}
+    if reasons := protections(command.model_id, number, state, streams, command.doubts):
+        raise RuleBroken(
+            "version_protected",
+            f"{state.model} version {number} is not retired: {'; '.join(reasons)}. End that first.",
+            number=number,
+            reasons=reasons,
+        )
+    return _retired(command.model_id, number, ON_REQUEST, "", streams)
+
+
 def retire(command: RetireVersion, streams: Streams) -> Events:
     """Retire the version with a tombstone, or refuse with everything that protects it."""
     state = require_model(streams.state(MODEL, stream_of(command.model_id)))
@@ -57,17 +88,25 @@ def retire(command: RetireVersion, streams: Streams) -> Events:
             state.model, number, version.semver, proposal.rule, proposal.sweep_id, tuple(reasons)
         )
         return {stream_of(command.model_id): [command.note, refused]}
-    metadata = past.document(command.model_id, state, number, streams)
+    events = _retired(command.model_id, number, proposal.rule, proposal.sweep_id, streams)
+    events[stream_of(command.model_id)].insert(0, command.note)
+    return events
+
+
+def _retired(model_id: str, number: int, rule: str, sweep_id: str, streams: Streams) -> Events:
+    """Return the tombstone, and the ends of the links to the version's parents."""
+    state = streams.state(MODEL, stream_of(model_id))
+    version, metadata = state.versions[number], past.document(model_id, state, number, streams)
     digest = past.artifact_digest(metadata)
-    retired = VersionRetired(state.model, number, version.semver, digest, proposal.rule, proposal.sweep_id)
+    retired = VersionRetired(state.model, number, version.semver, digest, rule, sweep_id)
     if version.stage in {"Draft", "Rejected"}:
         retired = replace(retired, stage=version.stage)
-    events: Events = {stream_of(command.model_id): [command.note, retired]}
+    events: Events = {stream_of(model_id): [retired]}
     for parent in (p for p in metadata.parents if version.semver and p.model_id):
         if stream_of(parent.model_id) not in streams.states:
             raise Misrouted("parent_missing", f"The stream of the parent {parent.model} is needed, too.")
         name = streams.state(MODEL, stream_of(parent.model_id)).model
-        unlinked = ChildUnlinked(name, parent.number, command.model_id, state.model, number)
+        unlinked = ChildUnlinked(name, parent.number, model_id, state.model, number)
         events.setdefault(stream_of(parent.model_id), []).append(unlinked)
     return events
 
@@ -119,12 +158,16 @@ def _rollback_target_in(
     ]
 
 
-def _documents(command: RetireVersion, streams: Streams) -> set[past.Position]:
+def _documents(command: RetireVersion | RetireOnRequest, streams: Streams) -> set[past.Position]:
     state = streams.state(MODEL, stream_of(command.model_id))
-    own = past.documents_of(command.model_id, state, [noted.read(command.note).number])
+    number = command.number if isinstance(command, RetireOnRequest) else noted.read(command.note).number
+    own = past.documents_of(command.model_id, state, [number])
     return own.union(
         *(rollback_documents(command.model_id, environment, state) for environment in state.rollouts)
     )
 
 
-DECIDERS: Mapping[type, Joint[Any]] = {RetireVersion: Joint(retire, _documents)}
+DECIDERS: Mapping[type, Joint[Any]] = {
+    RetireVersion: Joint(retire, _documents),
+    RetireOnRequest: Joint(retire_on_request, _documents),
+}

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 Column = tuple[str, Any]
 """The title of a column, and the key of its value or a function of the item."""
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+LABELS = {"subject": "identity"}
+"""What people read for fields whose stored name means something else to them (docs/words.md)."""
 FORMATS = ("json", "yaml", "csv", "wide", "name")
 
 
@@ -111,7 +113,7 @@ def fitted(longest: Sequence[int], shortest: Sequence[int], total: int) -> list[
 def print_fields(item: Mapping[str, Any]) -> None:
     """Print the fields of an object without empty ones: aligned on a terminal, tab-separated elsewhere."""
     fields = {
-        one_line(name.replace("_", " ")): text(value)
+        one_line(LABELS.get(name, name.replace("_", " "))): text(value)
         for name, value in item.items()
         if value not in (None, "", [], {})
     }
@@ -232,9 +234,10 @@ def _lines(value: Any) -> list[str]:
     """Return nested values as indented lines, without empty ones."""
     if isinstance(value, Mapping):
         lines = []
-        for name, inner in value.items():
+        for field, inner in value.items():
             if inner in (None, "", [], {}):
                 continue
+            name = LABELS.get(field, field)
             shown = _lines(inner)
             nested = isinstance(inner, Mapping | list) and len(shown) > 1
             lines += (

@@ -85,8 +85,7 @@ class Session:
             say(as_csv(items, columns))
         elif self.format == "name":
             for item in items:
-                key = columns[0][1]
-                say(one_line(item.get(key) if isinstance(key, str) else key(item)))
+                say(one_line(_name_in_list(item, columns[0])))
         elif not items:
             say(nothing, err=True)
         else:
@@ -141,6 +140,14 @@ def _name_of(item: Mapping[str, Any]) -> Any:
     if item.get("model") and item.get("number") and "stage" in item:
         return f"{item['model']}@{item['number']}"
     return next((item[name] for name in NAMES if item.get(name)), "")
+
+
+def _name_in_list(item: Mapping[str, Any], first: Column) -> Any:
+    """Return how later commands name an item of a list: the first column, MODEL@3 where it is a version."""
+    title, key = first
+    if title in {"model", "number", "steps"} and item.get("model") and item.get("number"):
+        return f"{item['model']}@{item['number']}"
+    return item.get(key) if isinstance(key, str) else key(item)
 
 
 class _Warnings(logging.Handler):

@@ -1,0 +1,144 @@
+"""The files of a version in another registry: list them, and read them as a stream."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from regista.errors import Invalid
+from regista.files import files_of
+from regista.importing.requests import BROKE_OFF, SourceBroken, Waits
+from regista.progress import Report
+from regista.wire import limits
+from regista.wire.file_names import problem_of_names
+
+CHUNK = 512 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """`path` is relative to the artifact, `size` in bytes."""
+
+    path: str
+    size: int
+
+
+class Unreachable(Exception):  # noqa: N818 - not shown as an error: the version becomes a draft
+    """The bytes cannot be read. The text states why."""
+
+
+class Files:
+    """The files of one artifact."""
+
+    async def entries(self) -> list[SourceFile]:
+        """Return all files, by path. Raises RegistaError, and Unreachable when there are none."""
+        raise NotImplementedError
+
+    def read(self, path: str) -> AsyncIterator[bytes]:
+        """Yield the bytes of a file. Raises RegistaError."""
+        raise NotImplementedError
+
+    def _check(self, files: int, folders: int) -> None:
+        if files + folders > limits.FILES:
+            raise Unreachable(f"it has more than {limits.FILES:,} files")
+
+
+class LocalFiles(Files):
+    """A folder or a file on this machine."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @classmethod
+    def below(cls, root: Path, path: Path) -> LocalFiles:
+        """Return the files of `path` if it is below `root`. Raises Unreachable."""
+        resolved = path.resolve()
+        if not resolved.is_relative_to(root.resolve()):
+            raise Unreachable(f"{path} is not below {root} (--artifacts-below)")
+        return cls(resolved)
+
+    async def entries(self) -> list[SourceFile]:
+        try:
+            found = await asyncio.to_thread(files_of, self._path)
+        except Invalid as e:
+            raise Unreachable(e.detail) from None
+        self._check(len(found), 0)
+        return [SourceFile(name, file.stat().st_size) for name, file in sorted(found.items())]
+
+    async def read(self, path: str) -> AsyncIterator[bytes]:
+        whole = self._path if self._path.is_file() else self._path / path
+        with whole.open("rb") as file:
+            while chunk := await asyncio.to_thread(file.read, CHUNK):
+                yield chunk
+
+
+async def listed(files: Files) -> list[SourceFile]:
+    """Return the files of an artifact that can be stored here. Raises Unreachable."""
+    found = await files.entries()
+    if not found:
+        raise Unreachable("it has no files")
+    if problem := problem_of_names(file.path for file in found):
+        raise Unreachable(problem)
+    return found
+
+
+class CopiedFile:
+    """One file on its way from there to here: read as a stream, hashed once, never stored on this machine.
+
+    A stream that breaks off begins again: what was sent already is read again and compared, not sent.
+    """
+
+    def __init__(self, files: Files, file: SourceFile, waits: Waits, progress: Report | None) -> None:
+        self.name = file.path
+        self.total = file.size
+        self.sha256 = ""
+        self.size = 0
+        self._files = files
+        self._waits = waits
+        self._progress = progress
+
+    async def __call__(self) -> AsyncIterator[bytes]:
+        """Yield the pieces. Raises Invalid for another size or other bytes than before, and RegistaError."""
+        sent: Any = hashlib.sha256()
+        self.size, attempt = 0, 0
+        while True:
+            begun = self.size
+            try:
+                async for piece in self._rest(sent):
+                    self.size += len(piece)
+                    if self.size > self.total:
+                        raise self._changed(f"has more than {self.total:,} bytes")
+                    sent.update(piece)
+                    if self._progress:
+                        self._progress(self.name, self.size, self.total)
+                    yield piece
+                break
+            except SourceBroken as e:
+                attempt = 1 if self.size > begun else attempt + 1
+                if e.code != BROKE_OFF or attempt >= self._waits.attempts:
+                    raise
+                await self._waits.sleep(self._waits.pause(attempt - 1, None))
+        if self.size < self.total:
+            raise self._changed(f"ended after {self.size:,} of {self.total:,} bytes")
+        self.sha256 = sent.hexdigest()
+
+    async def _rest(self, sent: Any) -> AsyncIterator[bytes]:
+        """Yield what follows the bytes that were sent, of which `sent` is the hash."""
+        again, left = hashlib.sha256(), self.size
+        async for piece in self._files.read(self.name):
+            before, rest = piece[:left], piece[left:]
+            if left:
+                again.update(before)
+                left -= len(before)
+                if not left and again.digest() != sent.digest():
+                    raise self._changed("has other bytes than before")
+            if rest:
+                yield rest
+
+    def _changed(self, what: str) -> Invalid:
+        detail = f"{self.name!r:.120} {what}: it changed there while it was read"
+        return Invalid("file_changed", detail, advice="Run the command again.")

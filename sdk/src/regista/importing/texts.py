@@ -1,0 +1,60 @@
+"""Texts of another registry in the form and within the limits that this one stores."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from regista.wire import limits
+
+TAG_NAME = 100
+"""Characters of a tag's name."""
+_EARLIEST, _LATEST = 0, 253_402_300_799_000
+
+
+def clean(value: Any) -> Any:
+    """Return a JSON value that every service can store.
+
+    NUL and half a surrogate pair become U+FFFD; numbers that JSON does not hold exactly become text.
+    """
+    if isinstance(value, str):
+        text = value.replace("\0", "�")
+        return text.encode("utf-8", "replace").decode("utf-8") if _has_surrogates(text) else text
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, int):
+        return value if -limits.EXACT <= value <= limits.EXACT else str(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, Mapping):
+        return {str(clean(str(name))): clean(inner) for name, inner in value.items()}
+    return [clean(inner) for inner in value] if isinstance(value, list | tuple) else clean(str(value))
+
+
+def _has_surrogates(text: str) -> bool:
+    return any("\ud800" <= c <= "\udfff" for c in text)
+
+
+def shortened(text: str, most: int) -> str:
+    """Return the text with at most so many characters; an ellipsis shows that some are missing."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def fitted_tags(tags: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """Return the tags that a model or version can have here, and the names of the others."""
+    fit = {k: v for k, v in tags.items() if 0 < len(k) <= TAG_NAME and len(v) <= limits.LABEL}
+    kept = dict(sorted(fit.items())[: limits.TAGS])
+    return kept, sorted(tags.keys() - kept.keys())
+
+
+def moment(milliseconds: Any) -> str | None:
+    """Return a time in RFC 3339, None for what is none."""
+    try:
+        count = int(milliseconds)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    if not _EARLIEST < count <= _LATEST:
+        return None
+    return datetime.fromtimestamp(count / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,1 @@
+"""MLflow's registry REST API in front of the other services."""

@@ -1,0 +1,168 @@
+"""What MLflow accepts as names, versions, aliases, tags and sources. Other values get MLflow's messages."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Mapping
+from urllib.parse import unquote_plus, urlsplit
+
+from regista.wire import limits
+from services.mlflow.errors import MlflowError, invalid
+
+RESERVED = "regista."
+"""Tags of Regista, which clients read only."""
+_ALIAS = re.compile(r"[\w-]*")
+_VERSION_ALIAS = re.compile(r"[vV]\d+")
+_TAG = re.compile(r"[/\w.\- :]*")
+_LONGEST_TAG = 100
+_FOREIGN = re.compile(r"[^A-Za-z0-9_.-]")
+_WRITTEN = re.compile(r"_x([0-9a-f]{1,6})_")
+_STAGES = {stage.lower(): stage for stage in ("None", "Staging", "Production", "Archived")}
+ACTIVE = ("Staging", "Production")
+
+
+def written(name: str) -> str:
+    """Return the name of a model in Regista: characters that no name has there are written `_x20_`."""
+    plain = _WRITTEN.sub(lambda found: f"_x5f_{found[0][1:]}", name)
+    return _FOREIGN.sub(lambda found: f"_x{ord(found[0]):x}_", plain)
+
+
+def read(name: str) -> str:
+    """Return the name that MLflow's clients use for a model of Regista."""
+    return _WRITTEN.sub(lambda found: _character(found[1]), name)
+
+
+def pattern(text: str) -> str:
+    """Return a pattern of LIKE on names in Regista. `%` and `_` are its wildcards."""
+    return _FOREIGN.sub(lambda found: found[0] if found[0] == "%" else rf"\_x{ord(found[0]):x}\_", text)
+
+
+def _character(digits: str) -> str:
+    number = int(digits, 16)
+    return chr(number) if number < 0x110000 and not 0xD800 <= number < 0xE000 else f"_x{digits}_"
+
+
+def check_name(name: str, parameter: str = "name") -> str:
+    """Return the name of a model. Raises MlflowError."""
+    if not name.strip():
+        raise invalid(f"Missing value for required parameter '{parameter}'.")
+    if "/" in name or ":" in name:
+        raise invalid(f"Invalid model name '{name}'. Names cannot contain '/' or ':'.")
+    if _not_unique(name):
+        raise invalid(f"Invalid value \"{name}\" for parameter '{parameter}' supplied: {_bad_path(name)}")
+    return name
+
+
+def check_version(version: str) -> int:
+    """Return the number of a version. Raises MlflowError."""
+    try:
+        number = int(version)
+    except ValueError:
+        raise invalid(
+            f"Parameter 'version' must be an integer, got '{version}'. "
+            f"Invalid value \"{version}\" for parameter 'version' supplied."
+        ) from None
+    return number if 0 < number < 2**31 else 0
+
+
+def check_alias(alias: str, *, reserved: bool = True) -> str:
+    """Return an alias. Raises MlflowError."""
+    if not alias:
+        raise invalid("Registered model alias name cannot be empty.")
+    if not _ALIAS.fullmatch(alias):
+        raise invalid(
+            f"Invalid alias name: '{alias}'. Names may only contain alphanumerics, underscores (_), and "
+            "dashes (-)."
+        )
+    if len(alias) > 255:
+        raise invalid(f"'Registered model alias name' exceeds the maximum length of 255 characters: {alias}")
+    if reserved and alias.lower() == "latest":
+        raise invalid("'latest' alias name (case insensitive) is reserved.")
+    if reserved and _VERSION_ALIAS.fullmatch(alias):
+        raise invalid(f"Version alias name '{alias}' is reserved.")
+    return alias
+
+
+def check_tag(key: str) -> str:
+    """Return the key of a tag that a client may change. Raises MlflowError."""
+    if not key:
+        raise invalid("Missing value for required parameter 'key'.")
+    if not _TAG.fullmatch(key):
+        raise invalid(
+            f"Invalid value \"{key}\" for parameter 'key' supplied: Names may only contain alphanumerics, "
+            "underscores (_), dashes (-), periods (.), spaces ( ), colon(:) and slashes (/)."
+        )
+    if _not_unique(key):
+        raise invalid(f"Invalid value \"{key}\" for parameter 'key' supplied: {_bad_path(key)}")
+    if key.startswith(RESERVED):
+        raise invalid(f"Tags that begin with '{RESERVED}' are Regista's and are read only: '{key}'.")
+    if len(key) > _LONGEST_TAG:
+        raise invalid(f"'key' exceeds the maximum length of {_LONGEST_TAG} characters: {key[:200]}")
+    return key
+
+
+def check_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return tags that can be stored. Raises MlflowError."""
+    for key, value in tags.items():
+        check_tag(key)
+        if len(value) > limits.LABEL:
+            raise invalid(f"The value of the tag '{key}' exceeds {limits.LABEL} characters: shorten it.")
+    if len(tags) > limits.TAGS:
+        raise invalid(f"At most {limits.TAGS} tags are stored, and there are {len(tags)}: leave some out.")
+    return dict(tags)
+
+
+def check_text(name: str, value: str) -> str:
+    """Return a description or the like. Raises MlflowError when it is too long to store."""
+    if len(value) > limits.TEXT:
+        raise invalid(f"'{name}' exceeds the maximum length of {limits.TEXT} characters: shorten it.")
+    return value
+
+
+def stage_of(stage: str) -> str:
+    """Return the stage in its usual spelling. Raises MlflowError."""
+    if stage.lower() not in _STAGES:
+        raise invalid(
+            f"Invalid Model Version stage: {stage}. Value must be one of {', '.join(_STAGES.values())}."
+        )
+    return _STAGES[stage.lower()]
+
+
+def check_source(source: str) -> str:
+    """Return the source of a version. Raises MlflowError for a path that leaves its folder."""
+    plain = source
+    while (unquoted := unquote_plus(plain)) != plain:
+        plain = unquoted
+    if "\x00" in plain or any(part == ".." for part in plain.replace("\\", "/").split("/")):
+        raise invalid(
+            f"Invalid model version source: '{source}'. If supplying a source as an http, https, local file "
+            "path, ftp, objectstore, or mlflow-artifacts uri, an absolute path must be provided without "
+            "relative path references present. Please provide an absolute path."
+        )
+    try:
+        parts = urlsplit(source)
+    except ValueError:
+        raise invalid(f"Invalid model version source: '{source}'.") from None
+    if parts.scheme and parts.password:
+        raise invalid("The source has a password in it: leave it out, because the log stores sources.")
+    return check_text("source", source)
+
+
+def page_offset(token: str, decoded: object) -> int:
+    """Return the offset in a page token that was decoded. Raises MlflowError."""
+    offset = decoded.get("offset") if isinstance(decoded, dict) else None
+    if not isinstance(offset, int) or isinstance(offset, bool) or not 0 < offset <= 10**9:
+        raise MlflowError("INVALID_PARAMETER_VALUE", f"Invalid page token, decoded value={token:.200}")
+    return offset
+
+
+def _not_unique(name: str) -> bool:
+    return posixpath.normpath(name) != name or name in {".", ".."} or name.startswith(("../", "/"))
+
+
+def _bad_path(name: str) -> str:
+    return (
+        "Names may be treated as files in certain cases, and must not resolve to other names when treated as "
+        f"such. This name would resolve to {posixpath.normpath(name)!r}"
+    )

@@ -1,0 +1,245 @@
+"""What clients of MLflow see and set: the modes of namespaces, labels, searches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from services.registry.api.calls import model_of, number_of, submit
+from services.registry.domain.labels.labels import HideModel, RemoveLabelAlias, SetLabels
+from services.registry.domain.labels.modes import EVERYWHERE, STREAM, SetMlflowMode
+from services.registry.labels import queries
+from services.registry.look_ups import ModelRef
+from services.registry.shapes.labels import (
+    OF_MODELS,
+    LabelAlias,
+    LabelChange,
+    MlflowModel,
+    MlflowModels,
+    MlflowVersion,
+    MlflowVersions,
+    ModeAnswer,
+    ModeChange,
+    ModelVisibility,
+    Search,
+)
+from shared.deciding.access import permits
+from shared.deciding.decider import NotFound, Unprocessable
+from shared.deciding.submission import Permission, Submission
+from shared.http.routes import Call, Route
+
+
+async def read_mode(call: Call) -> dict[str, Any]:
+    call.require_any_role()
+    return await _mode(call)
+
+
+async def set_mode(call: Call[ModeChange]) -> dict[str, Any]:
+    """Choose the mode of a namespace. Its admin may; that of `*` needs an admin everywhere."""
+    namespace = call.path["namespace"]
+    where = "" if namespace == EVERYWHERE else namespace
+    call.require("admin", where)
+    command = SetMlflowMode(namespace, call.body.mode)
+    permission = Permission("admin", where)
+    await call.app.transactor.submit(
+        Submission(
+            command, (STREAM,), call.cause(), call.actor, permission=permission, reason=call.body.reason
+        )
+    )
+    return await _mode(call)
+
+
+async def _mode(call: Call) -> dict[str, Any]:
+    namespace = call.path["namespace"]
+    row = await call.app.pool.fetchrow(queries.MODE_OF, "" if namespace == EVERYWHERE else namespace)
+    return {"namespace": namespace, "mode": row["mode"]}
+
+
+async def show_model(call: Call) -> dict[str, Any]:
+    return await _model(call, await model_of(call))
+
+
+async def set_visibility(call: Call[ModelVisibility]) -> dict[str, Any]:
+    model = await model_of(call)
+    command = HideModel(model.model_id, call.body.hidden)
+    await submit(call, model, command, role=_role(call, model), depends_on=(STREAM,), reason=call.body.reason)
+    return await _model(call, model)
+
+
+async def show_version(call: Call) -> dict[str, Any]:
+    model = await model_of(call)
+    return await _version(call, model, await number_of(call, model))
+
+
+async def change_labels(call: Call[LabelChange]) -> dict[str, Any]:
+    model, body = await model_of(call), call.body
+    number = await number_of(call, model)
+    command = SetLabels(
+        model.model_id, number, body.stage, body.archive_existing, hide=body.hidden is not None
+    )
+    await submit(call, model, command, role=_role(call, model), depends_on=(STREAM,), reason=body.reason)
+    return await _version(call, model, number)
+
+
+async def read_alias(call: Call) -> dict[str, Any]:
+    model = await model_of(call)
+    number = await call.app.pool.fetchval(queries.ALIAS, model.model_id, call.path["alias"])
+    if number is None:
+        raise NotFound(
+            "unknown_alias",
+            f"The model has no alias {call.path['alias']!r:.80}, and no version serves in an environment of "
+            "that name: see its aliases and rollouts.",
+        )
+    return await _version(call, model, number)
+
+
+async def set_alias(call: Call[LabelAlias]) -> dict[str, Any]:
+    model, number = await model_of(call), call.body.number
+    command = SetLabels(model.model_id, number, alias=call.path["alias"])
+    await submit(call, model, command, role=_role(call, model), depends_on=(STREAM,))
+    return await _version(call, model, number)
+
+
+async def remove_alias(call: Call) -> None:
+    model = await model_of(call)
+    command = RemoveLabelAlias(model.model_id, call.path["alias"])
+    await submit(call, model, command, role=_role(call, model), depends_on=(STREAM,))
+
+
+async def search_models(call: Call[Search]) -> dict[str, Any]:
+    """Return a page of the models that the caller may read."""
+    call.require_any_role()
+    fields = {c.field for c in call.body.conditions if c.tag is None} | {o.field for o in call.body.order}
+    if foreign := sorted(fields - OF_MODELS):
+        raise Unprocessable("unknown_field", f"Models have no {', '.join(foreign)}: use name or a tag.")
+    rows, more = await _page(call, queries.models_sql)
+    newest = await _newest(call, [row["model_id"] for row in rows])
+    return {"items": [{**row, "newest": newest.get(row["model_id"], [])} for row in rows], "more": more}
+
+
+async def search_versions(call: Call[Search]) -> dict[str, Any]:
+    """Return a page of the versions that the caller may read."""
+    call.require_any_role()
+    rows, more = await _page(call, queries.versions_sql)
+    return {"items": [dict(row) for row in rows], "more": more}
+
+
+async def _page(call: Call[Search], statement: Any) -> tuple[list[Mapping[str, Any]], bool]:
+    search = call.body
+    sql, values = statement(search.model_copy(update={"limit": search.limit + 1}), call.readable())
+    rows = await call.app.list_rows(sql, *values)
+    return rows[: search.limit], len(rows) > search.limit
+
+
+async def _model(call: Call, model: ModelRef) -> dict[str, Any]:
+    row = await call.app.pool.fetchrow(queries.MODEL, model.model_id)
+    newest = await _newest(call, [model.model_id])
+    return {**row, "newest": newest.get(model.model_id, [])}
+
+
+async def _newest(call: Call, models: list[str]) -> dict[str, list[dict[str, Any]]]:
+    """Return the newest version of each stage that MLflow's clients see, by model."""
+    return _newest_of_each(await call.app.pool.fetch(queries.NEWEST, models) if models else ())
+
+
+def _newest_of_each(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    newest: dict[str, dict[str, dict[str, Any]]] = {}
+    for row in sorted((row for row in rows if not row["hidden"]), key=lambda row: row["number"]):
+        newest.setdefault(row["model_id"], {})[row["label"]] = dict(row)
+    return {model: list(found.values()) for model, found in newest.items()}
+
+
+async def _version(call: Call, model: ModelRef, number: int) -> dict[str, Any]:
+    row = await call.app.pool.fetchrow(queries.VERSION, model.model_id, number)
+    if row is None:
+        raise NotFound("unknown_version", f"There is no version {number}: see the model's list of versions.")
+    return dict(row)
+
+
+def _role(call: Call[Any], model: ModelRef) -> str:
+    """Return the role that the change needs: publisher, or engineer for those who are that only."""
+    return "publisher" if permits(call.access_state, "publisher", model.namespace) else "engineer"
+
+
+_MODEL = "/v1/models/{model}/mlflow"
+_VERSION = "/v1/models/{model}/versions/{version}/mlflow"
+_ALIAS = _MODEL + "/aliases/{alias}"
+_MODE = "/v1/mlflow/modes/{namespace}"
+_SHOWN = "as MLflow's clients see it"
+ROUTES = (
+    Route("GET", _MODEL, show_model, f"A model {_SHOWN}", response=MlflowModel, tags=["mlflow"]),
+    Route(
+        "POST",
+        _MODEL,
+        set_visibility,
+        "Hide a model from MLflow's clients, or show it again",
+        body=ModelVisibility,
+        response=MlflowModel,
+        tags=["mlflow"],
+    ),
+    Route("GET", _VERSION, show_version, f"A version {_SHOWN}", response=MlflowVersion, tags=["mlflow"]),
+    Route(
+        "POST",
+        _VERSION,
+        change_labels,
+        "Change what MLflow's clients see of a version, in the mode labels",
+        body=LabelChange,
+        response=MlflowVersion,
+        tags=["mlflow"],
+    ),
+    Route(
+        "GET",
+        _ALIAS,
+        read_alias,
+        "The version that an alias names for MLflow's clients",
+        response=MlflowVersion,
+        tags=["mlflow"],
+    ),
+    Route(
+        "PUT",
+        _ALIAS,
+        set_alias,
+        "Set an alias that only MLflow's clients see, in the mode labels",
+        body=LabelAlias,
+        response=MlflowVersion,
+        tags=["mlflow"],
+    ),
+    Route(
+        "DELETE",
+        _ALIAS,
+        remove_alias,
+        "Remove an alias that only MLflow's clients see, in the mode labels",
+        status=204,
+        tags=["mlflow"],
+    ),
+    Route(
+        "POST",
+        "/v1/mlflow/models:search",
+        search_models,
+        "Models by the conditions that MLflow's clients send",
+        body=Search,
+        response=MlflowModels,
+        tags=["mlflow"],
+    ),
+    Route(
+        "POST",
+        "/v1/mlflow/versions:search",
+        search_versions,
+        "Versions by the conditions that MLflow's clients send",
+        body=Search,
+        response=MlflowVersions,
+        tags=["mlflow"],
+    ),
+    Route(
+        "GET", _MODE, read_mode, "The mode of a namespace for MLflow", response=ModeAnswer, tags=["mlflow"]
+    ),
+    Route(
+        "PUT",
+        _MODE,
+        set_mode,
+        "Choose what MLflow's clients may do in a namespace",
+        body=ModeChange,
+        response=ModeAnswer,
+        tags=["mlflow"],
+    ),
+)

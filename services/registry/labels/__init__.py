@@ -1,0 +1,1 @@
+"""What clients of MLflow see of models and versions: rows and queries."""

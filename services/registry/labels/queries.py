@@ -1,0 +1,176 @@
+"""What clients of MLflow see of models and versions, and their searches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from services.registry.shapes.labels import Condition, Order, Search
+
+# The mode of the namespace of the model `m`: its own, else that of the nearest one above it.
+_MODE = """
+LEFT JOIN LATERAL (SELECT x.mode FROM mlflow_modes x
+    WHERE x.namespace = '*' OR m.namespace = x.namespace OR starts_with(m.namespace, x.namespace || '.')
+    ORDER BY x.namespace = '*', length(x.namespace) DESC LIMIT 1) AS chosen ON true
+"""
+_GOVERNED = "coalesce(chosen.mode, 'governed')"
+
+# One mode for a namespace that need not have any model.
+MODE_OF = f"""
+SELECT m.namespace, {_GOVERNED} AS mode FROM (SELECT $1::text AS namespace) AS m {_MODE}
+"""
+
+# The versions (model_id, number) of `wanted` as these clients see them.
+_VERSIONS = f"""
+SELECT v.model_id, m.name AS model, m.namespace, {_GOVERNED} AS mode, v.number, v.semver, v.stage,
+    CASE WHEN {_GOVERNED} = 'labels' THEN v.label
+        WHEN serving.champion = v.number THEN 'Production'
+        WHEN v.stage IN ('Validated', 'Production') THEN 'Staging'
+        WHEN v.stage IN ('Archived', 'Rejected') THEN 'Archived' ELSE 'None' END AS label,
+    v.description, v.tags, v.creator, v.registered_at, v.registered_by, v.changed_at, v.artifact_digest,
+    v.artifact_state, v.artifact_detail, v.missing, v.reasons, v.external, v.withdrawn,
+    v.gates->'passed' AS gates_passed, coalesce(v.hidden OR v.retired IS NOT NULL, false) AS hidden,
+    coalesce((SELECT jsonb_agg(a.alias ORDER BY a.alias) FROM aliases a
+        WHERE a.model_id = v.model_id AND a.number = v.number), '[]') AS aliases,
+    coalesce((SELECT jsonb_agg(r.environment ORDER BY r.environment) FROM rollouts r
+        WHERE r.model_id = v.model_id AND r.champion = v.number), '[]') AS environments,
+    coalesce((SELECT jsonb_agg(a.alias ORDER BY a.alias) FROM label_aliases a
+        WHERE a.model_id = v.model_id AND a.number = v.number), '[]') AS label_aliases,
+    coalesce((SELECT jsonb_agg(p.promotion_id ORDER BY p.requested_at) FROM promotions p
+        WHERE p.model_id = v.model_id AND p.number = v.number AND p.state = 'open'), '[]') AS open_promotions
+FROM {{wanted}} JOIN versions v USING (model_id, number) JOIN models m USING (model_id)
+LEFT JOIN rollouts serving ON serving.model_id = v.model_id AND serving.environment = 'production'
+{_MODE}
+"""
+VERSION = _VERSIONS.format(wanted="(SELECT $1::text AS model_id, $2::int AS number) AS wanted")
+
+# The newest version of each stage and label of some models, and those that serve in production: as many rows
+# however many versions there are.
+_NEWEST = """(SELECT number FROM versions x WHERE x.model_id = {of} AND x.{column} = kind.value
+    AND x.hidden IS NOT TRUE AND x.retired IS NULL ORDER BY x.number DESC LIMIT 1)"""
+NEWEST = _VERSIONS.format(
+    wanted=f"""(
+    SELECT o.model_id, found.number FROM unnest($1::text[]) AS o(model_id) CROSS JOIN LATERAL (
+        SELECT r.champion AS number FROM rollouts r
+            WHERE r.model_id = o.model_id AND r.environment = 'production'
+        UNION SELECT {_NEWEST.format(of="o.model_id", column="stage")} FROM
+            unnest(ARRAY['Draft', 'Staging', 'Validated', 'Production', 'Archived', 'Rejected'])
+                AS kind(value)
+        UNION SELECT {_NEWEST.format(of="o.model_id", column="label")} FROM
+            unnest(ARRAY['None', 'Staging', 'Production', 'Archived']) AS kind(value)
+    ) AS found) AS wanted"""
+)
+
+_MODELS = f"""
+SELECT m.model_id, m.name AS model, m.namespace, {_GOVERNED} AS mode, m.description, m.tags, m.owner, m.tier,
+    coalesce(m.shown_at, m.registered_at) AS registered_at, m.registered_by,
+    greatest(m.changed_at, newest.registered_at) AS changed_at,
+    coalesce(m.hidden, false) AS hidden,
+    coalesce((SELECT jsonb_object_agg(a.alias, a.number) FROM aliases a
+        WHERE a.model_id = m.model_id), '{{{{}}}}') AS aliases,
+    coalesce((SELECT jsonb_object_agg(r.environment, r.champion) FROM rollouts r
+        WHERE r.model_id = m.model_id AND r.champion > 0), '{{{{}}}}') AS environments,
+    coalesce((SELECT jsonb_object_agg(a.alias, a.number) FROM label_aliases a
+        WHERE a.model_id = m.model_id), '{{{{}}}}') AS label_aliases
+FROM models m {_MODE}
+LEFT JOIN LATERAL (SELECT x.registered_at FROM versions x WHERE x.model_id = m.model_id
+    ORDER BY x.number DESC LIMIT 1) AS newest ON true
+WHERE {{conditions}} {{order}}
+"""
+MODEL = _MODELS.format(conditions="m.model_id = $1", order="")
+
+# The number that an alias of a model has for these clients: an environment wins over an alias. `champion` is
+# the one in production unless an alias has that name.
+ALIAS = f"""
+SELECT CASE WHEN {_GOVERNED} = 'labels' THEN l.number
+    ELSE coalesce(nullif(r.champion, 0), a.number, nullif(p.champion, 0)) END AS number
+FROM models m {_MODE}
+LEFT JOIN rollouts r ON r.model_id = m.model_id AND r.environment = $2
+LEFT JOIN aliases a ON a.model_id = m.model_id AND a.alias = $2
+LEFT JOIN label_aliases l ON l.model_id = m.model_id AND l.alias = $2
+LEFT JOIN rollouts p ON p.model_id = m.model_id AND p.environment = 'production' AND $2 = 'champion'
+WHERE m.model_id = $1
+"""
+
+_OF_VERSIONS = {
+    "name": "m.name",
+    "version_number": "v.number",
+    "run_id": "v.run_id",
+    "source_path": "v.external->>'uri'",
+    "creation_timestamp": "v.registered_at",
+    "last_updated_timestamp": "v.changed_at",
+}
+_OF_MODELS = {
+    "name": "m.name",
+    "creation_timestamp": "coalesce(m.shown_at, m.registered_at)",
+    "last_updated_timestamp": "greatest(m.changed_at, newest.registered_at)",
+}
+_PROMPT = "mlflow.prompt.is_prompt"
+
+
+class _Statement:
+    """The conditions of a search and their values."""
+
+    def __init__(self, search: Search, columns: Mapping[str, str], tags: str) -> None:
+        self.values: list[Any] = []
+        self._columns, self._tags = columns, tags
+        prompt = f"coalesce({tags}->>'{_PROMPT}', 'false')"
+        self.conditions = [f"lower({prompt}) {'=' if search.prompts else '<>'} 'true'"]
+        if search.namespace:
+            space = self.value("text", search.namespace)
+            self.conditions.append(f"(m.namespace = {space} OR starts_with(m.namespace, {space} || '.'))")
+        self.conditions += [self._condition(one) for one in search.conditions]
+
+    def value(self, type_: str, value: object) -> str:
+        """Add a value; return what stands for it in the statement."""
+        self.values.append(value)
+        return f"${len(self.values)}::{type_}"
+
+    def _condition(self, one: Condition) -> str:
+        if one.tag is not None:
+            left = f"{self._tags}->>{self.value('text', one.tag)}"
+        else:
+            left = self._columns[one.field]
+        if one.field == "version_number":
+            return f"{left} {one.comparison} {self.value('bigint', int(one.values[0]))}"
+        if one.comparison in {"IN", "NOT IN"}:
+            one_of = "= ANY" if one.comparison == "IN" else "<> ALL"
+            return f"{left} {one_of}({self.value('text[]', one.values)})"
+        return f"{left} {one.comparison} {self.value('text', one.values[0])}"
+
+    def limited(self, orders: Sequence[Order], search: Search) -> str:
+        """Return the order and the limits of the page."""
+        keys = [f"{self._columns[o.field]} {'DESC' if o.descending else 'ASC'}" for o in orders]
+        page = f"LIMIT {self.value('int', search.limit)} OFFSET {self.value('bigint', search.offset)}"
+        return f"ORDER BY {', '.join(keys)} {page}"
+
+
+def models_sql(search: Search, readable: Sequence[str] | None) -> tuple[str, list[Any]]:
+    """Return the statement of a page of models, and its values."""
+    found = _Statement(search, _OF_MODELS, "m.tags")
+    found.conditions.append("m.hidden IS NOT TRUE")
+    found.conditions.append(f"log.covers({found.value('text[]', readable)}, m.name)")
+    orders = _with(search.order, Order(field="name"))
+    where = " AND ".join(found.conditions)
+    return _MODELS.format(conditions=where, order=found.limited(orders, search)), found.values
+
+
+def versions_sql(search: Search, readable: Sequence[str] | None) -> tuple[str, list[Any]]:
+    """Return the statement of a page of versions, and its values. Only those of the page are looked up."""
+    found = _Statement(search, _OF_VERSIONS, "v.tags")
+    found.conditions += ["v.hidden IS NOT TRUE", "v.retired IS NULL", "m.hidden IS NOT TRUE"]
+    found.conditions.append(f"log.covers({found.value('text[]', readable)}, m.name)")
+    default = [Order(field="last_updated_timestamp", descending=True)]
+    orders = _with(
+        search.order or default, Order(field="name"), Order(field="version_number", descending=True)
+    )
+    page = f"""(SELECT v.model_id, v.number, row_number() OVER () AS place FROM (
+        SELECT v.model_id, v.number FROM versions v JOIN models m USING (model_id)
+        WHERE {" AND ".join(found.conditions)} {found.limited(orders, search)}) AS v) AS wanted"""
+    return _VERSIONS.format(wanted=page) + " ORDER BY wanted.place", found.values
+
+
+def _with(given: Sequence[Order], *ties: Order) -> list[Order]:
+    """Return the orders, with those that break ties after them."""
+    named = {order.field for order in given}
+    return [*given, *(tie for tie in ties if tie.field not in named)]

@@ -1,0 +1,129 @@
+"""The real `mlflow` client with its files in Regista: logged, verified, described and loaded."""
+
+from __future__ import annotations
+
+import hashlib
+
+import httpx
+import pytest
+
+from tests.integration.mlflow.conftest import MlflowClient
+from tests.integration.sdk.conftest import House
+
+pytestmark = [
+    pytest.mark.servers,
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning"),
+]
+PROXY = "/api/2.0/mlflow-artifacts/artifacts"
+
+LOG_MODEL = """
+import pandas as pd
+import mlflow.pyfunc
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, Schema
+
+class Twice(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input, params=None):
+        return model_input * 2
+
+experiment = mlflow.create_experiment(name, artifact_location=root + "/" + name)
+columns = Schema([ColSpec("double", "age")])
+frame = pd.DataFrame({"age": [1.0, 2.0]})
+with mlflow.start_run(experiment_id=experiment):
+    mlflow.pyfunc.log_model(name="model", python_model=Twice(), registered_model_name=name,
+        signature=ModelSignature(columns, columns), pip_requirements=["pandas"])
+"""
+
+
+def test_a_logged_model_is_verified_described_and_loaded(
+    mlflow: MlflowClient, house: House, lab_name: str
+) -> None:
+    mlflow(LOG_MODEL, name=lab_name, root=house.instance.urls["mlflow"] + PROXY)
+    shown = mlflow("shown(client.get_model_version(name, 1))")
+    assert (shown["status"], shown["version"]) == ("READY", "1")
+    version = house.run("eng", "versions", "show", f"{lab_name}@1")
+    assert version["artifact_state"] == "available"
+    assert version["schema"]["inputs"][0]["name"] == "age"
+    assert version["training"]["trained_at"]
+    assert "artifact.digest" not in version["missing"]
+    found = mlflow(
+        """
+        client.set_registered_model_alias(name, "best", 1)
+        loaded = mlflow.pyfunc.load_model(f"models:/{name}@best")
+        [client.get_model_version_download_uri(name, 1), loaded.predict(frame)["age"].tolist()]
+        """
+    )
+    assert found[0].endswith(f"{PROXY}/regista/{version['artifact_digest'].removeprefix('sha256:')}")
+    assert found[1] == [2.0, 4.0]
+
+
+def test_a_folder_is_uploaded_listed_registered_and_downloaded(
+    mlflow: MlflowClient, house: House, lab_name: str
+) -> None:
+    content = b"\x00weights" * 50_000
+    (house.folder / "up" / "data").mkdir(parents=True, exist_ok=True)
+    (house.folder / "up" / "MLmodel").write_text("flavors: {}\n")
+    (house.folder / "up" / "data" / "weights.bin").write_bytes(content)
+    found = mlflow(
+        """
+        from mlflow.artifacts import download_artifacts
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+        client.create_registered_model(name)
+        repository = get_artifact_repository(root + "/" + name)
+        repository.log_artifacts("up")
+        listed = [[f.path, f.is_dir, f.file_size] for f in repository.list_artifacts()]
+        below = [f.path for f in repository.list_artifacts("data")]
+        version = client.create_model_version(name, root + "/" + name)
+        folder = download_artifacts(f"models:/{name}/1")
+        import hashlib, pathlib
+        content = pathlib.Path(folder, "data", "weights.bin").read_bytes()
+        [listed, below, version.status, hashlib.sha256(content).hexdigest()]
+        """,
+        name=lab_name,
+        root=house.instance.urls["mlflow"] + PROXY,
+    )
+    assert found[:2] == [[["MLmodel", False, 12], ["data", True, None]], ["data/weights.bin"]]
+    assert found[3] == hashlib.sha256(content).hexdigest()
+
+
+def test_files_are_read_only_once_a_version_has_them(house: House, lab_name: str) -> None:
+    root = house.instance.urls["mlflow"] + PROXY
+    headers = {"authorization": f"Bearer {house.people['eng'].api_key}"}
+    with httpx.Client(headers=headers) as client:
+        path = f"{root}/{lab_name}/a.bin"
+        assert client.put(path, content=b"abc").status_code == 200
+        got = client.get(path)
+        assert (got.status_code, got.json()["error_code"]) == (404, "RESOURCE_DOES_NOT_EXIST")
+        assert client.delete(path).status_code == 403
+        for wrong in (f"{root}/{lab_name}/..%2f..%2fx", f"{root}/{lab_name}/%2e%2e/x"):
+            assert client.put(wrong, content=b"x").status_code == 400
+        assert client.put(f"{root}/regista/{'0' * 64}/a", content=b"x").status_code == 400
+        assert client.get(f"{root}/regista/{'0' * 64}/a").status_code == 404
+        create = house.instance.urls["mlflow"] + "/api/2.0/mlflow-artifacts/mpu/create/x"
+        assert client.post(create, json={"path": "x"}).status_code == 501
+
+
+def test_a_range_of_a_verified_file_is_downloaded(mlflow: MlflowClient, house: House, lab_name: str) -> None:
+    root = house.instance.urls["mlflow"] + PROXY
+    headers = {"authorization": f"Bearer {house.people['eng'].api_key}"}
+    with httpx.Client(headers=headers) as client:
+        client.put(f"{root}/{lab_name}/a.bin", content=b"0123456789")
+        mlflow("client.create_registered_model(name); None", name=lab_name)
+        uri = mlflow(
+            "client.create_model_version(name, source); client.get_model_version_download_uri(name, 1)",
+            source=f"{root}/{lab_name}",
+        )
+        got = client.get(f"{uri}/a.bin", headers={"range": "bytes=2-4"})
+        assert (got.status_code, got.content, got.headers["content-range"]) == (206, b"234", "bytes 2-4/10")
+
+
+def test_a_source_in_the_proxy_without_files_is_refused(
+    mlflow: MlflowClient, house: House, lab_name: str
+) -> None:
+    with pytest.raises(Exception, match="You have uploaded no files there"):
+        mlflow(
+            "client.create_registered_model(name); client.create_model_version(name, source)",
+            name=lab_name,
+            source=house.instance.urls["mlflow"] + PROXY + "/nothing/here",
+        )

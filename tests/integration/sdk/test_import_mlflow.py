@@ -1,0 +1,304 @@
+"""Import from a real MLflow server into a real Regista: whole, once, and without a gate skipped."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from regista.cli import root
+from regista.client.async_client import AsyncClient
+from regista.importing.copying import Copier, ModelOutcome, Outcome
+from regista.importing.mlflow import MlflowSource, read_address
+from regista.importing.plan import Choices, PlannedModel, Planner
+from regista.importing.requests import Waits
+
+from .conftest import House
+from .faulty_proxy import Proxy, proxy_of
+from .mlflow_server import MLMODEL, Mlflow, mlflow_server, model_bytes
+
+pytestmark = pytest.mark.timeout(900)  # the first run installs MLflow
+PAUSES: list[float] = []
+
+
+async def at_once(seconds: float) -> None:
+    """Keep a pause, and go on."""
+    PAUSES.append(seconds)
+
+
+QUICK = Waits(attempts=3, sleep=at_once)
+
+
+@pytest.fixture(scope="module")
+def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mlflow]:
+    with mlflow_server(tmp_path_factory.mktemp("mlflow")) as server:
+        yield server
+
+
+@pytest.fixture
+def proxy(mlflow: Mlflow) -> Iterator[Proxy]:
+    PAUSES.clear()
+    with proxy_of(mlflow.url) as found:
+        yield found
+
+
+@asynccontextmanager
+async def between(house: House, url: str, root_: Path | None = None) -> AsyncIterator[tuple[Any, Any]]:
+    """A client of the publisher, and a source that is not waited for."""
+    profile = replace(house.people["ci"], usage_window=0)
+    source = MlflowSource(read_address(url, {}), root=root_, waits=QUICK)
+    try:
+        async with AsyncClient(profile) as client:
+            yield client, source
+    finally:
+        await source.aclose()
+
+
+async def plan(house: House, url: str, *models: str, **more: Any) -> list[PlannedModel]:
+    async with between(house, url) as (client, source):
+        return await Planner(client, source, Choices("imported", models, **more)).plan()
+
+
+async def copy(house: House, url: str, *models: str, root_: Path | None = None, **more: Any) -> Outcome:
+    """Import the models, and return what became of it."""
+    async with between(house, url, root_) as (client, source):
+        planned = await Planner(client, source, Choices("imported", models, **more)).plan()
+        return await Copier(client, source).copy(planned)
+
+
+async def copied(house: House, url: str, model: str, **more: Any) -> ModelOutcome:
+    outcome = await copy(house, url, model, **more)
+    assert outcome.stopped is None, outcome.stopped
+    (found,) = outcome.models
+    return found
+
+
+def imports(house: House, url: str, *words: str) -> tuple[int, Any]:
+    """The command as the publisher: its exit code and its JSON."""
+    profile = house.people["ci"]
+    environment = {
+        "REGISTA_URL": profile.url,
+        "REGISTA_API_KEY": profile.api_key,
+        "REGISTA_CONFIG": "/nowhere",
+        "REGISTA_CACHE_DIR": profile.cache_dir,
+    }
+    command = ["import", "mlflow", "--from", url, "--to", "imported", *words, "--json"]
+    result = CliRunner().invoke(root, command, env=environment)
+    return result.exit_code, json.loads(result.stdout)
+
+
+def test_a_model_is_planned_then_imported_whole_and_only_once(house: House, mlflow: Mlflow) -> None:
+    name = mlflow.model("Whole (new)", "what leaves", {"team": "crm"})
+    tags = {f"ключ {n}": f"wert {n} ä 🔑" for n in range(300)}
+    first = mlflow.trained(name, 1, tags=tags, description="ü" * 3_000)
+    second = mlflow.trained(name, 2)
+    mlflow.alias(name, "champion", second)
+    mlflow.stage(name, first, "Production")
+
+    code, (planned,) = imports(house, mlflow.url, "--models", "Whole*", "--dry-run")
+    shown = {key: planned[key] for key in ("model", "versions", "here", "new", "drafts", "problem")}
+    assert (code, shown) == (
+        0,
+        {"model": "imported.Whole-new", "versions": 2, "here": 0, "new": 2, "drafts": 0, "problem": ""},
+    )
+    assert planned["bytes"] == 2 * (len(MLMODEL) + len(model_bytes(1)) + 1)
+    assert (planned["stages"], planned["creators"]) == ({first: "Production"}, ["alice"])
+
+    code, report = imports(house, mlflow.url, "--models", "Whole*")
+    (model,) = report["models"]
+    assert (code, model["imported"], model["drafts"], model["aliases"]) == (
+        0,
+        {"1": 1, "2": 2},
+        [],
+        {"champion": 2},
+    )
+
+    code, report = imports(house, mlflow.url, "--models", "Whole*")
+    (model,) = report["models"]
+    assert (code, model["imported"], model["here_before"], report["bytes"]) == (0, {}, 2, 0)
+
+    with house.client("eng") as client:
+        version = client.version("imported.Whole-new@1")
+        loaded = client.load("imported.Whole-new@2")
+        assert (loaded.path / "model.bin").read_bytes() == model_bytes(2)
+        assert client.model("imported.Whole-new")["description"] == "what leaves"
+        assert len(client.versions("imported.Whole-new")) == 2
+        events = client.timeline("imported.Whole-new")
+    assert (version["semver"], version["stage"] in {"Staging", "Validated"}) == ("1.0.0", True)
+    there = version["imported_from"]
+    assert there is not None
+    assert (there["id"], there["number"], there["stage"], there["created_by"]) == (
+        "Whole (new)",
+        "1",
+        "Production",
+        "alice",
+    )
+    assert there["tags"] == tags
+    assert len(there["description"]) == 3_000
+    assert (version["creator"], len(version["description"]), len(version["tags"])) == (
+        "publisher:ci",
+        2_000,
+        100,
+    )
+    assert version["training"]["framework"] == {"name": "mystery", "version": "4.2"}
+    assert not [
+        event for event in events if event["type"].endswith(("VersionPromoted", "PromotionRequested"))
+    ]
+
+
+async def test_what_mlflow_lacks_makes_a_draft_that_states_it(house: House, mlflow: Mlflow) -> None:
+    name = mlflow.model("lacking")
+    without_commit = mlflow.trained(name, 1, {"tags": {}})
+    empty = mlflow.run(params={}, tags={}, metrics=[], dataset=None)
+    without_facts = mlflow.version(name, mlflow.log(empty, {"model.bin": b"1"}), empty)
+    gone = mlflow.run()
+    without_bytes = mlflow.version(name, mlflow.log(gone, {}), gone)
+    elsewhere = mlflow.version(name, "s3://bucket/model")
+    (planned,) = await plan(house, mlflow.url, name)
+    missing = {version.number: set(version.missing) for version in planned.versions}
+    assert missing[without_commit] == {"training.code"}
+    assert missing[without_facts] >= {"training.config", "training.metrics", "signature"}
+    assert missing[without_bytes] >= {"artifact.digest"}
+    assert planned.shown()["without_bytes"].keys() == {without_bytes, elsewhere}
+    found = await copied(house, mlflow.url, name)
+    assert (len(found.imported), found.drafts) == (
+        4,
+        [without_commit, without_facts, without_bytes, elsewhere],
+    )
+    async with between(house, mlflow.url) as (client, _):
+        drafts = await client.versions("imported.lacking", stage="Draft")
+        lost = (await client.version("imported.lacking@4"))["imported_from"]
+    assert len(drafts) == 4
+    assert lost["details"]["no_bytes_because"].startswith("s3://bucket/model")
+
+
+async def test_a_logged_model_of_mlflow_3_is_imported_with_its_parameters(
+    house: House, mlflow: Mlflow
+) -> None:
+    name, run = mlflow.model("logged"), mlflow.run(params={})
+    files = {"MLmodel": MLMODEL, "model.bin": b"3"}
+    mlflow.logged(name, run, files, params=[{"key": "C", "value": "0.5"}])
+    found = await copied(house, mlflow.url, name)
+    assert (found.imported, found.drafts) == ({"1": 1}, [])
+    async with between(house, mlflow.url) as (client, _):
+        version = await client.version("imported.logged@1")
+    assert version["training"]["config"] == {"C": "0.5"}
+    assert [file["path"] for file in version["artifact"]["files"]] == ["MLmodel", "model.bin"]
+
+
+async def test_bytes_that_can_be_read_later_complete_the_draft(
+    house: House, mlflow: Mlflow, tmp_path: Path
+) -> None:
+    name = mlflow.model("later")
+    run = mlflow.run()
+    mlflow.version(name, f"mlflow-artifacts:/0/{run}/artifacts/model", run)
+    assert (await copied(house, mlflow.url, name)).drafts == ["1"]
+    mlflow.log(run, {"MLmodel": MLMODEL, "model.bin": b"late"})
+    assert (await copied(house, mlflow.url, name)).completed == {"1": 1}
+    async with between(house, mlflow.url) as (client, _):
+        version = await client.version("imported.later@1")
+    assert (version["semver"], version["imported_from"]["number"]) == ("1.0.0", "1")
+
+
+async def test_names_that_no_model_may_have_and_that_collide_are_stated(house: House, mlflow: Mlflow) -> None:
+    for name in ("模型", "col lide", "col-lide"):
+        mlflow.trained(mlflow.model(name))
+    outcome = await copy(house, mlflow.url, "模型", "col*")
+    assert outcome.exit_code == 3
+    problems = {model.there: model.problem for model in outcome.models}
+    assert "--rename" in problems["模型"]
+    assert "'col-lide'" in problems["col lide"]
+    found = await copied(house, mlflow.url, "col lide", renamed={"col lide": "imported.col.lide"})
+    assert (found.model, found.imported) == ("imported.col.lide", {"1": 1})
+
+
+async def test_a_model_that_was_made_here_is_not_touched(house: House, mlflow: Mlflow) -> None:
+    mlflow.trained(mlflow.model("native"))
+    async with between(house, mlflow.url) as (client, _):
+        await client.publish("imported.native", draft=True, training={"seed": 1}, via="http")
+    outcome = await copy(house, mlflow.url, "native")
+    assert (outcome.exit_code, outcome.models[0].imported) == (3, {})
+    assert "was not imported from there" in outcome.models[0].problem
+    renamed = {"native": "imported.native"}
+    assert (await copied(house, mlflow.url, "native", renamed=renamed)).imported == {"1": 2}
+    assert (await copied(house, mlflow.url, "native")).here_before == 1
+
+
+async def test_after_a_source_was_unreachable_nothing_is_lost_and_the_rest_follows(
+    house: House, mlflow: Mlflow, proxy: Proxy
+) -> None:
+    name = mlflow.model("unreachable")
+    for seed in range(4):
+        mlflow.trained(name, seed)
+    proxy.gone_after["model.bin"] = 2
+    first = await copy(house, proxy.url, name)
+    assert first.stopped is not None
+    assert (first.stopped.code, first.exit_code, len(first.models[0].imported)) == (
+        "source_unavailable",
+        1,
+        2,
+    )
+    proxy.gone_after.clear()
+    second = await copied(house, proxy.url, name)
+    assert (second.imported, second.here_before) == ({"3": 3, "4": 4}, 2)
+
+
+async def test_a_busy_source_is_waited_for_as_it_states(house: House, mlflow: Mlflow, proxy: Proxy) -> None:
+    mlflow.trained(mlflow.model("busy"))
+    proxy.busy |= {"runs/get": 2, "model.bin": 1, "registered-models": 1}
+    assert (await copied(house, proxy.url, "busy")).imported == {"1": 1}
+    assert PAUSES == [3, 3, 3, 3]
+
+
+async def test_a_file_that_breaks_off_arrives_whole(house: House, mlflow: Mlflow, proxy: Proxy) -> None:
+    name = mlflow.model("breaking")
+    run = mlflow.run()
+    content = model_bytes(7) * 700
+    mlflow.version(name, mlflow.log(run, {"MLmodel": MLMODEL, "model.bin": content}), run)
+    proxy.breaks["model.bin"] = 2
+    assert (await copied(house, proxy.url, name)).imported == {"1": 1}
+    async with between(house, mlflow.url) as (client, _):
+        loaded = await client.load("imported.breaking@1")
+    assert (loaded.path / "model.bin").read_bytes() == content
+
+
+async def test_two_importers_at_the_same_time_make_each_version_once(house: House, mlflow: Mlflow) -> None:
+    name = mlflow.model("both")
+    for seed in range(3):
+        mlflow.trained(name, seed)
+    outcomes = await asyncio.gather(*(copied(house, mlflow.url, name) for _ in range(2)))
+    assert all(not one.failed and not one.refused for one in outcomes)
+    async with between(house, mlflow.url) as (client, _):
+        versions = await client.versions("imported.both")
+    assert sorted(line["imported_from"]["number"] for line in versions) == ["1", "2", "3"]
+
+
+async def test_an_alias_that_is_set_here_is_not_moved(house: House, mlflow: Mlflow) -> None:
+    name = mlflow.model("aliases")
+    for seed in range(2):
+        mlflow.trained(name, seed)
+    for alias, version in (("mine", "1"), ("production", "1"), ("größe", "1")):
+        mlflow.alias(name, alias, version)
+    assert (await copied(house, mlflow.url, name)).aliases == {"mine": 1}
+    mlflow.alias(name, "mine", "2")
+    found = await copied(house, mlflow.url, name)
+    assert found.aliases_not_set.keys() == {"mine", "production", "größe"}
+    assert found.aliases_not_set["mine"] == "here it names version 1 already"
+
+
+async def test_who_may_not_publish_there_learns_it_for_the_model(house: House, mlflow: Mlflow) -> None:
+    mlflow.trained(mlflow.model("forbidden"))
+    source = MlflowSource(read_address(mlflow.url, {}), waits=QUICK)
+    async with AsyncClient(house.people["bob"]) as client:
+        planned = await Planner(client, source, Choices("imported", ["forbidden"])).plan()
+        outcome = await Copier(client, source).copy(planned)
+    await source.aclose()
+    assert (outcome.exit_code, outcome.models[0].imported) == (3, {})
+    assert "publisher" in outcome.models[0].problem

@@ -1,0 +1,108 @@
+"""The application while the services behind it are unreachable: paths, keys, probes, malformed requests."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from services.mlflow.service import Front
+from services.mlflow.settings import MlflowSettings
+from services.mlflow.upstream import Upstream
+from shared.foundation.settings import SettingsWrong
+
+UNREACHABLE = {"registry": "http://127.0.0.1:9", "artifact": "http://127.0.0.1:9"}
+SEARCH = "/api/2.0/mlflow/registered-models/search"
+KEY = {"authorization": "Bearer rg_a_b"}
+
+
+def front(**settings: str) -> httpx.AsyncClient:
+    """A client of the application; the services are unreachable."""
+    found = MlflowSettings(public_urls=UNREACHABLE, **settings)
+    application = Front(found, Upstream(found)).application()
+    return httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url="http://front.example")
+
+
+@pytest.fixture(autouse=True)
+def no_waits(monkeypatch):
+    """Requests are repeated without pauses."""
+    monkeypatch.setattr("services.mlflow.upstream.WAITS", (0, 0))
+
+
+@pytest.mark.parametrize("path", ["/health", "/healthz", "/version", "/api/3.0/mlflow/server-info"])
+async def test_what_the_server_states_of_itself_needs_no_key(path):
+    async with front() as client:
+        assert (await client.get(path)).status_code == 200
+
+
+async def test_everything_is_below_the_prefix_and_probes_are_beside_it_too():
+    async with front(mlflow_prefix="/mlflow/") as client:
+        statuses = [
+            (await client.get(path)).status_code
+            for path in (f"/mlflow{SEARCH}", "/mlflow/health", "/healthz", SEARCH)
+        ]
+    assert statuses == [401, 200, 200, 404]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"authorization": "Digest x"},
+        {"authorization": "Basic x"},
+        {"authorization": "Bearer  "},
+        {"authorization": "Basic OnNlY3JldCBrZXk="},
+    ],
+)
+async def test_a_request_without_a_key_is_401_and_states_where_to_get_one(headers):
+    async with front() as client:
+        got = await client.get(SEARCH, headers=headers)
+    assert (got.status_code, got.json()["error_code"]) == (401, "UNAUTHENTICATED")
+    assert got.headers["www-authenticate"] == 'Basic realm="regista"'
+
+
+async def test_an_unreachable_service_is_503_and_makes_the_front_unready():
+    async with front() as client:
+        got, ready = await client.get(SEARCH, headers=KEY), await client.get("/readyz")
+    assert (got.status_code, got.json()["error_code"]) == (503, "TEMPORARILY_UNAVAILABLE")
+    assert (ready.status_code, sorted(ready.json()["reasons"])) == (503, ["artifact", "registry"])
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "code"),
+    [
+        (b"{", "application/json", "BAD_REQUEST"),
+        (b"[]", "application/json", "BAD_REQUEST"),
+        (b"{}", "text/plain", "BAD_REQUEST"),
+        (b"{}", "application/json", "INVALID_PARAMETER_VALUE"),
+        (b'{"name": {"a": 1}}', "application/json", "INVALID_PARAMETER_VALUE"),
+        (b'{"name": "a\\u0000"}', "application/json", "INVALID_PARAMETER_VALUE"),
+        (b'{"name": "a", "tags": "b"}', "application/json", "INVALID_PARAMETER_VALUE"),
+        (b'{"name": "' + b"a" * 1_100_000 + b'"}', "application/json", "INVALID_PARAMETER_VALUE"),
+    ],
+)
+async def test_a_malformed_body_is_400_with_mlflows_code(content, kind, code):
+    async with front() as client:
+        got = await client.post(
+            "/api/2.0/mlflow/registered-models/create", content=content, headers=KEY | {"content-type": kind}
+        )
+    assert (got.status_code, got.json()["error_code"]) == (400, code)
+
+
+async def test_a_path_of_tracking_is_404_and_names_the_tracking_server():
+    async with front() as client:
+        got = await client.post("/api/2.0/mlflow/runs/create", headers=KEY)
+    assert (got.status_code, got.json()["error_code"]) == (404, "ENDPOINT_NOT_FOUND")
+    assert "keep your tracking server" in got.json()["message"]
+
+
+def test_settings_that_name_no_registry_are_refused(monkeypatch):
+    monkeypatch.setenv("REGISTA_PUBLIC_URLS", '{"artifact": "http://a"}')
+    with pytest.raises(SettingsWrong, match="REGISTA_PUBLIC_URLS has no URL of registry"):
+        MlflowSettings.read()
+
+
+@pytest.mark.parametrize(("name", "value"), [("MLFLOW_PREFIX", "mlflow"), ("MLFLOW_URL", "host:1")])
+def test_a_prefix_is_a_path_and_an_address_a_url(monkeypatch, name, value):
+    monkeypatch.setenv(f"REGISTA_{name}", value)
+    with pytest.raises(SettingsWrong, match=name):
+        MlflowSettings.read()

@@ -1,0 +1,80 @@
+"""What MLflow's file `MLmodel` states of a version."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from regista.wire.type_spellings import parsed
+from services.mlflow.mlmodel import facts
+
+MLMODEL = """
+flavors:
+  python_function: {loader_module: mlflow.sklearn}
+  sklearn: {sklearn_version: 1.7.0, pickled_model: model.pkl}
+mlflow_version: 3.17.2
+signature:
+  inputs: '[{"type": "double", "name": "age", "required": true},
+    {"type": "string", "name": "city", "required": false}]'
+  outputs: '[{"type": "tensor", "tensor-spec": {"dtype": "int64", "shape": [-1]}}]'
+  params: null
+utc_time_created: '2026-11-30 00:10:20.5'
+"""
+
+
+def test_schema_framework_and_time_are_read():
+    assert facts(MLMODEL.encode()) == {
+        "training": {
+            "framework": {"name": "sklearn", "version": "1.7.0"},
+            "trained_at": "2026-11-30T00:10:20.500000+00:00",
+        },
+        "signature": {
+            "inputs": [
+                {"name": "age", "type": "double", "required": True},
+                {"name": "city", "type": "string", "required": False},
+            ],
+            "outputs": [{"name": "output", "type": "int64[?]"}],
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("column", "type_"),
+    [
+        ({"type": "long"}, "long"),
+        ({"type": "array", "items": {"type": "double"}}, "list<double>"),
+        ({"type": "map", "values": {"type": "string"}}, "map<string, string>"),
+        (
+            {"type": "object", "properties": {"b": {"type": "long"}, "a": {"type": "string"}}},
+            "struct<a: string, b: long>",
+        ),
+        ({"type": "tensor", "tensor-spec": {"dtype": "float32", "shape": [-1, 4]}}, "float32[?,4]"),
+    ],
+)
+def test_types_are_written_as_regista_reads_them(column, type_):
+    signature = {"inputs": json.dumps([column]), "outputs": json.dumps([{"type": "double"}])}
+    found = facts(json.dumps({"signature": signature}).encode())["signature"]
+    assert found["inputs"][0]["type"] == type_
+    assert found["inputs_by"] == "position"
+    assert parsed(type_).element != type_ or type_ == "long"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"- 1",
+        b"\xff\xfe",
+        b"signature: {inputs: '[', outputs: '['}",
+        b"!!python/object:os.system x",
+        b"&a [*a]",
+    ],
+)
+def test_a_file_that_cannot_be_read_states_nothing(content):
+    assert facts(content) == {}
+
+
+def test_inputs_without_outputs_are_no_schema():
+    assert "signature" not in facts(b'signature: {inputs: \'[{"type": "long"}]\'}')
