@@ -45,7 +45,7 @@ def _files_and_probes(console: Console) -> Sequence[Route]:
         return JSONResponse({"status": "ok"})
 
     async def ready(_request: Request) -> Response:
-        """Report readiness: while a service is unavailable the pages state which, so the console stays ready."""
+        """Report readiness: the pages state which service is unavailable, so the console stays ready."""
         good, why = await console.calls().ready("registry")
         return JSONResponse({"ready": True, "reasons": {} if good else {"registry": why or "is not ready"}})
 
