@@ -16,7 +16,7 @@ from regista.wire.dsse import key_id_of
 from regista.wire.keys import generate_signing_key
 from shared.deciding.access import KeyIssued, KeyRevoked
 from tests.integration.edges.conftest import People, Send, Toy, counted, dead_letters
-from tests.integration.edges.test_service_messages import SERVICE_TOPIC, reason, seen
+from tests.integration.edges.test_service_messages import SERVICE_TOPIC, seen, wait_for_reason
 
 pytestmark = pytest.mark.servers
 
@@ -69,7 +69,7 @@ async def test_a_service_whose_own_key_is_invalid_publishes_nothing_and_reports_
         assert (
             await client.post("/v1/counters/a:count", json={"by": 1}, headers={"idempotency-key": "1"})
         ).status_code == 200
-    assert "was revoked or has expired" in await reason(toy, "relay registry")
+    await wait_for_reason(toy, "relay registry", "was revoked or has expired")
     new = generate_signing_key("service:registry")
     await people.append(
         "service:registry", KeyIssued("service:registry", new.key_id, "ed25519", new.public.hex())
