@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import ssl
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
@@ -152,10 +153,16 @@ class Calls:
 
 
 def client() -> httpx.AsyncClient:
-    """Return the connection pool of the process. It follows no redirects and reads no proxy settings."""
-    timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
+    """Return the connection pool of the process. It follows no redirects and reads no proxy settings.
+
+    It trusts the certificates of the system, and those of SSL_CERT_FILE.
+    """
     return httpx.AsyncClient(
-        timeout=timeout, limits=LIMITS, trust_env=False, headers={"User-Agent": "regista-console"}
+        timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
+        limits=LIMITS,
+        trust_env=False,
+        verify=ssl.create_default_context(),
+        headers={"User-Agent": "regista-console"},
     )
 
 

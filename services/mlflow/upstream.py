@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -31,6 +32,8 @@ class Upstream:
             limits=httpx.Limits(max_connections=200, max_keepalive_connections=50),
             headers={"user-agent": "regista-mlflow"},
             follow_redirects=False,
+            trust_env=False,
+            verify=ssl.create_default_context(),
         )
 
     async def close(self) -> None:

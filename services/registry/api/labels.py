@@ -127,7 +127,7 @@ async def search_versions(call: Call[Search]) -> dict[str, Any]:
 async def _page(call: Call[Search], statement: Any) -> tuple[list[Mapping[str, Any]], bool]:
     search = call.body
     sql, values = statement(search.model_copy(update={"limit": search.limit + 1}), call.readable())
-    rows = await call.app.list_rows(sql, *values)
+    rows = await call.app.list_rows(sql, *values, search=True)
     return rows[: search.limit], len(rows) > search.limit
 
 
