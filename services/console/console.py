@@ -23,6 +23,8 @@ from services.console.view import Shown, View
 log = logging.getLogger(__name__)
 BACK = "/signed-in"
 """Where an issuer sends the browser back to; the client at the issuer lists it."""
+BY_SCRIPT = "x-live"
+"""The header of a request that no person made: a page that reads itself again."""
 
 
 def status_of(error: RegistaError) -> int:
@@ -57,10 +59,12 @@ class Console:
     async def session_of(self, request: Request) -> Session | None:
         """Return the session of the browser, or None. Tokens that end soon are replaced.
 
-        While the issuer does not answer, a person goes on until the token ends.
+        While the issuer does not answer, a person goes on until the token ends. What the script of a page
+        requests by itself does not prolong the session.
         """
         id_ = request.cookies.get(self.cookies.session, "")
-        session = self.sessions.signed_in.find(id_) if id_ else None
+        store = self.sessions.signed_in
+        session = store.peek(id_) if BY_SCRIPT in request.headers else store.find(id_)
         if session is None or session.tokens is None or not session.tokens.old:
             return session
         try:

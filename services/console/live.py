@@ -27,31 +27,33 @@ def serve_live(console: Console) -> Callable[[Request], Awaitable[Response]]:
     opened: dict[str, int] = {}
 
     async def endpoint(request: Request) -> Response:
-        session = await console.session_of(request)
+        id_ = request.cookies.get(console.cookies.session, "")
+        session = console.sessions.signed_in.peek(id_)
         if session is None or request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
             return Response(status_code=204)  # the browser opens no further stream
         if opened.get(session.subject, 0) >= MOST_STREAMS:
             return Response("Too many tabs are open.\n", 429, media_type="text/plain")
-        return StreamingResponse(_frames(console, request, session, opened), media_type="text/event-stream")
+        return StreamingResponse(_frames(console, id_, session, opened), media_type="text/event-stream")
 
     return endpoint
 
 
-async def _frames(
-    console: Console, request: Request, session: Session, opened: dict[str, int]
-) -> AsyncIterator[str]:
+async def _frames(console: Console, id_: str, session: Session, opened: dict[str, int]) -> AsyncIterator[str]:
+    """Yield the frames while the session lasts, which a stream neither prolongs nor renews."""
     opened[session.subject] = opened.get(session.subject, 0) + 1
     queue: asyncio.Queue[str | None] = asyncio.Queue(maxsize=1_000)
     reader = asyncio.create_task(_read(console, session, queue))
     try:
         yield f"retry: {AGAIN}\n\n"
-        while await console.session_of(request) is session:
+        while console.sessions.signed_in.peek(id_) is session:
             try:
                 topics = await asyncio.wait_for(queue.get(), HEARTBEAT)
             except TimeoutError:
                 yield ": still here\n\n"
                 continue
             if topics is None:
+                if session.tokens and session.tokens.old:
+                    yield "event: renew\ndata: -\n\n"  # the page reads itself again, with a new token
                 return
             yield f"event: change\ndata: {topics}\n\n"
     finally:

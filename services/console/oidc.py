@@ -64,7 +64,7 @@ class Tokens:
     access: str = field(repr=False)
     refresh: str = field(repr=False)
     until: float
-    renewing: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
+    renewing: asyncio.Task[None] | None = field(default=None, repr=False)
 
     @property
     def old(self) -> bool:
@@ -113,16 +113,24 @@ class Issuers:
         return await self._tokens(begun.issuer, form)
 
     async def renew(self, tokens: Tokens) -> None:
-        """Replace tokens that end soon. Raises Unauthorized when the person has to sign in again."""
-        async with tokens.renewing:
+        """Replace tokens that end soon. Raises Unauthorized when the person has to sign in again.
+
+        A renewal completes even when the requests that wait for it are cancelled: a refresh token may work
+        only once.
+        """
+        if tokens.renewing is None or tokens.renewing.done():
             if not tokens.old:
                 return
-            if not tokens.refresh:
-                raise _ended()
-            form = {"grant_type": "refresh_token", "refresh_token": tokens.refresh}
-            got = await self._tokens(tokens.issuer, form)
-            tokens.access, tokens.until = got.access, got.until
-            tokens.refresh = got.refresh or tokens.refresh
+            tokens.renewing = asyncio.create_task(self._renew(tokens))
+        await asyncio.shield(tokens.renewing)
+
+    async def _renew(self, tokens: Tokens) -> None:
+        if not tokens.refresh:
+            raise _ended()
+        form = {"grant_type": "refresh_token", "refresh_token": tokens.refresh}
+        got = await self._tokens(tokens.issuer, form)
+        tokens.access, tokens.until = got.access, got.until
+        tokens.refresh = got.refresh or tokens.refresh
 
     async def _tokens(self, issuer: Issuer, form: Mapping[str, str]) -> Tokens:
         document = await self._document(issuer)

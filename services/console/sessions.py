@@ -105,16 +105,20 @@ class Store(Generic[K]):
         return id_
 
     def find(self, id_: str) -> K | None:
-        """Return the content, or None when the id is unknown or its time is over."""
-        entry = self._entries.get(_digest(id_))
-        if entry is None:
-            return None
-        now = self._clock()
-        if now - entry.began > self._longest or now - entry.used > self._idle:
+        """Return the content, or None when the id is unknown or its time is over. This is use of the id."""
+        content = self.peek(id_)
+        if content is None:
             self.drop(id_)
             return None
-        entry.used = now
+        self._entries[_digest(id_)].used = self._clock()
         self._entries.move_to_end(_digest(id_))
+        return content
+
+    def peek(self, id_: str) -> K | None:
+        """Return what `find` returns, and change nothing: what a page does by itself is no use of the id."""
+        entry, now = self._entries.get(_digest(id_)), self._clock()
+        if entry is None or now - entry.began > self._longest or now - entry.used > self._idle:
+            return None
         return entry.content
 
     def drop(self, id_: str) -> K | None:

@@ -124,6 +124,7 @@ function connect() {
   stream = new EventSource("/live");
   stream.addEventListener("open", () => show(true));
   stream.addEventListener("error", () => show(false));
+  stream.addEventListener("renew", refresh);
   stream.addEventListener("change", (event) => { if (concerns(event.data.split(" "))) changed(); });
 }
 

@@ -82,3 +82,27 @@ def test_a_session_keeps_a_limited_number_of_forms() -> None:
         session.keep(f"/page/{at}", {"text": ["typed"]})
     assert len(session.kept) == MOST_KEPT
     assert f"/page/{MOST_KEPT + 4}" in session.kept
+
+
+def test_a_look_at_an_id_changes_nothing() -> None:
+    clock = Clock()
+    kept = store(clock, most=2)
+    first, second = kept.put("first"), kept.put("second")
+    clock.now = 3_600
+    assert kept.peek(first) == "first"
+    assert kept.peek("") is None
+    kept.put("third")
+    assert (kept.peek(first), kept.peek(second)) == (None, "second")
+    clock.now = 3_601
+    assert kept.peek(second) is None
+    assert len(kept._entries) == 2
+
+
+def test_a_look_at_an_id_finds_nothing_after_the_longest_time() -> None:
+    clock = Clock()
+    kept = store(clock)
+    id_ = kept.put("content")
+    for clock.now in (3_000, 6_000):
+        assert kept.find(id_) == "content"
+    clock.now = 7_201
+    assert kept.peek(id_) is None
