@@ -108,12 +108,16 @@ class Console:
         )
 
     def to_sign_in(self, request: Request, path: str, form: Unsigned | None = None) -> Response:
-        """Send the browser to the sign-in, and back afterwards, with what was typed."""
+        """Send the browser to the sign-in, and back afterwards.
+
+        What was typed waits only where a session has just ended: others could fill the memory with forms.
+        """
         target = str(httpx.URL("/sign-in", params={"next": path}))
         answer = RedirectResponse(target, 303)
-        if form is not None:
-            self.cookies.put(answer, self.cookies.unsigned, self.sessions.unsigned.put(form))
-        if self.cookies.session in request.cookies:
-            self.sessions.signed_in.drop(request.cookies[self.cookies.session])
+        id_ = request.cookies.get(self.cookies.session, "")
+        self.sessions.signed_in.drop(id_)
+        if form is not None and self.sessions.signed_in.has_ended(id_):
+            self.cookies.put(answer, self.cookies.unsigned, self.sessions.unsigned.put(form, form.size))
+        if id_ and BY_SCRIPT not in request.headers:  # the page that is shown may still send its form
             self.cookies.drop(answer, self.cookies.session)
         return answer

@@ -45,7 +45,7 @@ class SafeHeaders:
 
 @dataclass(frozen=True, slots=True)
 class Cookies:
-    """Two cookies that scripts cannot read. Over TLS their names bind them to this host and to TLS."""
+    """Three cookies that scripts cannot read. Over TLS their names bind them to this host and to TLS."""
 
     secure: bool
 
@@ -56,6 +56,10 @@ class Cookies:
     @property
     def unsigned(self) -> str:
         return f"{self._prefix}regista-before"
+
+    @property
+    def started(self) -> str:
+        return f"{self._prefix}regista-started"
 
     @property
     def _prefix(self) -> str:

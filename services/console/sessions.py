@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import sys
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -20,10 +21,12 @@ from services.console.oidc import Begun, Tokens
 
 Form = Mapping[str, list[str]]
 """The fields of a form, each with its values."""
-MOST_SESSIONS, MOST_UNSIGNED = 10_000, 1_000
+MOST_SESSIONS, MOST_UNSIGNED, MOST_STARTED = 10_000, 1_000, 20_000
+MOST_FORM_BYTES = 32 * 1024 * 1024
+"""Memory of all forms that wait for a sign-in."""
 MOST_KEPT = 20
 UNSIGNED_FOR = timedelta(minutes=15)
-"""How long what was typed waits for a sign-in."""
+"""How long a sign-in may take, and what was typed waits for it."""
 
 
 @dataclass(slots=True)
@@ -65,11 +68,24 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Unsigned:
-    """A browser without a session: where it goes after the sign-in, and what was typed there."""
+    """A form whose session has ended: the address of its page, and what was typed there."""
 
     path: str
-    form: Form = field(default_factory=dict)
-    begun: Begun | None = None
+    form: Form
+
+    @property
+    def size(self) -> int:
+        """How many bytes of memory it takes."""
+        texts = [self.path, *self.form, *(value for values in self.form.values() for value in values)]
+        return sum(map(sys.getsizeof, texts))
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A sign-in at an issuer, and where the browser goes afterwards."""
+
+    path: str
+    begun: Begun
 
 
 K = TypeVar("K")
@@ -80,10 +96,14 @@ class _Entry(Generic[K]):
     content: K
     began: float
     used: float
+    size: int
 
 
 class Store(Generic[K]):
-    """Contents by opaque ids, for a limited time; the one that is unused for longest makes room."""
+    """Contents by opaque ids, for a limited time; the one that is unused for longest makes room.
+
+    `most` limits their number, `most_bytes` the sum of the sizes that `put` gets.
+    """
 
     def __init__(
         self,
@@ -91,17 +111,21 @@ class Store(Generic[K]):
         longest: timedelta,
         idle: timedelta,
         clock: Callable[[], float] = time.monotonic,
+        most_bytes: int = 0,
     ) -> None:
-        self._most, self._longest, self._idle = most, longest.total_seconds(), idle.total_seconds()
+        self._most, self._most_bytes, self._bytes = most, most_bytes, 0
+        self._longest, self._idle = longest.total_seconds(), idle.total_seconds()
         self._clock = clock
         self._entries: OrderedDict[bytes, _Entry[K]] = OrderedDict()
+        self._ended: OrderedDict[bytes, None] = OrderedDict()
 
-    def put(self, content: K) -> str:
+    def put(self, content: K, size: int = 0) -> str:
         """Store the content, and return its id."""
         now, id_ = self._clock(), secrets.token_urlsafe(32)
-        while len(self._entries) >= self._most:
-            self._entries.popitem(last=False)
-        self._entries[_digest(id_)] = _Entry(content, now, now)
+        while self._entries and (len(self._entries) >= self._most or self._bytes + size > self._most_bytes):
+            self._remove(next(iter(self._entries)))
+        self._entries[_digest(id_)] = _Entry(content, now, now, size)
+        self._bytes += size
         return id_
 
     def find(self, id_: str) -> K | None:
@@ -123,8 +147,21 @@ class Store(Generic[K]):
 
     def drop(self, id_: str) -> K | None:
         """Remove the content, and return it."""
-        entry = self._entries.pop(_digest(id_), None)
-        return entry.content if entry else None
+        return self._remove(_digest(id_))
+
+    def has_ended(self, id_: str) -> bool:
+        """Return whether the id was one of this store: the last ones that ended are known."""
+        return _digest(id_) in self._ended
+
+    def _remove(self, digest: bytes) -> K | None:
+        entry = self._entries.pop(digest, None)
+        if entry is None:
+            return None
+        self._bytes -= entry.size
+        self._ended[digest] = None
+        if len(self._ended) > self._most:
+            self._ended.popitem(last=False)
+        return entry.content
 
 
 def _digest(id_: str) -> bytes:
@@ -137,7 +174,12 @@ class Sessions:
 
     signed_in: Store[Session]
     unsigned: Store[Unsigned]
+    started: Store[Started]
 
     @classmethod
     def lasting(cls, longest: timedelta, idle: timedelta) -> Sessions:
-        return cls(Store(MOST_SESSIONS, longest, idle), Store(MOST_UNSIGNED, UNSIGNED_FOR, UNSIGNED_FOR))
+        return cls(
+            Store(MOST_SESSIONS, longest, idle),
+            Store(MOST_UNSIGNED, UNSIGNED_FOR, UNSIGNED_FOR, most_bytes=MOST_FORM_BYTES),
+            Store(MOST_STARTED, UNSIGNED_FOR, UNSIGNED_FOR),
+        )

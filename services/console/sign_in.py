@@ -14,9 +14,9 @@ from regista.errors import RegistaError
 from services.console.console import BACK, Console
 from services.console.forms import BadForm, from_own_page, local_path, read_form, token_matches
 from services.console.oidc import Begun, trusted
-from services.console.sessions import Session, Unsigned
+from services.console.sessions import Session, Started
 
-LONGEST_KEY = 400
+LONGEST_KEY, LONGEST_PATH = 400, 2_000
 NOT_BEGUN = "This sign-in did not begin in this browser, or took too long. Try again."
 NOT_LET_IN = "The issuer did not let you sign in. Try again, or ask its operator."
 
@@ -42,8 +42,8 @@ class SignIn:
         next_path = local_path(request.query_params.get("next", "/"))
         if await self.console.session_of(request) is not None:
             return RedirectResponse(next_path, 303)
-        found = self._waiting(request)
-        return await self._page(next_path, waiting=bool(found and found.form))
+        typed = self.console.sessions.unsigned.find(request.cookies.get(self.console.cookies.unsigned, ""))
+        return await self._page(next_path, waiting=typed is not None)
 
     async def with_key(self, request: Request) -> Response:
         """Begin a session with an API key, of which the registry states the owner."""
@@ -83,36 +83,31 @@ class SignIn:
             address = await self.console.issuers.address(begun)
         except RegistaError as error:
             return await self._page(next_path, error.detail, 503)
-        typed = self._waiting(request)
-        waiting = (
-            Unsigned(typed.path, typed.form, begun)
-            if typed and typed.form
-            else Unsigned(next_path, {}, begun)
-        )
+        cookies, started = self.console.cookies, self.console.sessions.started
+        started.drop(request.cookies.get(cookies.started, ""))
+        path = next_path if len(next_path) <= LONGEST_PATH else "/"
         answer = RedirectResponse(address, 303)
-        self.console.cookies.put(
-            answer, self.console.cookies.unsigned, self.console.sessions.unsigned.put(waiting)
-        )
+        cookies.put(answer, cookies.started, started.put(Started(path, begun)))
         return answer
 
     async def back(self, request: Request) -> Response:
         """Begin a session for the browser that comes back from the issuer with its own state."""
-        waiting = self._waiting(request)
-        begun = waiting.begun if waiting else None
+        started = self.console.sessions.started.find(request.cookies.get(self.console.cookies.started, ""))
         state, issuer = (request.query_params.get(name, "") for name in ("state", "iss"))
-        if waiting is None or begun is None or not hmac.compare_digest(state.encode(), begun.state.encode()):
+        if started is None or not hmac.compare_digest(state.encode(), started.begun.state.encode()):
             return await self._page("/", NOT_BEGUN, 403)
+        begun, path = started.begun, started.path
         code = request.query_params.get("code", "")
         if not code or (issuer and issuer != begun.issuer.url):
-            return await self._page(waiting.path, NOT_LET_IN, 403)
+            return await self._page(path, NOT_LET_IN, 403)
         try:
             tokens = await self.console.issuers.redeem(begun, code)
             await self.console.calls(tokens.access).record_sign_in()
             caller = await self.console.calls(tokens.access).get("registry", "/access/me")
         except RegistaError as error:
             status = 403 if error.status in {401, 403} else 503
-            return await self._page(waiting.path, f"{error.detail} {error.advice}", status)
-        return self._begin(request, Session("", caller, tokens), waiting.path)
+            return await self._page(path, f"{error.detail} {error.advice}", status)
+        return self._begin(request, Session("", caller, tokens), path)
 
     async def sign_out(self, request: Request) -> Response:
         """End the session: its cookie is worth nothing afterwards."""
@@ -138,19 +133,16 @@ class SignIn:
         content = {"next": next_path, "problem": problem, "waiting": waiting, "issuers": issuers}
         return self.console.render("sign_in.html", status, **content)
 
-    def _waiting(self, request: Request) -> Unsigned | None:
-        return self.console.sessions.unsigned.find(request.cookies.get(self.console.cookies.unsigned, ""))
-
     def _begin(self, request: Request, session: Session, next_path: str) -> Response:
         """Begin a session under a new id, and go to where the person wanted to be, with what was typed."""
         cookies, sessions = self.console.cookies, self.console.sessions
         if waiting := sessions.unsigned.drop(request.cookies.get(cookies.unsigned, "")):
             next_path = waiting.path
-            if waiting.form:
-                session.keep(waiting.path.partition("?")[0], waiting.form)
+            session.keep(waiting.path.partition("?")[0], waiting.form)
+        sessions.started.drop(request.cookies.get(cookies.started, ""))
         sessions.signed_in.drop(request.cookies.get(cookies.session, ""))
         answer = RedirectResponse(next_path, 303)
         cookies.put(answer, cookies.session, sessions.signed_in.put(session))
-        if cookies.unsigned in request.cookies:
-            cookies.drop(answer, cookies.unsigned)
+        for name in {cookies.unsigned, cookies.started} & request.cookies.keys():
+            cookies.drop(answer, name)
         return answer

@@ -32,7 +32,9 @@ def test_a_form_of_another_site_is_not_carried_out_even_with_the_token(site: Sit
 def test_what_was_typed_survives_the_end_of_the_session(site: Site) -> None:
     with site.signed_in("ann") as ann:
         token = csrf(ann.get("/models/fraud.scoring/versions/1"))
-        del ann.cookies["regista"]
+        with site.browser() as same:
+            same.cookies.set("regista", ann.cookies["regista"], domain="127.0.0.1")
+            same.post("/sign-out", data={"csrf": token})
         answer = ann.post(NOTE, data={"csrf": token, "act": "note", "text": "long and dear"})
         assert answer.status_code == 303
         assert "What you typed is kept" in ann.get(answer.headers["location"]).text
@@ -44,6 +46,13 @@ def test_what_was_typed_survives_the_end_of_the_session(site: Site) -> None:
         assert sent.status_code == 303
     with site.client("ann") as client:
         assert [n["text"] for n in client.version("fraud.scoring@1")["notes"]].count("long and dear") == 1
+
+
+def test_a_form_of_a_browser_that_was_not_signed_in_is_not_kept(site: Site) -> None:
+    with site.browser() as stranger:
+        answer = stranger.post(NOTE, data={"act": "note", "text": "of a stranger"})
+        assert answer.status_code == 303
+        assert not stranger.cookies
 
 
 def test_a_form_that_is_sent_twice_has_one_effect(site: Site) -> None:
