@@ -59,3 +59,8 @@ def local_path(text: str) -> str:
         return "/"
     parts = urlsplit(text)
     return "/" if parts.scheme or parts.netloc or parts.path.startswith("//") else text
+
+
+def address_of(request: Request) -> str:
+    """Return the path of a request with its query, as a link to it in a page of the console."""
+    return local_path(request.url.path + (f"?{request.url.query}" if request.url.query else ""))

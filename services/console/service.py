@@ -18,7 +18,7 @@ from starlette.routing import Route
 from regista.errors import RegistaError
 from services.console import pages
 from services.console.console import Console
-from services.console.forms import local_path
+from services.console.forms import address_of
 from services.console.headers import SafeHeaders
 from services.console.live import serve_live
 from services.console.serving import serve_act, serve_download, serve_page
@@ -63,7 +63,7 @@ def application(console: Console) -> Starlette:
     async def missing(request: Request, _error: Exception) -> Response:
         session = await console.session_of(request)
         if session is None:
-            return console.to_sign_in(request, local_path(request.url.path))
+            return console.to_sign_in(request, address_of(request))
         error = RegistaError("not_found", "No page has this address.", advice="Start from Home or search.")
         error.status = 404
         return console.failed(View(request, session, console.calls()), error)

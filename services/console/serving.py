@@ -12,7 +12,7 @@ from starlette.routing import Route
 from regista.errors import RegistaError
 from services.console import waiting
 from services.console.console import Console, status_of
-from services.console.forms import BadForm, from_own_page, read_form, token_matches
+from services.console.forms import BadForm, address_of, from_own_page, read_form, token_matches
 from services.console.sessions import Unsigned
 from services.console.view import Act, Download, Page, View
 
@@ -26,7 +26,7 @@ def serve_page(console: Console, page: Page) -> Endpoint:
 
     async def endpoint(request: Request) -> Response:
         session = await console.session_of(request)
-        here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        here = address_of(request)
         if session is None:
             return console.to_sign_in(request, here)
         view = View(request, session, console.calls(session.credential))

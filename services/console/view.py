@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from regista.errors import RegistaError
 from services.console.calls import Calls
+from services.console.forms import address_of, local_path
 from services.console.sessions import Form, Session
 
 OWN_ROLE_ONLY = frozenset({"override"})
@@ -35,6 +36,16 @@ class View:
     form: Form = field(default_factory=dict)
     problem: RegistaError | None = None
     returned: bool = False
+
+    @property
+    def here(self) -> str:
+        """The address of the page, for a link to it."""
+        return address_of(self.request)
+
+    @property
+    def path(self) -> str:
+        """The address of the page without its query, for a link to it."""
+        return local_path(self.request.url.path)
 
     def param(self, name: str) -> str:
         """Return a part of the path."""
