@@ -12,7 +12,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 from urllib.parse import urlencode, urlsplit
 
 import httpx
@@ -24,6 +24,11 @@ from services.console.calls import Calls
 EARLY = 30.0
 """Seconds before its end at which a token is replaced."""
 LONGEST_ANSWER = 256 * 1024
+LONGEST_TOKEN = 24 * 3600
+"""Seconds after which a token is replaced, whatever the issuer states."""
+WITHIN = 10.0
+"""Seconds in which an issuer has to answer."""
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 KEEP_DOCUMENT = 600.0
 
 
@@ -102,6 +107,16 @@ class Issuers:
         where = str(document["authorization_endpoint"])
         return f"{where}{'&' if '?' in where else '?'}{urlencode(query)}"
 
+    async def sent_back(self, begun: Begun, issuer: str) -> bool:
+        """Return whether the browser comes from the issuer of this sign-in, by the `iss` of its address.
+
+        Only an issuer whose document does not announce `iss` may leave it out (RFC 9207). Raises Unavailable.
+        """
+        if issuer:
+            return issuer == begun.issuer.url
+        document = await self._document(begun.issuer)
+        return document.get("authorization_response_iss_parameter_supported") is not True
+
     async def redeem(self, begun: Begun, code: str) -> Tokens:
         """Return the tokens for the code that the issuer gave to the browser. Raises RegistaError."""
         form = {
@@ -138,9 +153,9 @@ class Issuers:
             issuer, "POST", str(document["token_endpoint"]), {**form, "client_id": issuer.client_id}
         )
         access, lasts = answer.get("access_token"), answer.get("expires_in")
-        if not isinstance(access, str) or str(answer.get("token_type", "")).lower() != "bearer":
+        if not _is_token(access) or str(answer.get("token_type", "")).lower() != "bearer":
             raise _ended()
-        seconds = float(lasts) if isinstance(lasts, int | float) else 60.0
+        seconds = float(min(max(lasts, 0), LONGEST_TOKEN)) if isinstance(lasts, int | float) else 60.0
         return Tokens(issuer, access, str(answer.get("refresh_token") or ""), time.monotonic() + seconds)
 
     async def _document(self, issuer: Issuer) -> Mapping[str, Any]:
@@ -152,19 +167,34 @@ class Issuers:
         document = await self._json(issuer, "GET", where)
         named = [document.get(name) for name in ("authorization_endpoint", "token_endpoint")]
         if document.get("issuer") != issuer.url or not all(_is_address(one, issuer) for one in named):
-            raise Unavailable(
-                "issuer_unusable", f"The document of the issuer {issuer.url} names another one."
-            )
+            problem = "names another one, or endpoints that do not begin with https://"
+            raise Unavailable("issuer_unusable", f"The document of the issuer {issuer.url} {problem}.")
         self._documents[issuer.url] = (time.monotonic(), document)
         return document
 
     async def _json(
         self, issuer: Issuer, method: str, url: str, form: Mapping[str, str] | None = None
     ) -> Mapping[str, Any]:
+        headers = {"accept": "application/json", "accept-encoding": "identity"}
         try:
-            answer = await self._http.request(method, url, data=form, timeout=10.0)
-            found = msgspec.json.decode(answer.content[:LONGEST_ANSWER])
-        except (httpx.HTTPError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+            async with (
+                asyncio.timeout(WITHIN),
+                self._http.stream(method, url, data=form, headers=headers) as answer,
+            ):
+                body = bytearray()
+                async for chunk in answer.aiter_raw():  # nothing is unpacked: a small answer stays small
+                    body += chunk
+                    if len(body) > LONGEST_ANSWER:
+                        raise Unavailable("issuer_unusable", f"The answer of {issuer.url} is too long.")
+            found = msgspec.json.decode(body)
+        except (
+            httpx.HTTPError,
+            httpx.InvalidURL,
+            msgspec.MsgspecError,
+            ValueError,
+            RecursionError,
+            TimeoutError,
+        ) as error:
             detail = f"The issuer {issuer.url} does not answer ({type(error).__name__})."
             raise Unavailable("issuer_unreachable", detail) from error
         if answer.status_code >= 500 or not isinstance(found, dict):
@@ -174,12 +204,22 @@ class Issuers:
         return found
 
 
+def _is_token(text: object) -> TypeGuard[str]:
+    """Return whether the text can be sent in a header."""
+    return isinstance(text, str) and bool(text) and text.isascii() and text.isprintable()
+
+
 def _is_address(text: object, issuer: Issuer) -> bool:
-    """Return whether the text is a URL, with TLS where the issuer's has it."""
+    """Return whether the text is a URL with TLS, or one on this machine of an issuer on this machine."""
     if not isinstance(text, str):
         return False
-    scheme = urlsplit(text).scheme
-    return scheme == "https" or (scheme == "http" and issuer.url.startswith("http:"))
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+        local = host in _LOOPBACK and urlsplit(issuer.url).hostname in _LOOPBACK
+    except ValueError:
+        return False
+    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and local))
 
 
 def _ended() -> Unauthorized:

@@ -98,9 +98,9 @@ class SignIn:
             return await self._page("/", NOT_BEGUN, 403)
         begun, path = started.begun, started.path
         code = request.query_params.get("code", "")
-        if not code or (issuer and issuer != begun.issuer.url):
-            return await self._page(path, NOT_LET_IN, 403)
         try:
+            if not code or not await self.console.issuers.sent_back(begun, issuer):
+                return await self._page(path, NOT_LET_IN, 403)
             tokens = await self.console.issuers.redeem(begun, code)
             await self.console.calls(tokens.access).record_sign_in()
             caller = await self.console.calls(tokens.access).get("registry", "/access/me")

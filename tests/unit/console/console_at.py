@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import httpx
@@ -19,9 +19,38 @@ ISSUER = Issuer("https://issuer.example", "regista-cli", ("openid",))
 Answer = Callable[[httpx.Request], httpx.Response]
 
 
+class Body(httpx.AsyncByteStream):
+    """A body that was not read yet, as one from the network."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._content
+
+
+class Net(httpx.AsyncBaseTransport):
+    """A network in which `answer` is behind every address."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await request.aread()
+        return as_sent(self._answer(request))
+
+
+def as_sent(made: httpx.Response) -> httpx.Response:
+    """Return the answer with a body that was not read yet."""
+    if not isinstance(made.stream, httpx.ByteStream):
+        return made
+    body = b"".join(made.stream)
+    return httpx.Response(made.status_code, headers=made.headers, stream=Body(body))
+
+
 def at(answer: Answer | httpx.AsyncBaseTransport) -> tuple[Console, httpx.AsyncClient]:
     """Return a console whose services and issuers are `answer`, and a browser."""
-    net = answer if isinstance(answer, httpx.AsyncBaseTransport) else httpx.MockTransport(answer)
+    net = answer if isinstance(answer, httpx.AsyncBaseTransport) else Net(answer)
     settings = ConsoleSettings(
         console_url=URL, public_urls={name: f"https://{name}.example" for name in ("registry", "approval")}
     )

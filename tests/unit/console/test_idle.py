@@ -12,7 +12,7 @@ import pytest
 from services.console.console import Console
 from services.console.live import _frames
 from services.console.oidc import Tokens
-from tests.unit.console.console_at import ISSUER, at, document, sign_in
+from tests.unit.console.console_at import ISSUER, as_sent, at, document, sign_in
 
 
 def services(request: httpx.Request) -> httpx.Response:
@@ -71,12 +71,12 @@ class SlowIssuer(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if request.method == "GET":
-            return httpx.Response(200, json=document())
+            return as_sent(httpx.Response(200, json=document()))
         self.times += 1
         self.asked.set()
         await self.go_on.wait()
         got = {"access_token": "new", "token_type": "Bearer", "expires_in": 300, "refresh_token": "next"}
-        return httpx.Response(200, json=got)
+        return as_sent(httpx.Response(200, json=got))
 
 
 async def test_a_stream_whose_token_ended_has_the_page_read_again() -> None:
