@@ -55,7 +55,8 @@ async def _frames(console: Console, id_: str, session: Session, opened: dict[str
                 if session.tokens and session.tokens.old:
                     yield "event: renew\ndata: -\n\n"  # the page reads itself again, with a new token
                 return
-            yield f"event: change\ndata: {topics}\n\n"
+            if console.sessions.signed_in.peek(id_) is session:  # it may have ended during the wait
+                yield f"event: change\ndata: {topics}\n\n"
     finally:
         reader.cancel()
         opened[session.subject] -= 1

@@ -52,7 +52,8 @@ def at(answer: Answer | httpx.AsyncBaseTransport) -> tuple[Console, httpx.AsyncC
     """Return a console whose services and issuers are `answer`, and a browser."""
     net = answer if isinstance(answer, httpx.AsyncBaseTransport) else Net(answer)
     settings = ConsoleSettings(
-        console_url=URL, public_urls={name: f"https://{name}.example" for name in ("registry", "approval")}
+        console_url=URL,
+        public_urls={name: f"https://{name}.example" for name in ("registry", "approval", "audit")},
     )
     console = Console(settings, httpx.AsyncClient(transport=net))
     served = httpx.ASGITransport(application(console))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -77,6 +78,29 @@ class SlowIssuer(httpx.AsyncBaseTransport):
         await self.go_on.wait()
         got = {"access_token": "new", "token_type": "Bearer", "expires_in": 300, "refresh_token": "next"}
         return as_sent(httpx.Response(200, json=got))
+
+
+async def test_a_change_after_the_end_of_the_session_is_not_named() -> None:
+    reading, release = asyncio.Event(), asyncio.Event()
+
+    class Late(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            reading.set()
+            await release.wait()
+            yield b'data: {"type": "x", "subject": "models/1"}\n\n'
+
+    console, browser = at(lambda _: httpx.Response(200, stream=Late()))
+    async with console.http, browser:
+        id_ = sign_in(console, browser)
+        session = console.sessions.signed_in.find(id_)
+        assert session is not None
+        frames = _frames(console, id_, session, {})
+        await anext(frames)
+        waits = asyncio.create_task(anext(frames, "the end"))
+        await reading.wait()
+        console.sessions.signed_in.drop(id_)
+        release.set()
+        assert await waits == "the end"
 
 
 async def test_a_stream_whose_token_ended_has_the_page_read_again() -> None:
