@@ -193,13 +193,12 @@ def _plain(key: str) -> str:
 
 
 async def fields_of(request: Request) -> dict[str, Any]:
-    """Return the fields of a request: the query of a GET, else the JSON of the body. Raises MlflowError."""
-    if request.method == "GET" and request.query_params:
-        found: dict[str, Any] = {}
-        for name in request.query_params:
-            values = request.query_params.getlist(name)
-            found[name] = values if len(values) > 1 else values[0]
-        return found
+    """Return the fields of a request: the query of a GET, the JSON of another body. Raises MlflowError."""
+    if request.method == "GET":
+        found: dict[str, list[str]] = {}
+        for name, value in request.query_params.multi_items():
+            found.setdefault(name, []).append(value)
+        return {name: values if len(values) > 1 else values[0] for name, values in found.items()}
     kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     body = await _bounded(request.stream())
     if body and kind != "application/json":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from urllib.parse import unquote_plus, urlsplit
 
 from regista.wire import limits
@@ -16,6 +16,8 @@ _ALIAS = re.compile(r"[\w-]*")
 _VERSION_ALIAS = re.compile(r"[vV]\d+")
 _TAG = re.compile(r"[/\w.\- :]*")
 _LONGEST_TAG = 100
+_ROUNDS = 5
+"""How often a source or path may be escaped: nobody escapes one so often by mistake."""
 _FOREIGN = re.compile(r"[^A-Za-z0-9_.-]")
 _WRITTEN = re.compile(r"_x([0-9a-f]{1,6})_")
 _STAGES = {stage.lower(): stage for stage in ("None", "Staging", "Production", "Archived")}
@@ -129,11 +131,21 @@ def stage_of(stage: str) -> str:
     return _STAGES[stage.lower()]
 
 
+def unescaped(text: str, once: Callable[[str], str]) -> str | None:
+    """Return the text without any of its escapes, None when it has too many inside each other."""
+    for _ in range(_ROUNDS):
+        if (plain := once(text)) == text:
+            return plain
+        text = plain
+    return None
+
+
 def check_source(source: str) -> str:
     """Return the source of a version. Raises MlflowError for a path that leaves its folder."""
-    plain = source
-    while (unquoted := unquote_plus(plain)) != plain:
-        plain = unquoted
+    check_text("source", source)
+    plain = unescaped(source, unquote_plus)
+    if plain is None:
+        raise invalid("The source is escaped more often than can be read: send it as it is.")
     if "\x00" in plain or any(part == ".." for part in plain.replace("\\", "/").split("/")):
         raise invalid(
             f"Invalid model version source: '{source}'. If supplying a source as an http, https, local file "
@@ -146,7 +158,7 @@ def check_source(source: str) -> str:
         raise invalid(f"Invalid model version source: '{source}'.") from None
     if parts.scheme and parts.password:
         raise invalid("The source has a password in it: leave it out, because the log stores sources.")
-    return check_text("source", source)
+    return source
 
 
 def page_offset(token: str, decoded: object) -> int:

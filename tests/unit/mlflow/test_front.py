@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import httpx
 import pytest
+from starlette.datastructures import ImmutableMultiDict
 
 from services.mlflow.service import Front
 from services.mlflow.settings import MlflowSettings
@@ -86,6 +87,22 @@ async def test_a_malformed_body_is_400_with_mlflows_code(content, kind, code):
             "/api/2.0/mlflow/registered-models/create", content=content, headers=KEY | {"content-type": kind}
         )
     assert (got.status_code, got.json()["error_code"]) == (400, code)
+
+
+async def test_a_get_has_no_fields_in_its_body():
+    async with front() as client:
+        got = await client.request(
+            "GET", "/api/2.0/mlflow/registered-models/get", json={"name": "a"}, headers=KEY
+        )
+    assert (got.status_code, "Missing value for required parameter 'name'" in got.text) == (400, True)
+
+
+async def test_a_query_is_read_once_however_many_names_it_has(monkeypatch):
+    monkeypatch.delattr(ImmutableMultiDict, "getlist")  # it reads the whole query for one name
+    query = [(f"n{number}", "1") for number in range(100)]
+    async with front() as client:
+        got = await client.get(SEARCH, params=[*query, ("order_by", "x"), ("order_by", "y")], headers=KEY)
+    assert (got.status_code, "Invalid order by key 'x'" in got.text) == (400, True)
 
 
 async def test_a_path_of_tracking_is_404_and_names_the_tracking_server():

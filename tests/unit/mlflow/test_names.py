@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote, unquote_plus
+
 import pytest
 
-from services.mlflow import names
+from services.mlflow import artifacts, names
 from services.mlflow.errors import MlflowError
 from services.mlflow.sources import ModelUri, model_uri, proxy_path
 from services.mlflow.uploads import Location, location_of, location_of_source
@@ -74,8 +76,32 @@ def test_a_source_that_leaves_its_folder_or_has_a_password_is_refused(source):
         names.check_source(source)
 
 
+def nested(levels: int) -> str:
+    """A percent sign that is escaped so many times."""
+    return f"s3://b/%{'25' * levels}"
+
+
+@pytest.mark.parametrize("levels", [8, 500_000])
+def test_a_source_that_is_escaped_many_times_is_refused_without_reading_it_as_often(monkeypatch, levels):
+    passes = []
+    monkeypatch.setattr(names, "unquote_plus", lambda text: passes.append(text) or unquote_plus(text))
+    with pytest.raises(MlflowError, match="INVALID_PARAMETER_VALUE"):
+        names.check_source(nested(levels))
+    assert len(passes) < 8
+
+
+@pytest.mark.parametrize("path", [nested(8), nested(500_000), "a" * 2001])
+def test_a_path_that_is_long_or_escaped_many_times_is_refused(monkeypatch, path):
+    passes = []
+    monkeypatch.setattr(artifacts, "unquote", lambda text: passes.append(text) or unquote(text))
+    with pytest.raises(MlflowError, match="Invalid path"):
+        artifacts.safe(path)
+    assert len(passes) < 8
+
+
 @pytest.mark.parametrize(
-    "source", ["s3://b/x", "runs:/1/model", "dbfs:/x", "/models/a", "models:/m-1", "path/to"]
+    "source",
+    ["s3://b/x", "s3://b/100%2525", "runs:/1/model", "dbfs:/x", "/models/a", "models:/m-1", "path/to"],
 )
 def test_any_other_source_is_taken(source):
     assert names.check_source(source) == source
