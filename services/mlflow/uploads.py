@@ -21,7 +21,7 @@ from services.mlflow.sources import proxy_path
 
 VERIFIED_WAITS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 """Seconds between two looks whether the files are verified: the metadata in them is read only then."""
-LARGEST_MLMODEL = 1024 * 1024
+LARGEST_MLMODEL = 256 * 1024
 _OF_MODEL = re.compile(r"(?:.*/)?models/(?P<id>m-[\w-]+)/artifacts(?:/(?P<path>.*))?", re.DOTALL)
 _OF_RUN = re.compile(r"(?:[^/]+/)*?(?P<id>[^/]+)/artifacts/(?P<path>.+)", re.DOTALL)
 Json = dict[str, Any]
@@ -130,6 +130,6 @@ async def _add_metadata(call: Call, path: str, row: Json) -> None:
         content = await got.aread()
     finally:
         await got.aclose()
-    if facts := mlmodel.facts(content):
+    if facts := await asyncio.to_thread(mlmodel.facts, content):  # reading YAML takes a while
         with contextlib.suppress(Problem):  # a file may state what no version may have
             await call.send("PATCH", path, {**facts, "draft": False})
