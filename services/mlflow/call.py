@@ -13,6 +13,7 @@ from urllib.parse import quote
 import msgspec
 from starlette.requests import Request
 
+from services.mlflow.callers import Callers
 from services.mlflow.errors import MlflowError, invalid
 from services.mlflow.names import read, written
 from services.mlflow.settings import MlflowSettings
@@ -55,6 +56,7 @@ class Call:
     key: str
     workspace: str
     read_files: ReadFiles
+    callers: Callers
     fields: Mapping[str, Any] = field(default_factory=dict)
 
     # -- fields

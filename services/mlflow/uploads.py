@@ -105,19 +105,24 @@ async def complete(call: Call, model: str, number: int) -> None:
 
 
 async def read_later(call: Call, row: Json) -> None:
-    """Add what the files of a draft state, once they are verified. This replica tries that once.
+    """Add what the files of a draft state, once they are verified. This replica does that once.
 
-    Clients poll a version until it is ready; a caller who may not complete it changes nothing.
+    Clients poll a version until it is ready. Only who registered it completes it: whoever sends metadata of a
+    version is one of its makers, and may not approve it.
     """
     wanted = row["external"] and row["stage"] == "Draft" and row["artifact_state"] == "available"
     if not wanted or "signature" not in (row["missing"] or ()) or call.read_files.contains(row):
         return
-    call.read_files.add(row)
+    if row["registered_by"] != await call.callers.subject(call.key):
+        return
     path = at(row["model"], "versions", row["number"])
-    await _add_metadata(call, path, await call.get(path))
+    with contextlib.suppress(Problem):  # a file may state what no version may have
+        await _add_metadata(call, path, await call.get(path))
+        call.read_files.add(row)
 
 
 async def _add_metadata(call: Call, path: str, row: Json) -> None:
+    """Add what the version's files state. Raises Problem when that is refused."""
     found = next(
         (one for one in row["artifact"]["files"] if one["path"].rpartition("/")[2] == mlmodel.NAME), None
     )
@@ -131,5 +136,4 @@ async def _add_metadata(call: Call, path: str, row: Json) -> None:
     finally:
         await got.aclose()
     if facts := await asyncio.to_thread(mlmodel.facts, content):  # reading YAML takes a while
-        with contextlib.suppress(Problem):  # a file may state what no version may have
-            await call.send("PATCH", path, {**facts, "draft": False})
+        await call.send("PATCH", path, {**facts, "draft": False})
