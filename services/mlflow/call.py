@@ -13,6 +13,7 @@ from urllib.parse import quote
 import msgspec
 from starlette.requests import Request
 
+from regista.wire.names import LONGEST_NAME
 from services.mlflow.callers import Callers
 from services.mlflow.errors import MlflowError, invalid
 from services.mlflow.names import read, written
@@ -226,6 +227,8 @@ async def _bounded(chunks: AsyncIterator[bytes]) -> bytes:
 
 
 def workspace_of(request: Request) -> str:
-    """Return the namespace that the client works in, "" for all."""
+    """Return the namespace that the client works in, "" for all. Raises MlflowError."""
     workspace = request.headers.get(WORKSPACE, "").strip()
+    if len(workspace) > LONGEST_NAME:
+        raise invalid(f"The workspace has more than {LONGEST_NAME} characters: no namespace has so many.")
     return "" if workspace == DEFAULT_WORKSPACE else workspace

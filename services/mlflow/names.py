@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from urllib.parse import unquote_plus, urlsplit
 
 from regista.wire import limits
+from regista.wire.names import LONGEST_NAME
 from services.mlflow.errors import MlflowError, invalid
 
 RESERVED = "regista."
@@ -49,6 +50,11 @@ def check_name(name: str, parameter: str = "name") -> str:
     """Return the name of a model. Raises MlflowError."""
     if not name.strip():
         raise invalid(f"Missing value for required parameter '{parameter}'.")
+    if len(name) > LONGEST_NAME or len(written(name)) > LONGEST_NAME:
+        raise invalid(
+            f"The name has at most {LONGEST_NAME} characters, where each character but letters, digits, '_', "
+            f"'-' and '.' counts for several: shorten the parameter '{parameter}'."
+        )
     if "/" in name or ":" in name:
         raise invalid(f"Invalid model name '{name}'. Names cannot contain '/' or ':'.")
     if _not_unique(name):

@@ -12,6 +12,7 @@ import contextlib
 import re
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from regista.wire.digests import FileEntry, NoDigest, manifest_digest
 from services.mlflow import mlmodel
@@ -129,7 +130,7 @@ async def _add_metadata(call: Call, path: str, row: Json) -> None:
     if found is None or found["size"] > LARGEST_MLMODEL:
         return
     got = await call.upstream.download(
-        call.key, f"/artifacts/{row['artifact_digest']}/files/{found['path']}", {}
+        call.key, f"/artifacts/{row['artifact_digest']}/files/{quote(found['path'])}", {}
     )
     try:
         content = await got.aread()

@@ -18,6 +18,13 @@ def test_a_model_name_has_no_slash_or_colon(name):
         names.check_name(name)
 
 
+@pytest.mark.parametrize("name", ["a" * 201, " " + "ü" * 40, "a" * 100_000])
+def test_a_name_that_no_model_of_regista_can_have_is_refused(name):
+    with pytest.raises(MlflowError, match="INVALID_PARAMETER_VALUE: The name has at most 200"):
+        names.check_name(name)
+    assert names.check_name("a" * 200) == "a" * 200
+
+
 @pytest.mark.parametrize("alias", ["", "a b", "a.b", "latest", "Latest", "v1", "V22", "a" * 256])
 def test_an_alias_is_a_word_that_is_not_reserved(alias):
     with pytest.raises(MlflowError, match="INVALID_PARAMETER_VALUE"):
@@ -138,6 +145,7 @@ def test_a_malformed_version_is_refused(source):
         ("http://h:1/api/2.0/mlflow-artifacts/artifacts/1/x/", "1/x"),
         ("https://h/p/api/2.0/mlflow-artifacts/artifacts/1", "1"),
         ("http://h/other", None),
+        ("http://[h/other", None),
         ("s3://b/api/2.0/mlflow-artifacts/artifacts/1", None),
     ],
 )
