@@ -1,4 +1,4 @@
-"""Who the callers are: the registry tells it, and this replica keeps it for a short time."""
+"""Who the callers are: the registry states it, and this replica keeps it for a short time."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Mapping
-from urllib.parse import unquote_plus, urlsplit
+from urllib.parse import parse_qsl, unquote_plus, urlsplit
 
 from regista.wire import limits
 from regista.wire.names import LONGEST_NAME
@@ -17,8 +17,14 @@ _ALIAS = re.compile(r"[\w-]*")
 _VERSION_ALIAS = re.compile(r"[vV]\d+")
 _TAG = re.compile(r"[/\w.\- :]*")
 _LONGEST_TAG = 100
+_WITHOUT_USER = frozenset({"http", "https", "git", "git+http", "git+https", "ftp", "ftps"})
+"""Schemes where the user of a URL may be a token. With others it is a container, or the user of SSH."""
+_SECRET = re.compile(
+    r"x-(amz|goog)-.*|sig|signature|awsaccesskeyid|googleaccessid|.*token|.*password|.*secret|.*api_?key"
+)
+"""Names of parameters of a URL, in lower case, whose values give access."""
 _ROUNDS = 5
-"""How often a source or path may be escaped: nobody escapes one so often by mistake."""
+"""How often a source or path may be escaped: more often than clients escape one by mistake."""
 _FOREIGN = re.compile(r"[^A-Za-z0-9_.-]")
 _WRITTEN = re.compile(r"_x([0-9a-f]{1,6})_")
 _STAGES = {stage.lower(): stage for stage in ("None", "Staging", "Production", "Archived")}
@@ -148,7 +154,7 @@ def unescaped(text: str, once: Callable[[str], str]) -> str | None:
 
 def check_source(source: str) -> str:
     """Return the source of a version. Raises MlflowError for a path that leaves its folder."""
-    check_text("source", source)
+    check_link("source", source)
     plain = unescaped(source, unquote_plus)
     if plain is None:
         raise invalid("The source is escaped more often than can be read: send it as it is.")
@@ -158,13 +164,22 @@ def check_source(source: str) -> str:
             "path, ftp, objectstore, or mlflow-artifacts uri, an absolute path must be provided without "
             "relative path references present. Please provide an absolute path."
         )
-    try:
-        parts = urlsplit(source)
-    except ValueError:
-        raise invalid(f"Invalid model version source: '{source}'.") from None
-    if parts.scheme and parts.password:
-        raise invalid("The source has a password in it: leave it out, because the log stores sources.")
     return source
+
+
+def check_link(name: str, link: str) -> str:
+    """Return a URL that the log may store. Raises MlflowError for a long one, and for one with a secret."""
+    check_text(name, link)
+    try:
+        parts = urlsplit(link)
+        given = parse_qsl(f"{parts.query}&{parts.fragment}".replace(";", "&"))
+    except ValueError:
+        raise invalid(f"'{name}' is no valid URL: '{link}'.") from None
+    if parts.password or (parts.username and parts.scheme in _WITHOUT_USER):
+        raise invalid(f"'{name}' has a user or password before the '@': leave it out, the log stores it.")
+    if secret := next((key for key, _ in given if _SECRET.fullmatch(key.lower())), ""):
+        raise invalid(f"'{name}' has the parameter '{secret}', a secret: leave it out, the log stores it.")
+    return link
 
 
 def page_offset(token: str, decoded: object) -> int:

@@ -108,8 +108,8 @@ async def complete(call: Call, model: str, number: int) -> None:
 async def read_later(call: Call, row: Json) -> None:
     """Add what the files of a draft state, once they are verified. This replica does that once.
 
-    Clients poll a version until it is ready. Only who registered it completes it: whoever sends metadata of a
-    version is one of its makers, and may not approve it.
+    Clients poll a version until it is ready. Only who registered it completes it: a sender of metadata is
+    one of the version's makers, and may not approve it.
     """
     wanted = row["external"] and row["stage"] == "Draft" and row["artifact_state"] == "available"
     if not wanted or "signature" not in (row["missing"] or ()) or call.read_files.contains(row):

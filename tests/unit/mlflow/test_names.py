@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from functools import partial
 from urllib.parse import unquote, unquote_plus
 
 import pytest
@@ -81,6 +83,50 @@ def test_a_number_that_no_version_has_is_not_found_later(version):
 def test_a_source_that_leaves_its_folder_or_has_a_password_is_refused(source):
     with pytest.raises(MlflowError, match="INVALID_PARAMETER_VALUE"):
         names.check_source(source)
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "https://ghp_0123456789@host.example/repo",
+        "http://u:p@host.example/run",
+        "//u:p@host.example/run",
+        "git+https://ghp_0123456789@host.example/repo",
+        "git://token@host.example/repo",
+        "git+ssh://u:p@host.example/repo",
+        "https://a.example/x?sv=1&sig=abc",
+        "https://a.example/x?a=1;SIG=abc",
+        "https://a.example/x?%73ig=abc",
+        "s3://b/x?X-Amz-Signature=abc",
+        "https://a.example/x?X-Amz-Security-Token=abc",
+        "https://a.example/x?X-Goog-Signature=abc",
+        "https://a.example/x?Signature=abc&AWSAccessKeyId=abc",
+        "https://a.example/x?private_token=abc",
+        "https://a.example/x#access_token=abc",
+    ],
+)
+def test_a_source_or_link_with_a_secret_is_refused_and_not_repeated_in_the_answer(link):
+    for check in (names.check_source, partial(names.check_link, "run_link")):
+        with pytest.raises(MlflowError, match=r"_VALUE: '(source|run_link)' has") as refused:
+            check(link)
+        assert not {"ghp", "abc"} & set(re.split(r"[^a-z]", refused.value.message))
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "git+ssh://git@host.example/repo",
+        "ssh://git@host.example/repo",
+        "wasbs://container@account.example/x",
+        "abfss://container@account.example/x",
+        "s3://b/x?versionId=3",
+        "https://a.example/?o=7#mlflow/experiments/1/runs/2",
+        "https://a.example/token/sig@v1?tokenizer=a",
+        "",
+    ],
+)
+def test_a_source_or_link_without_a_secret_is_taken(link):
+    assert (names.check_source(link), names.check_link("run_link", link)) == (link, link)
 
 
 def nested(levels: int) -> str:
