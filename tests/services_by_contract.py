@@ -49,6 +49,7 @@ OF_FIELD: Mapping[str, Any] = MappingProxyType(
         "revision": 7,
         "weaker": [],
         "data": {},
+        "issuer": "https://sso.acme.example/realms/acme",
     }
 )
 """Values for fields whose first possible value is no likely one."""
