@@ -13,9 +13,11 @@ from urllib.parse import quote, unquote
 
 from starlette.responses import Response, StreamingResponse
 
+from regista.wire import limits
 from services.mlflow.call import Call
 from services.mlflow.entities import VERIFIED
 from services.mlflow.errors import MlflowError, Problem, invalid
+from services.mlflow.names import unescaped
 from services.mlflow.uploads import files_of, location_of
 
 _DIGEST = re.compile(rf"{VERIFIED}/(?P<hex>[0-9a-f]{{64}})(?:/(?P<path>.*))?", re.DOTALL)
@@ -26,9 +28,9 @@ Json = dict[str, Any]
 
 def safe(path: str) -> str:
     """Return the path without its outer slashes. Raises MlflowError for one that leaves its folder."""
-    plain = path
-    while (unquoted := unquote(plain)) != plain:
-        plain = unquoted
+    plain = unescaped(path, unquote) if len(path) <= limits.TEXT else None
+    if plain is None:
+        raise invalid("Invalid path")
     parts = plain.replace("\\", "/").split("/")
     if "\x00" in plain or "\\" in path or ".." in parts or re.match(r"[A-Za-z]:|/|[a-z0-9+.-]+://", plain):
         raise invalid("Invalid path")

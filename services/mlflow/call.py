@@ -13,6 +13,8 @@ from urllib.parse import quote
 import msgspec
 from starlette.requests import Request
 
+from regista.wire.names import LONGEST_NAME
+from services.mlflow.callers import Callers
 from services.mlflow.errors import MlflowError, invalid
 from services.mlflow.names import read, written
 from services.mlflow.settings import MlflowSettings
@@ -55,6 +57,7 @@ class Call:
     key: str
     workspace: str
     read_files: ReadFiles
+    callers: Callers
     fields: Mapping[str, Any] = field(default_factory=dict)
 
     # -- fields
@@ -193,13 +196,12 @@ def _plain(key: str) -> str:
 
 
 async def fields_of(request: Request) -> dict[str, Any]:
-    """Return the fields of a request: the query of a GET, else the JSON of the body. Raises MlflowError."""
-    if request.method == "GET" and request.query_params:
-        found: dict[str, Any] = {}
-        for name in request.query_params:
-            values = request.query_params.getlist(name)
-            found[name] = values if len(values) > 1 else values[0]
-        return found
+    """Return the fields of a request: the query of a GET, the JSON of another body. Raises MlflowError."""
+    if request.method == "GET":
+        found: dict[str, list[str]] = {}
+        for name, value in request.query_params.multi_items():
+            found.setdefault(name, []).append(value)
+        return {name: values if len(values) > 1 else values[0] for name, values in found.items()}
     kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     body = await _bounded(request.stream())
     if body and kind != "application/json":
@@ -225,6 +227,8 @@ async def _bounded(chunks: AsyncIterator[bytes]) -> bytes:
 
 
 def workspace_of(request: Request) -> str:
-    """Return the namespace that the client works in, "" for all."""
+    """Return the namespace that the client works in, "" for all. Raises MlflowError."""
     workspace = request.headers.get(WORKSPACE, "").strip()
+    if len(workspace) > LONGEST_NAME:
+        raise invalid(f"The workspace has more than {LONGEST_NAME} characters: no namespace has so many.")
     return "" if workspace == DEFAULT_WORKSPACE else workspace

@@ -14,15 +14,35 @@ GENERAL = ("python_function", "mleap", "crate", "rpc")
 """Flavors that many frameworks have."""
 DEEPEST = 10
 LONGEST_TYPE = 200
+MOST_NODES = 20_000
+_WRONG = (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError)
+"""What a value of another kind raises, here and in the YAML reader."""
 Json = dict[str, Any]
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain values only: no aliases, with which a short file has endlessly many, and not too many values."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(content)
+        self._nodes = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        self._nodes += 1
+        if self._nodes > MOST_NODES or self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("it has aliases or too many values")
+        return super().compose_node(parent, index)
 
 
 def facts(content: bytes) -> Json:
     """Return what a version's metadata take from the file; nothing of one that cannot be read."""
     try:
-        document = yaml.safe_load(content)
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError):
+        return _facts(yaml.load(content, _Loader))  # noqa: S506 - _Loader is a SafeLoader
+    except _WRONG:
         return {}
+
+
+def _facts(document: object) -> Json:
     if not isinstance(document, Mapping):
         return {}
     training = {"framework": _framework(document), "trained_at": _time(document.get("utc_time_created"))}
@@ -37,14 +57,21 @@ def _framework(document: Mapping[str, Any]) -> Json | None:
         return None
     for name in sorted(str(one) for one in flavors if one not in GENERAL):
         flavor = flavors[name] if isinstance(flavors.get(name), Mapping) else {}
-        version = next((str(v) for k, v in sorted(flavor.items()) if str(k).endswith("_version")), "")
+        versions = sorted(
+            (str(k), str(v))
+            for k, v in flavor.items()
+            if str(k).endswith("_version") and isinstance(v, str | int | float)
+        )
+        version = versions[0][1] if versions else ""
         return {"name": name[:200], "version": version[:500]}
     return None
 
 
 def _time(text: object) -> str | None:
+    if not isinstance(text, str | datetime):
+        return None
     try:
-        moment = text if isinstance(text, datetime) else datetime.fromisoformat(str(text))
+        moment = text if isinstance(text, datetime) else datetime.fromisoformat(text)
     except ValueError:
         return None
     return moment.replace(tzinfo=moment.tzinfo or UTC).isoformat()
@@ -56,10 +83,12 @@ def _signature(given: object) -> Json | None:
         return None
     try:
         inputs, outputs = (_values(given.get(name)) for name in ("inputs", "outputs"))
-    except (ValueError, TypeError, AttributeError, RecursionError):
+        return _schema(inputs, outputs) if inputs and outputs else None
+    except _WRONG:
         return None
-    if not inputs or not outputs:
-        return None
+
+
+def _schema(inputs: list[Json], outputs: list[Json]) -> Json:
     named_inputs, by_name = _named(inputs, "input")
     named_outputs, _ = _named(outputs, "output")
     return {

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Mapping
-from urllib.parse import unquote_plus, urlsplit
+from collections.abc import Callable, Mapping
+from urllib.parse import parse_qsl, unquote_plus, urlsplit
 
 from regista.wire import limits
+from regista.wire.names import LONGEST_NAME
 from services.mlflow.errors import MlflowError, invalid
 
 RESERVED = "regista."
@@ -16,6 +17,14 @@ _ALIAS = re.compile(r"[\w-]*")
 _VERSION_ALIAS = re.compile(r"[vV]\d+")
 _TAG = re.compile(r"[/\w.\- :]*")
 _LONGEST_TAG = 100
+_WITHOUT_USER = frozenset({"http", "https", "git", "git+http", "git+https", "ftp", "ftps"})
+"""Schemes where the user of a URL may be a token. With others it is a container, or the user of SSH."""
+_SECRET = re.compile(
+    r"x-(amz|goog)-.*|sig|signature|awsaccesskeyid|googleaccessid|.*token|.*password|.*secret|.*api_?key"
+)
+"""Names of parameters of a URL, in lower case, whose values give access."""
+_ROUNDS = 5
+"""How often a source or path may be escaped: more often than clients escape one by mistake."""
 _FOREIGN = re.compile(r"[^A-Za-z0-9_.-]")
 _WRITTEN = re.compile(r"_x([0-9a-f]{1,6})_")
 _STAGES = {stage.lower(): stage for stage in ("None", "Staging", "Production", "Archived")}
@@ -47,6 +56,11 @@ def check_name(name: str, parameter: str = "name") -> str:
     """Return the name of a model. Raises MlflowError."""
     if not name.strip():
         raise invalid(f"Missing value for required parameter '{parameter}'.")
+    if len(name) > LONGEST_NAME or len(written(name)) > LONGEST_NAME:
+        raise invalid(
+            f"The name has at most {LONGEST_NAME} characters, where each character but letters, digits, '_', "
+            f"'-' and '.' counts for several: shorten the parameter '{parameter}'."
+        )
     if "/" in name or ":" in name:
         raise invalid(f"Invalid model name '{name}'. Names cannot contain '/' or ':'.")
     if _not_unique(name):
@@ -129,24 +143,43 @@ def stage_of(stage: str) -> str:
     return _STAGES[stage.lower()]
 
 
+def unescaped(text: str, once: Callable[[str], str]) -> str | None:
+    """Return the text without any of its escapes, None when it has too many inside each other."""
+    for _ in range(_ROUNDS):
+        if (plain := once(text)) == text:
+            return plain
+        text = plain
+    return None
+
+
 def check_source(source: str) -> str:
     """Return the source of a version. Raises MlflowError for a path that leaves its folder."""
-    plain = source
-    while (unquoted := unquote_plus(plain)) != plain:
-        plain = unquoted
+    check_link("source", source)
+    plain = unescaped(source, unquote_plus)
+    if plain is None:
+        raise invalid("The source is escaped more often than can be read: send it as it is.")
     if "\x00" in plain or any(part == ".." for part in plain.replace("\\", "/").split("/")):
         raise invalid(
             f"Invalid model version source: '{source}'. If supplying a source as an http, https, local file "
             "path, ftp, objectstore, or mlflow-artifacts uri, an absolute path must be provided without "
             "relative path references present. Please provide an absolute path."
         )
+    return source
+
+
+def check_link(name: str, link: str) -> str:
+    """Return a URL that the log may store. Raises MlflowError for a long one, and for one with a secret."""
+    check_text(name, link)
     try:
-        parts = urlsplit(source)
+        parts = urlsplit(link)
+        given = parse_qsl(f"{parts.query}&{parts.fragment}".replace(";", "&"))
     except ValueError:
-        raise invalid(f"Invalid model version source: '{source}'.") from None
-    if parts.scheme and parts.password:
-        raise invalid("The source has a password in it: leave it out, because the log stores sources.")
-    return check_text("source", source)
+        raise invalid(f"'{name}' is no valid URL: '{link}'.") from None
+    if parts.password or (parts.username and parts.scheme in _WITHOUT_USER):
+        raise invalid(f"'{name}' has a user or password before the '@': leave it out, the log stores it.")
+    if secret := next((key for key, _ in given if _SECRET.fullmatch(key.lower())), ""):
+        raise invalid(f"'{name}' has the parameter '{secret}', a secret: leave it out, the log stores it.")
+    return link
 
 
 def page_offset(token: str, decoded: object) -> int:

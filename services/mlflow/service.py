@@ -16,6 +16,7 @@ from starlette.routing import Mount, Route
 
 from services.mlflow import info, versions
 from services.mlflow.call import Call, ReadFiles, fields_of, key_of, workspace_of
+from services.mlflow.callers import Callers
 from services.mlflow.errors import MlflowError
 from services.mlflow.repeats import Repeats
 from services.mlflow.routes import ARTIFACTS, CREATE_VERSION, REGISTRY, ROOTS, STREAMS, Endpoint
@@ -32,7 +33,7 @@ class Front:
 
     def __init__(self, settings: MlflowSettings, upstream: Upstream) -> None:
         self._settings, self._upstream, self._repeats = settings, upstream, Repeats()
-        self._read_files = ReadFiles()
+        self._read_files, self._callers = ReadFiles(), Callers(upstream)
 
     def application(self) -> Starlette:
         """Return the application, below the prefix of the settings, if any."""
@@ -76,7 +77,14 @@ class Front:
         key = key_of(request)
         found = await fields_of(request) if fields else {}
         return Call(
-            request, self._upstream, self._settings, key, workspace_of(request), self._read_files, found
+            request,
+            self._upstream,
+            self._settings,
+            key,
+            workspace_of(request),
+            self._read_files,
+            self._callers,
+            found,
         )
 
     async def _answer(self, endpoint: Endpoint, request: Request) -> Response:

@@ -57,7 +57,10 @@ def _wrong(source: str) -> MlflowError:
 
 def proxy_path(source: str) -> str | None:
     """Return the path in the artifact proxy that the source names, None for a source elsewhere."""
-    parts = urlsplit(source)
+    try:
+        parts = urlsplit(source)
+    except ValueError:  # a publisher's, which is stored as it was given
+        return None
     if parts.scheme == "mlflow-artifacts":
         return unquote(parts.path).strip("/")
     found = _PROXY.search(parts.path) if parts.scheme in {"http", "https"} else None

@@ -12,6 +12,7 @@ import contextlib
 import re
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from regista.wire.digests import FileEntry, NoDigest, manifest_digest
 from services.mlflow import mlmodel
@@ -21,7 +22,7 @@ from services.mlflow.sources import proxy_path
 
 VERIFIED_WAITS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 """Seconds between two looks whether the files are verified: the metadata in them is read only then."""
-LARGEST_MLMODEL = 1024 * 1024
+LARGEST_MLMODEL = 256 * 1024
 _OF_MODEL = re.compile(r"(?:.*/)?models/(?P<id>m-[\w-]+)/artifacts(?:/(?P<path>.*))?", re.DOTALL)
 _OF_RUN = re.compile(r"(?:[^/]+/)*?(?P<id>[^/]+)/artifacts/(?P<path>.+)", re.DOTALL)
 Json = dict[str, Any]
@@ -105,31 +106,35 @@ async def complete(call: Call, model: str, number: int) -> None:
 
 
 async def read_later(call: Call, row: Json) -> None:
-    """Add what the files of a draft state, once they are verified. This replica tries that once.
+    """Add what the files of a draft state, once they are verified. This replica does that once.
 
-    Clients poll a version until it is ready; a caller who may not complete it changes nothing.
+    Clients poll a version until it is ready. Only who registered it completes it: a sender of metadata is
+    one of the version's makers, and may not approve it.
     """
     wanted = row["external"] and row["stage"] == "Draft" and row["artifact_state"] == "available"
     if not wanted or "signature" not in (row["missing"] or ()) or call.read_files.contains(row):
         return
-    call.read_files.add(row)
+    if row["registered_by"] != await call.callers.subject(call.key):
+        return
     path = at(row["model"], "versions", row["number"])
-    await _add_metadata(call, path, await call.get(path))
+    with contextlib.suppress(Problem):  # a file may state what no version may have
+        await _add_metadata(call, path, await call.get(path))
+        call.read_files.add(row)
 
 
 async def _add_metadata(call: Call, path: str, row: Json) -> None:
+    """Add what the version's files state. Raises Problem when that is refused."""
     found = next(
         (one for one in row["artifact"]["files"] if one["path"].rpartition("/")[2] == mlmodel.NAME), None
     )
     if found is None or found["size"] > LARGEST_MLMODEL:
         return
     got = await call.upstream.download(
-        call.key, f"/artifacts/{row['artifact_digest']}/files/{found['path']}", {}
+        call.key, f"/artifacts/{row['artifact_digest']}/files/{quote(found['path'])}", {}
     )
     try:
         content = await got.aread()
     finally:
         await got.aclose()
-    if facts := mlmodel.facts(content):
-        with contextlib.suppress(Problem):  # a file may state what no version may have
-            await call.send("PATCH", path, {**facts, "draft": False})
+    if facts := await asyncio.to_thread(mlmodel.facts, content):  # reading YAML takes a while
+        await call.send("PATCH", path, {**facts, "draft": False})

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import msgspec
 
-from services.mlflow.errors import MlflowError, Problem
+from services.mlflow.errors import MlflowError, Problem, invalid
 from services.mlflow.settings import NEEDED, MlflowSettings
 
 BUSY = frozenset({502, 503, 504})
@@ -20,6 +20,8 @@ WAITS = (0.1, 0.3, 1.0, 2.0)
 CONNECT_SECONDS = 5.0
 STORE_SECONDS = 900.0
 """From the last byte of an upload until the artifact service has stored it."""
+_UNSENT = (httpx.InvalidURL, UnicodeEncodeError)
+"""What httpx raises for a URL or a header that no request has. It is no TransportError."""
 
 
 class Upstream:
@@ -72,6 +74,8 @@ class Upstream:
         for wait in (*WAITS, None):
             try:
                 got = await self._http.request(method, url, content=content, headers=headers, params=query)
+            except _UNSENT as wrong:
+                raise _unsent(wrong) from wrong
             except httpx.TransportError as error:
                 if wait is None:
                     raise _unavailable(service, type(error).__name__) from error
@@ -96,6 +100,8 @@ class Upstream:
         timeout = httpx.Timeout(60.0, connect=CONNECT_SECONDS, read=STORE_SECONDS)
         try:
             got = await self._http.post(url, content=content, headers=headers, params=query, timeout=timeout)
+        except _UNSENT as wrong:
+            raise _unsent(wrong) from wrong
         except httpx.TransportError as error:
             raise _unavailable("artifact", type(error).__name__) from error
         return _answer(got)
@@ -103,9 +109,11 @@ class Upstream:
     async def download(self, key: str, path: str, headers: Mapping[str, str]) -> httpx.Response:
         """Return an answer whose body the caller reads and closes. Raises Problem and MlflowError."""
         sent = {"authorization": f"Bearer {key}", "accept-encoding": "identity", **headers}
-        request = self._http.build_request("GET", f"{self._urls['artifact']}/v1{path}", headers=sent)
         try:
+            request = self._http.build_request("GET", f"{self._urls['artifact']}/v1{path}", headers=sent)
             got = await self._http.send(request, stream=True)
+        except _UNSENT as wrong:
+            raise _unsent(wrong) from wrong
         except httpx.TransportError as error:
             raise _unavailable("artifact", type(error).__name__) from error
         if not got.is_success and got.status_code != 304:
@@ -117,6 +125,12 @@ class Upstream:
 
 def _unavailable(service: str, why: str) -> MlflowError:
     return MlflowError("TEMPORARILY_UNAVAILABLE", f"The service {service} does not answer ({why}): repeat.")
+
+
+def _unsent(wrong: Exception) -> MlflowError:
+    return invalid(
+        f"A name, path or header of the request cannot be passed on ({wrong}): shorten or correct it."
+    )
 
 
 def _answer(got: httpx.Response) -> Any:

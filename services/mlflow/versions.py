@@ -10,6 +10,7 @@ from services.mlflow.errors import MlflowError, Problem, conflict, invalid, no_v
 from services.mlflow.models import page, shown
 from services.mlflow.names import (
     RESERVED,
+    check_link,
     check_source,
     check_tag,
     check_tags,
@@ -52,7 +53,7 @@ async def create(call: Call, repeats: Repeats) -> tuple[Json, tuple[str, int]]:
     external = {
         "uri": source,
         "run_id": check_text("run_id", call.text("run_id")),
-        "run_link": check_text("run_link", call.text("run_link")),
+        "run_link": check_link("run_link", call.text("run_link")),
         "model_id": check_text("model_id", call.text("model_id")),
     }
     model = await shown(call, name)

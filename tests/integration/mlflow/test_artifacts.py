@@ -7,8 +7,9 @@ import hashlib
 import httpx
 import pytest
 
+from regista.wire.digests import FileEntry, manifest_digest
 from tests.integration.mlflow.conftest import MlflowClient
-from tests.integration.sdk.conftest import House
+from tests.integration.sdk.conftest import House, until
 
 pytestmark = [
     pytest.mark.servers,
@@ -85,6 +86,38 @@ def test_a_folder_is_uploaded_listed_registered_and_downloaded(
     )
     assert found[:2] == [[["MLmodel", False, 12], ["data", True, None]], ["data/weights.bin"]]
     assert found[3] == hashlib.sha256(content).hexdigest()
+
+
+def test_a_draft_is_described_for_who_registered_it_and_no_reader_becomes_its_maker(
+    house: House, name: str
+) -> None:
+    front, registry, artifact = (house.instance.urls[one] for one in ("mlflow", "registry", "artifact"))
+    eng, bob, ci = ({"authorization": f"Bearer {house.people[one].api_key}"} for one in ("eng", "bob", "ci"))
+    shown = ("versions", "show", f"{name}@1")
+    read = f"{front}/api/2.0/mlflow/model-versions/get?name={name}&version=1"
+    signature = b"signature: {inputs: [{type: long, name: a}], outputs: [{type: long}]}\n"
+    with httpx.Client(headers=eng) as client:
+        assert client.put(f"{front}{PROXY}/{name}/MLmodel", content=signature).status_code == 200
+        uploaded = client.get(f"{artifact}/v1/uploads", params={"folder": f"mlflow/{name}"}).json()
+        files = [FileEntry(one["path"], one["size"], one["sha256"]) for one in uploaded["files"]]
+        made = {
+            "digest": manifest_digest(files),
+            "files": uploaded["files"],
+            "location": uploaded["location"],
+        }
+        body = {"draft": True, "external": {"uri": f"mlflow-artifacts:/{name}"}, "artifact": made}
+        for path, sent in {"": {"name": name}, f"/{name}/versions": body}.items():
+            got = client.post(
+                f"{registry}/v1/models{path}", json=sent, headers={"idempotency-key": name + path}
+            )
+            assert got.is_success, got.text
+
+        for reader in (ci, bob):  # the first may complete versions, the second may not
+            until(lambda of=reader: httpx.get(read, headers=of).json()["model_version"]["status"] == "READY")
+        assert "signature" in house.run("eng", *shown)["missing"]
+        assert client.get(read).status_code == 200
+    until(lambda: "signature" not in house.run("eng", *shown)["missing"])
+    assert house.run("eng", *shown)["schema"]["inputs"][0]["name"] == "a"
 
 
 def test_files_are_read_only_once_a_version_has_them(house: House, lab_name: str) -> None:

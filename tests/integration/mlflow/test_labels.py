@@ -127,5 +127,6 @@ def test_loading_by_label_goes_to_the_source(mlflow: MlflowClient, lab_name: str
 def test_each_change_is_an_event_of_the_model(mlflow: MlflowClient, lab_name: str, house: House) -> None:
     versions(mlflow, lab_name, 1)
     mlflow("client.set_registered_model_alias(name, 'best', 1); client.delete_model_version(name, 1)")
-    types = lambda: [one["type"] for one in house.run("eng", "timeline", lab_name)]  # noqa: E731
-    assert until(lambda: types().count("LabelsChanged") == 2)
+    with house.client("eng") as eng:
+        types = lambda: [one["type"] for one in eng.timeline(lab_name)]  # noqa: E731
+        assert until(lambda: types().count("LabelsChanged") == 2)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import httpx
 import pytest
+from starlette.datastructures import ImmutableMultiDict
 
+from services.mlflow.errors import MlflowError
 from services.mlflow.service import Front
 from services.mlflow.settings import MlflowSettings
 from services.mlflow.upstream import Upstream
@@ -12,6 +14,8 @@ from shared.foundation.settings import SettingsWrong
 
 UNREACHABLE = {"registry": "http://127.0.0.1:9", "artifact": "http://127.0.0.1:9"}
 SEARCH = "/api/2.0/mlflow/registered-models/search"
+MODEL = "/api/2.0/mlflow/registered-models/get"
+PROXY = "/api/2.0/mlflow-artifacts/artifacts"
 KEY = {"authorization": "Bearer rg_a_b"}
 
 
@@ -86,6 +90,57 @@ async def test_a_malformed_body_is_400_with_mlflows_code(content, kind, code):
             "/api/2.0/mlflow/registered-models/create", content=content, headers=KEY | {"content-type": kind}
         )
     assert (got.status_code, got.json()["error_code"]) == (400, code)
+
+
+async def test_a_get_has_no_fields_in_its_body():
+    async with front() as client:
+        got = await client.request(
+            "GET", "/api/2.0/mlflow/registered-models/get", json={"name": "a"}, headers=KEY
+        )
+    assert (got.status_code, "Missing value for required parameter 'name'" in got.text) == (400, True)
+
+
+async def test_a_query_is_read_once_however_many_names_it_has(monkeypatch):
+    monkeypatch.delattr(ImmutableMultiDict, "getlist")  # it reads the whole query for one name
+    query = [(f"n{number}", "1") for number in range(100)]
+    async with front() as client:
+        got = await client.get(SEARCH, params=[*query, ("order_by", "x"), ("order_by", "y")], headers=KEY)
+    assert (got.status_code, "Invalid order by key 'x'" in got.text) == (400, True)
+
+
+LONG = "a" * 70_000
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        (f"{MODEL}?name=a{'%20' * 15_000}", {}),
+        (f"{MODEL}?name=a", {"x-mlflow-workspace": LONG}),
+        (f"{PROXY}/regista/{'0' * 64}/a", {"range": b"bytes=\xe9"}),
+    ],
+)
+async def test_what_no_service_can_be_sent_is_refused_and_not_repeated(path, headers):
+    async with front() as client:
+        got = await client.get(path, headers=KEY | headers)
+    assert (got.status_code, got.json()["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
+
+
+@pytest.mark.parametrize("method", ["call", "upload", "download"])
+async def test_an_address_that_is_too_long_is_refused(method):
+    upstream = Upstream(MlflowSettings(public_urls=UNREACHABLE))
+    sent = {
+        "call": lambda: upstream.call("rg_a_b", "GET", f"/{LONG}"),
+        "upload": lambda: upstream.upload("rg_a_b", {"name": LONG}, nothing(), ""),
+        "download": lambda: upstream.download("rg_a_b", f"/{LONG}", {}),
+    }[method]
+    with pytest.raises(MlflowError, match="INVALID_PARAMETER_VALUE"):
+        await sent()
+    await upstream.close()
+
+
+async def nothing():
+    """A body without bytes."""
+    yield b""
 
 
 async def test_a_path_of_tracking_is_404_and_names_the_tracking_server():

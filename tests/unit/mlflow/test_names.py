@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from functools import partial
+from urllib.parse import unquote, unquote_plus
+
 import pytest
 
-from services.mlflow import names
+from services.mlflow import artifacts, names
 from services.mlflow.errors import MlflowError
 from services.mlflow.sources import ModelUri, model_uri, proxy_path
 from services.mlflow.uploads import Location, location_of, location_of_source
@@ -14,6 +18,13 @@ from services.mlflow.uploads import Location, location_of, location_of_source
 def test_a_model_name_has_no_slash_or_colon(name):
     with pytest.raises(MlflowError, match="INVALID_PARAMETER_VALUE"):
         names.check_name(name)
+
+
+@pytest.mark.parametrize("name", ["a" * 201, " " + "ü" * 40, "a" * 100_000])
+def test_a_name_that_no_model_of_regista_can_have_is_refused(name):
+    with pytest.raises(MlflowError, match="INVALID_PARAMETER_VALUE: The name has at most 200"):
+        names.check_name(name)
+    assert names.check_name("a" * 200) == "a" * 200
 
 
 @pytest.mark.parametrize("alias", ["", "a b", "a.b", "latest", "Latest", "v1", "V22", "a" * 256])
@@ -75,7 +86,75 @@ def test_a_source_that_leaves_its_folder_or_has_a_password_is_refused(source):
 
 
 @pytest.mark.parametrize(
-    "source", ["s3://b/x", "runs:/1/model", "dbfs:/x", "/models/a", "models:/m-1", "path/to"]
+    "link",
+    [
+        "https://ghp_0123456789@host.example/repo",
+        "http://u:p@host.example/run",
+        "//u:p@host.example/run",
+        "git+https://ghp_0123456789@host.example/repo",
+        "git://token@host.example/repo",
+        "git+ssh://u:p@host.example/repo",
+        "https://a.example/x?sv=1&sig=abc",
+        "https://a.example/x?a=1;SIG=abc",
+        "https://a.example/x?%73ig=abc",
+        "s3://b/x?X-Amz-Signature=abc",
+        "https://a.example/x?X-Amz-Security-Token=abc",
+        "https://a.example/x?X-Goog-Signature=abc",
+        "https://a.example/x?Signature=abc&AWSAccessKeyId=abc",
+        "https://a.example/x?private_token=abc",
+        "https://a.example/x#access_token=abc",
+    ],
+)
+def test_a_source_or_link_with_a_secret_is_refused_and_not_repeated_in_the_answer(link):
+    for check in (names.check_source, partial(names.check_link, "run_link")):
+        with pytest.raises(MlflowError, match=r"_VALUE: '(source|run_link)' has") as refused:
+            check(link)
+        assert not {"ghp", "abc"} & set(re.split(r"[^a-z]", refused.value.message))
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "git+ssh://git@host.example/repo",
+        "ssh://git@host.example/repo",
+        "wasbs://container@account.example/x",
+        "abfss://container@account.example/x",
+        "s3://b/x?versionId=3",
+        "https://a.example/?o=7#mlflow/experiments/1/runs/2",
+        "https://a.example/token/sig@v1?tokenizer=a",
+        "",
+    ],
+)
+def test_a_source_or_link_without_a_secret_is_taken(link):
+    assert (names.check_source(link), names.check_link("run_link", link)) == (link, link)
+
+
+def nested(levels: int) -> str:
+    """A percent sign that is escaped so many times."""
+    return f"s3://b/%{'25' * levels}"
+
+
+@pytest.mark.parametrize("levels", [8, 500_000])
+def test_a_source_that_is_escaped_many_times_is_refused_without_reading_it_as_often(monkeypatch, levels):
+    passes = []
+    monkeypatch.setattr(names, "unquote_plus", lambda text: passes.append(text) or unquote_plus(text))
+    with pytest.raises(MlflowError, match="INVALID_PARAMETER_VALUE"):
+        names.check_source(nested(levels))
+    assert len(passes) < 8
+
+
+@pytest.mark.parametrize("path", [nested(8), nested(500_000), "a" * 2001])
+def test_a_path_that_is_long_or_escaped_many_times_is_refused(monkeypatch, path):
+    passes = []
+    monkeypatch.setattr(artifacts, "unquote", lambda text: passes.append(text) or unquote(text))
+    with pytest.raises(MlflowError, match="Invalid path"):
+        artifacts.safe(path)
+    assert len(passes) < 8
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["s3://b/x", "s3://b/100%2525", "runs:/1/model", "dbfs:/x", "/models/a", "models:/m-1", "path/to"],
 )
 def test_any_other_source_is_taken(source):
     assert names.check_source(source) == source
@@ -112,6 +191,7 @@ def test_a_malformed_version_is_refused(source):
         ("http://h:1/api/2.0/mlflow-artifacts/artifacts/1/x/", "1/x"),
         ("https://h/p/api/2.0/mlflow-artifacts/artifacts/1", "1"),
         ("http://h/other", None),
+        ("http://[h/other", None),
         ("s3://b/api/2.0/mlflow-artifacts/artifacts/1", None),
     ],
 )

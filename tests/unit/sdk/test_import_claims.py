@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
@@ -101,6 +102,43 @@ def test_a_version_without_a_run_has_its_claims(run: Any) -> None:
     assert (data.keys(), data["imported_from"]["number"]) == ({"imported_from"}, "7")
 
 
+SECRET = "s3cr3t"
+REMOTE = f"https://x-access-token:{SECRET}@github.com/acme/churn"
+SIGNED = f"https://store.example.com/d.csv?sv=2024&sig={SECRET}"
+
+
+def test_no_credential_of_a_foreign_url_is_kept() -> None:
+    dataset = {"name": SIGNED, "digest": "cafe", "source": json.dumps({"uri": SIGNED})}
+    tags = [{"key": "mlflow.source.git.repoURL", "value": REMOTE}, {"key": REMOTE, "value": SIGNED}]
+    params = [{"key": "origin", "value": REMOTE}]
+    found = claims(
+        {"source": SIGNED, "description": f"from {REMOTE}", "tags": tags, "status": REMOTE},
+        {
+            "info": RUN["info"] | {"run_name": REMOTE},
+            "data": {"tags": tags, "params": params, "metrics": [{"key": REMOTE, "value": 2**60}]},
+            "inputs": {"dataset_inputs": [{"dataset": dataset}]},
+        },
+        location=SIGNED,
+        bytes_problem=f"{SIGNED}: no",
+        requirements=[f"pkg @ git+https://u:{SECRET}==@github.com/p"],
+        model={"description": REMOTE, "tags": {"origin": REMOTE}},
+        mlmodel=MLmodel(schema=SCHEMA, flavors={"sklearn": REMOTE}, python=REMOTE),
+        logged={"info": {"model_id": "m-1", "name": REMOTE}},
+    )
+    data = checked(found.data, draft=True)
+    assert SECRET not in json.dumps(data)
+    assert data["training"]["code"]["repository"] == "https://github.com/acme/churn"
+    assert data["training"]["metrics"][0]["value"] == 2.0**60
+    assert data["imported_from"]["details"]["source"] == "https://store.example.com/d.csv"
+
+
+@pytest.mark.parametrize("before", range(440, 500, 4))
+def test_no_credential_is_kept_because_its_url_was_cut(before: int) -> None:
+    remote = "x" * before + f" https://u:{SECRET * 20}@github.com"
+    run = RUN | {"data": {"tags": [{"key": "mlflow.source.git.repoURL", "value": remote}]}}
+    assert SECRET not in json.dumps(claims(run=run).data)
+
+
 def test_of_several_data_sets_without_a_context_none_is_taken_for_the_training_data() -> None:
     inputs = [{"dataset": {"name": name, "digest": name}} for name in ("a", "b")]
     found = claims(run=RUN | {"inputs": {"dataset_inputs": inputs}})
@@ -163,6 +201,7 @@ def test_the_tags_of_a_model_are_those_that_it_may_have() -> None:
         (float("nan"), "nan"),
         ({"a\0": [1, "\0"]}, {"a�": [1, "�"]}),
         (True, True),
+        ("https://u:p@a/b?sig=c", "https://a/b"),
     ],
 )
 def test_a_foreign_value_gets_a_form_that_can_be_stored(value: Any, cleaned: Any) -> None:

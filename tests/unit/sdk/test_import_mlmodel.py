@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from regista.importing.mlmodel import read_mlmodel, type_of
+from regista.importing.bounded_yaml import MOST_NODES
+from regista.importing.mlmodel import MLmodel, read_mlmodel, type_of
 from regista.wire.type_spellings import parsed
 
 
@@ -108,3 +109,45 @@ def test_a_file_without_a_usable_schema_has_none_and_states_why(raw: bytes) -> N
     found = read_mlmodel(raw)
     assert found.schema is None
     assert found.problem
+
+
+BOMB = "\n".join(["a0: &a0 {type: string}", *(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 30))])
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (f"{BOMB}\nflavors: {{sklearn: {{sklearn_version: *a29}}}}", "it has aliases"),
+        ("a: &a {b: 1}\nflavors:\n  <<: *a", "it has aliases"),
+        ("a: &a [*a]", "it has aliases"),
+        ("a: [" + "1, " * MOST_NODES + "1]", "it has more than"),
+        ("mlflow_version: 1" + ":1" * 100_000, "a number or time in it is too long"),
+        ("mlflow_version: 0x" + "f" * 100_000, "a number or time in it is too long"),
+        ("mlflow_version: !!int '1" + ":1" * 100_000 + "'", "a number or time in it is too long"),
+    ],
+)
+def test_a_small_file_that_unfolds_into_much_is_not_read(text: str, why: str) -> None:
+    assert why in read_mlmodel(text.encode()).problem
+
+
+@pytest.mark.parametrize("value", ["!!bool x", "!!int ''", "!!timestamp x", "!!float ''"])
+def test_a_value_that_is_not_what_it_claims_makes_the_file_unreadable(value: str) -> None:
+    assert read_mlmodel(f"mlflow_version: {value}".encode()).problem.startswith("MLmodel cannot be read")
+
+
+@pytest.mark.parametrize("version", ["[1, 2]", "{a: 1}", "null", "!!binary eA==", "2026-01-01"])
+def test_a_version_that_is_no_text_and_no_number_is_none(version: str) -> None:
+    flavors = f"{{sklearn: {{sklearn_version: {version}}}, python_function: {{python_version: {version}}}}}"
+    found = read_mlmodel(f"flavors: {flavors}\nmlflow_version: {version}".encode())
+    assert (found.framework, found.python, found.mlflow) == ({"name": "sklearn", "version": ""}, "", "")
+
+
+def test_a_version_may_be_a_number() -> None:
+    assert read_mlmodel(b"flavors: {xgboost: {xgb_version: 2.1}}\nmlflow_version: 3") == MLmodel(
+        flavors={"xgboost": "2.1"}, mlflow="3", problem="MLmodel has no signature"
+    )
+
+
+def test_a_shape_without_end_is_no_schema() -> None:
+    tensor = {"type": "tensor", "tensor-spec": {"dtype": "float32", "shape": [float("inf")]}}
+    assert "cannot be read" in read_mlmodel(mlmodel([tensor])).problem

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import email.utils
+import os
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -251,6 +252,82 @@ async def test_the_files_of_a_local_artifact_are_those_of_its_folder(tmp_path: P
     files = LocalFiles.below(tmp_path, tmp_path)
     assert await listed(files) == [SourceFile("MLmodel", 0), SourceFile("data/model.pkl", 3)]
     assert [piece async for piece in files.read("data/model.pkl")] == [b"abc"]
+
+
+def file_becomes_link(artifact: Path, outside: Path) -> None:
+    (artifact / "data" / "model.pkl").unlink()
+    (artifact / "data" / "model.pkl").symlink_to(outside / "data" / "model.pkl")
+
+
+def folder_becomes_link(artifact: Path, outside: Path) -> None:
+    (artifact / "data").rename(artifact / "before")
+    (artifact / "data").symlink_to(outside / "data")
+
+
+def artifact_becomes_link(artifact: Path, outside: Path) -> None:
+    artifact.rename(artifact.with_name("before"))
+    artifact.symlink_to(outside)
+
+
+def folder_above_becomes_link(artifact: Path, outside: Path) -> None:
+    artifact.parent.rename(artifact.parent.with_name("before"))
+    (outside / "artifact").symlink_to(outside)
+    artifact.parent.symlink_to(outside)
+
+
+def file_becomes_pipe(artifact: Path, outside: Path) -> None:
+    (artifact / "data" / "model.pkl").unlink()
+    os.mkfifo(artifact / "data" / "model.pkl")
+
+
+def file_goes(artifact: Path, outside: Path) -> None:
+    (artifact / "data" / "model.pkl").unlink()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        file_becomes_link,
+        folder_becomes_link,
+        artifact_becomes_link,
+        folder_above_becomes_link,
+        file_becomes_pipe,
+        file_goes,
+    ],
+)
+async def test_a_planned_file_that_was_replaced_is_not_read(
+    tmp_path: Path, change: Callable[[Path, Path], None]
+) -> None:
+    artifact, outside = tmp_path / "root" / "run" / "artifact", tmp_path / "outside"
+    for folder in (artifact, outside):
+        (folder / "data").mkdir(parents=True)
+        (folder / "data" / "model.pkl").write_bytes(b"abc")
+    files = LocalFiles.below(tmp_path / "root", artifact)
+    assert await listed(files) == [SourceFile("data/model.pkl", 3)]
+    change(artifact, outside)
+    with pytest.raises(Invalid, match="model"):
+        assert [piece async for piece in files.read("data/model.pkl")] == []
+
+
+async def test_an_artifact_that_is_one_file_is_read_and_not_as_a_link(tmp_path: Path) -> None:
+    model, outside = tmp_path / "root" / "model.pkl", tmp_path / "outside"
+    model.parent.mkdir()
+    model.write_bytes(b"abc")
+    outside.write_bytes(b"def")
+    files = LocalFiles.below(tmp_path / "root", model)
+    assert [piece async for piece in files.read((await listed(files))[0].path)] == [b"abc"]
+    model.unlink()
+    model.symlink_to(outside)
+    with pytest.raises(Invalid, match="model"):
+        assert [piece async for piece in files.read("model.pkl")] == []
+
+
+async def test_nothing_outside_of_an_artifact_is_read_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "root" / "artifact").mkdir(parents=True)
+    (tmp_path / "outside").write_bytes(b"abc")
+    files = LocalFiles.below(tmp_path / "root", tmp_path / "root" / "artifact")
+    with pytest.raises(Invalid, match="outside"):
+        assert [piece async for piece in files.read("../../outside")] == []
 
 
 @pytest.mark.parametrize("names", [[], [".."], ["a", "A"], ["con"], [f"f{n}" for n in range(2_001)]])

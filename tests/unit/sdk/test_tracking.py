@@ -193,7 +193,7 @@ def test_the_git_revision_marks_a_changed_tree_and_hides_credentials(tmp_path: P
 
     (tmp_path / "fit.py").write_text("fit()")
     git("init", "-q")
-    git("remote", "add", "origin", "https://user:token@git.example.com/x.git")
+    git("remote", "add", "origin", "https://me@acme.example:token@git.example.com/x.git")
     git("add", ".")
     git("commit", "-qm", "first")
     clean = code_identity([tmp_path / "fit.py"])

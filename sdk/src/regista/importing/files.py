@@ -7,11 +7,13 @@ import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from regista.errors import Invalid
 from regista.files import files_of
+from regista.importing.opening import NotRegular, open_below
 from regista.importing.requests import BROKE_OFF, SourceBroken, Waits
+from regista.local_errors import reading, shown
 from regista.progress import Report
 from regista.wire import limits
 from regista.wire.file_names import problem_of_names
@@ -48,32 +50,48 @@ class Files:
 
 
 class LocalFiles(Files):
-    """A folder or a file on this machine."""
+    """A folder or a file on this machine, below `root`. Both paths are resolved."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, root: Path, path: Path) -> None:
+        self._root = root
         self._path = path
+        self._one = path.is_file()
 
     @classmethod
     def below(cls, root: Path, path: Path) -> LocalFiles:
         """Return the files of `path` if it is below `root`. Raises Unreachable."""
-        resolved = path.resolve()
-        if not resolved.is_relative_to(root.resolve()):
+        top, resolved = root.resolve(), path.resolve()
+        if not resolved.is_relative_to(top):
             raise Unreachable(f"{path} is not below {root} (--artifacts-below)")
-        return cls(resolved)
+        return cls(top, resolved)
 
     async def entries(self) -> list[SourceFile]:
         try:
-            found = await asyncio.to_thread(files_of, self._path)
+            found = await asyncio.to_thread(self._found)
         except Invalid as e:
             raise Unreachable(e.detail) from None
         self._check(len(found), 0)
-        return [SourceFile(name, file.stat().st_size) for name, file in sorted(found.items())]
+        return found
+
+    def _found(self) -> list[SourceFile]:
+        with reading(str(self._path)):
+            found = sorted(files_of(self._path).items())
+            return [SourceFile(name, file.lstat().st_size) for name, file in found]
 
     async def read(self, path: str) -> AsyncIterator[bytes]:
-        whole = self._path if self._path.is_file() else self._path / path
-        with whole.open("rb") as file:
+        with reading(path), await asyncio.to_thread(self._open, path) as file:
             while chunk := await asyncio.to_thread(file.read, CHUNK):
                 yield chunk
+
+    def _open(self, path: str) -> BinaryIO:
+        """Open a file. Raises Invalid when it, or a folder above it, was replaced after it was listed."""
+        whole = self._path if self._one else self._path / path
+        try:
+            return open_below(self._root, whole.relative_to(self._root).parts)
+        except NotRegular:
+            detail = f"{shown(path)} is no regular file, or a folder above it is a link now"
+            advice = "Let no one else change the folder of --artifacts-below, and run the command again."
+            raise Invalid("file_changed", detail, advice=advice) from None
 
 
 async def listed(files: Files) -> list[SourceFile]:

@@ -12,7 +12,7 @@ import msgspec
 
 from regista.importing.mlflow import tags_of
 from regista.importing.mlmodel import MLmodel
-from regista.importing.texts import clean, moment, shortened
+from regista.importing.texts import bare, clean, moment, shortened
 from regista.wire import limits
 
 GIT_COMMIT, GIT_REPOSITORY = "mlflow.source.git.commit", "mlflow.source.git.repoURL"
@@ -50,6 +50,7 @@ class Claims:
 def claims_of(facts: Facts, creators: Mapping[str, str]) -> Claims:
     """Return what is known of a version. `creators`: identities here, by the user there."""
     notes: list[str] = []
+    facts = bare(facts)
     found = clean(
         {
             "training": _training(facts, creators, notes),

@@ -41,7 +41,7 @@ class MLmodel:
 def read_mlmodel(raw: bytes) -> MLmodel:
     """Return what the file states. A file that cannot be read has a `problem`. Raises NotConfigured."""
     try:
-        import yaml  # noqa: PLC0415 - the extra `import`
+        from regista.importing import bounded_yaml  # noqa: PLC0415 - the extra `import`
     except ImportError:
         raise NotConfigured(
             "yaml_missing",
@@ -49,9 +49,10 @@ def read_mlmodel(raw: bytes) -> MLmodel:
             advice="Install it: pip install 'regista[import]'.",
         ) from None
     try:
-        found = yaml.safe_load(raw)
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as e:
-        return MLmodel(problem=f"MLmodel cannot be read: {type(e).__name__}")
+        found = bounded_yaml.load(raw)
+    except bounded_yaml.ERRORS as e:
+        why = str(e) if isinstance(e, bounded_yaml.TooMuch) else type(e).__name__
+        return MLmodel(problem=f"MLmodel cannot be read: {why}")
     if not isinstance(found, dict):
         return MLmodel(problem="MLmodel is no mapping")
     flavors = {str(n): _version(v) for n, v in _mapping(found.get("flavors")).items()}
@@ -61,8 +62,8 @@ def read_mlmodel(raw: bytes) -> MLmodel:
     return MLmodel(
         schema,
         flavors,
-        str(generic.get("python_version") or ""),
-        str(found.get("mlflow_version") or ""),
+        _text(generic.get("python_version")),
+        _text(found.get("mlflow_version")),
         problem,
     )
 
@@ -75,7 +76,11 @@ def _version(flavor: Any) -> str:
     """Return the version in a flavor's fields, such as `sklearn_version` or `xgb_version`."""
     stated = _mapping(flavor)
     named = (v for k, v in stated.items() if str(k).endswith("_version") and k != "python_version")
-    return str(next(named, "") or "")
+    return _text(next(named, ""))
+
+
+def _text(value: Any) -> str:
+    return str(value) if isinstance(value, str | int | float) and value else ""
 
 
 def _schema(signature: Mapping[Any, Any]) -> tuple[dict[str, Any] | None, str]:
@@ -86,7 +91,7 @@ def _schema(signature: Mapping[Any, Any]) -> tuple[dict[str, Any] | None, str]:
         try:
             columns = json.loads(stated) if isinstance(stated, str) else stated or []
             ports, by = _ports(columns, side)
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as e:
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as e:
             return None, f"the {side} of the signature cannot be read: {type(e).__name__}"
         most = limits.FEATURES if side == "inputs" else limits.OUTPUTS
         if len(ports) > most:

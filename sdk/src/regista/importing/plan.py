@@ -16,7 +16,7 @@ from regista.importing.mlflow_claims import Facts, claims_of
 from regista.importing.mlmodel import MOST_BYTES, MLmodel, read_mlmodel
 from regista.importing.names import colliding, names_here
 from regista.importing.parallel import each
-from regista.importing.texts import clean
+from regista.importing.texts import bare, clean
 from regista.progress import Report, begin
 from regista.wire.mandatory import missing_fields
 
@@ -235,7 +235,7 @@ class Planner:
             requirements = await self._requirements(planned)
         except (Unreachable, NotFound, Forbidden, Invalid) as e:
             planned.files, planned.source = (), None
-            planned.no_bytes_because = f"{location[:200] or 'no location'}: {_why(e)}"
+            planned.no_bytes_because = f"{bare(location)[:200] or 'no location'}: {bare(_why(e))}"
         facts = Facts(
             self._source.uri,
             version,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from regista.urls import without_credentials
 from regista.wire import limits
 
 TAG_NAME = 100
@@ -17,10 +19,11 @@ _EARLIEST, _LATEST = 0, 253_402_300_799_000
 def clean(value: Any) -> Any:
     """Return a JSON value that every service can store.
 
-    NUL and half a surrogate pair become U+FFFD; numbers that JSON does not hold exactly become text.
+    NUL and half a surrogate pair become U+FFFD; numbers that JSON does not hold exactly become text; URLs
+    lose their credentials.
     """
     if isinstance(value, str):
-        text = value.replace("\0", "�")
+        text = without_credentials(value.replace("\0", "�"))
         return text.encode("utf-8", "replace").decode("utf-8") if _has_surrogates(text) else text
     if isinstance(value, bool) or value is None:
         return value
@@ -31,6 +34,22 @@ def clean(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(clean(str(name))): clean(inner) for name, inner in value.items()}
     return [clean(inner) for inner in value] if isinstance(value, list | tuple) else clean(str(value))
+
+
+def bare(value: Any) -> Any:
+    """Return a value of JSON, or a data class of such, without the credentials of URLs in its texts.
+
+    Call it before a text is cut or divided: half a URL does not show what in it is secret.
+    """
+    if isinstance(value, str):
+        return without_credentials(value)
+    if isinstance(value, Mapping):
+        return {bare(name): bare(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [bare(inner) for inner in value]
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{one.name: bare(getattr(value, one.name)) for one in fields(value)})
+    return value
 
 
 def _has_surrogates(text: str) -> bool:

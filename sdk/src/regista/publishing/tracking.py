@@ -7,7 +7,6 @@ import inspect
 import json
 import os
 import platform
-import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -26,11 +25,11 @@ from regista.publishing.data_digest import columns_of, dataset_digest
 from regista.publishing.json_values import check_exact, json_value, metric_value, object_of
 from regista.publishing.notebook import cells_run, code_of_present_cell
 from regista.publishing.schema import addressed_by, schema_of
+from regista.urls import without_credentials
 from regista.wire.digests import FileEntry, digest
 
 FRAMEWORKS = ("torch", "tensorflow", "jax", "xgboost", "lightgbm", "catboost", "sklearn")
 _MODULE_NAMES = {"sklearn": "scikit-learn"}
-_CREDENTIALS = re.compile(r"(?<=://)[^/@]*@")
 
 
 class Run:
@@ -309,7 +308,7 @@ def _git(folder: Path) -> dict[str, str]:
     if not revision:
         return {}
     dirty = "-dirty" if _git_output(folder, "status", "--porcelain", "--untracked-files=no") else ""
-    origin = _CREDENTIALS.sub("", _git_output(folder, "config", "--get", "remote.origin.url"))
+    origin = without_credentials(_git_output(folder, "config", "--get", "remote.origin.url"))
     return {"revision": revision + dirty} | ({"repository": origin} if origin else {})
 
 
