@@ -66,7 +66,7 @@ class Front:
         ]
 
     async def _readiness(self, _request: Request) -> Response:
-        """Answer that this process serves, and which services are not ready: it refuses their requests itself."""
+        """Answer that this process serves, and which services are not ready: it refuses what needs them."""
         missing = [name for name in NEEDED if not await self._upstream.is_ready(name)]
         return JSONResponse({"ready": True, "reasons": dict.fromkeys(missing, "it is not ready")})
 
