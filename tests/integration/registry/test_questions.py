@@ -30,21 +30,22 @@ FILL = """
 INSERT INTO registry.versions (model_id, number, semver, stage, artifact_digest, identity, document,
     dataset_name, dataset_digest,
                                registered_at, registered_by, correlation_id, message_id, revision, creator,
-    tags)
+    tags, label, changed_at)
 SELECT 'long', n, '1.0.' || n, CASE WHEN n IN (3, 7) THEN 'Production' ELSE 'Validated' END, 'sha256:' || n,
     'i' || n, n, 'set ' || n, 'digest ' || n,
        timestamptz '2020-01-01 00:00Z' + n * interval '1 hour', 'ci', 'c' || n, '', n,
        CASE WHEN n IN (3, 7) THEN 'eva' ELSE 'ci' END,
        CASE WHEN n IN (3, 7) THEN jsonb_build_object('common', 'yes', 'rare', 'yes')
-            WHEN n % 2 = 0 THEN '{"common": "yes"}'::jsonb END
+            WHEN n % 2 = 0 THEN '{"common": "yes"}'::jsonb END, '', now()
 FROM generate_series($1::int, $2::int) AS n
 """
 FILL_SMALL = """
 INSERT INTO registry.versions (model_id, number, semver, stage, identity, document, dataset_name,
     dataset_digest,
-                               registered_at, registered_by, correlation_id, message_id, revision)
+                               registered_at, registered_by, correlation_id, message_id, revision,
+    label, changed_at)
 SELECT 'short', n, '1.0.' || n, 'Staging', 'i' || n, n, 'people', 'sha256:people', now(), 'ci', 'c', '',
-    n FROM generate_series(1, 20) AS n
+    n, '', now() FROM generate_series(1, 20) AS n
 """
 # Each version of the short model was made from the one before, and evaluated on one data set; so was each
 # version of the long model, on one of its own.
@@ -66,10 +67,10 @@ FROM generate_series($1::int, $2::int) AS n
 """
 MODELS = """
 INSERT INTO registry.models (model_id, name, namespace, kind, owner, tier, description, tags, registered_at,
-    registered_by, revision)
+    registered_by, revision, changed_at)
 SELECT id, CASE id WHEN 'short' THEN 'small.' ELSE 'team.' END || id, 'team', 'model',
     CASE id WHEN 'long' THEN 'team:risk' ELSE '' END, 'low', '',
-    CASE id WHEN 'long' THEN '{"team": "risk"}'::jsonb ELSE '{}'::jsonb END, now(), 'ci', 1
+    CASE id WHEN 'long' THEN '{"team": "risk"}'::jsonb ELSE '{}'::jsonb END, now(), 'ci', 1, now()
 FROM unnest($1::text[]) AS id
 """
 
