@@ -19,7 +19,7 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).parent.parent
-COPIED = ("chain.py", "load.py", "trained.py")
+COPIED = ("chain.py", "load.py", "processor.py", "trained.py")
 """What the older commit gets of this folder: nothing of it depends on how the services are built."""
 PRINTED = {
     "ms of processor time a version": re.compile(r"^([\d.,]+) ms of processor time", re.MULTILINE),
