@@ -19,7 +19,7 @@ import httpx
 from pydantic import TypeAdapter
 
 from regista.wire.keys import SigningKey
-from services.local.folders import _free_ports
+from services.local.folders import free_ports
 from shared import run
 from shared.foundation.settings import Settings
 from shared.http.dispatch import Table
@@ -117,7 +117,7 @@ class Starter:
 
     def environment(self, service: str, key: SigningKey, **settings: str) -> dict[str, str]:
         """Return the environment of one process; `settings` are whole variables and replace others."""
-        port = _free_ports({"http": 0})["http"]
+        port = free_ports({"http": 0})["http"]
         key_file = self.folder / f"{service}-{next(self.numbers)}.json"
         key.save(key_file)
         own = {"PEPPER": PEPPER, "SIGNING_KEY_FILE": str(key_file), "HTTP_PORT": str(port)}

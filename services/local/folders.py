@@ -119,12 +119,12 @@ class InstanceFolder:
     def ports(self, names: Sequence[str]) -> dict[str, int]:
         """Return a free loopback port for each name: the port of the last start unless it is in use now."""
         known = self.read("ports.json")
-        chosen = _free_ports({name: int(known.get(name, 0)) for name in names})
+        chosen = free_ports({name: int(known.get(name, 0)) for name in names})
         self.write("ports.json", known | chosen)
         return chosen
 
 
-def _free_ports(wanted: Mapping[str, int]) -> dict[str, int]:
+def free_ports(wanted: Mapping[str, int]) -> dict[str, int]:
     """Hold all sockets open until each name has a port, so that no two names get the same."""
     others = iter(random.sample(PORTS, len(PORTS)))
     with ExitStack() as held:

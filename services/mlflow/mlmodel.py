@@ -7,37 +7,22 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-import yaml
+from regista.wire import bounded_yaml
 
 NAME = "MLmodel"
 GENERAL = ("python_function", "mleap", "crate", "rpc")
 """Flavors that many frameworks have."""
 DEEPEST = 10
 LONGEST_TYPE = 200
-MOST_NODES = 20_000
-_WRONG = (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError)
+_WRONG = (*bounded_yaml.ERRORS, TypeError)
 """What a value of another kind raises, here and in the YAML reader."""
 Json = dict[str, Any]
-
-
-class _Loader(yaml.SafeLoader):
-    """Plain values only: no aliases, with which a short file has endlessly many, and not too many values."""
-
-    def __init__(self, content: bytes) -> None:
-        super().__init__(content)
-        self._nodes = 0
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        self._nodes += 1
-        if self._nodes > MOST_NODES or self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("it has aliases or too many values")
-        return super().compose_node(parent, index)
 
 
 def facts(content: bytes) -> Json:
     """Return what a version's metadata take from the file; nothing of one that cannot be read."""
     try:
-        return _facts(yaml.load(content, _Loader))  # noqa: S506 - _Loader is a SafeLoader
+        return _facts(bounded_yaml.load(content))
     except _WRONG:
         return {}
 

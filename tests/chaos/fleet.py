@@ -17,7 +17,7 @@ import httpx
 from regista.client.async_client import AsyncClient
 from regista.client.profile import Profile
 from services.kafka.topics import SERVICES
-from services.local.folders import InstanceFolder, _free_ports
+from services.local.folders import InstanceFolder, free_ports
 from services.local.full_disk import DiskWatch
 from services.local.instance import Instance
 from services.local.lag import consumer_lag, relay_lag
@@ -82,7 +82,7 @@ class Fleet:
         for name, server in instance.stack.servers().items():
             child = next(one for one in instance.stack.children if one.identity.name == name)
             self.members[name] = Member(name, server.launch, child)
-        extra = _free_ports({f"{s}-{n}": 0 for s in SERVICES for n in range(2, replicas + 1)})
+        extra = free_ports({f"{s}-{n}": 0 for s in SERVICES for n in range(2, replicas + 1)})
         for service in SERVICES:
             self._launch(service, service, instance.urls[service])
             for n in range(2, replicas + 1):

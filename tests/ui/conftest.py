@@ -5,13 +5,10 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -19,12 +16,11 @@ import pytest
 import regista
 from regista.client.profile import Profile
 from regista.client.sync_client import Client
-from regista.errors import NotFound
 from services.local import lifecycle
 from services.local.folders import InstanceFolder
 from services.local.instance import Instance
+from tests.integration.sdk.conftest import until
 
-PAUSE = threading.Event()  # between two looks: the services need the processors
 PEOPLE = {
     "ann": ("Ann Example", [("engineer", "fraud"), ("auditor", "*")]),
     "bob": ("Bob Example", [("approver", "fraud")]),
@@ -74,19 +70,6 @@ def csrf(page: httpx.Response) -> str:
     found = re.search(r'name="csrf" value="([^"]+)"', page.text)
     assert found, page.text[:2000]
     return found[1]
-
-
-def until(look: Callable[[], Any], seconds: float = 60.0) -> Any:
-    """Waits for the services: what `look` answers once it answers something. NotFound counts as not yet."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            if found := look():
-                return found
-        except NotFound:
-            pass
-        assert not PAUSE.wait(0.05), "the event is never set"
-        assert time.monotonic() < deadline, "it never happened"
 
 
 @pytest.fixture(scope="session")

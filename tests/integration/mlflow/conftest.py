@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import textwrap
 import uuid
 from collections.abc import Iterator
@@ -18,30 +17,18 @@ import pytest
 
 from regista.client.profile import Profile
 from services.local import lifecycle
-from services.local.folders import InstanceFolder, home
+from services.local.folders import InstanceFolder
 from services.local.instance import Instance
 from tests.integration.sdk.conftest import House, _move_in
+from tests.integration.sdk.mlflow_server import environment
 
-CLIENT = ("mlflow-skinny==3.17.2", "pandas==2.3.3")
-"""The newest client that is supported, and what its pyfunc flavor needs."""
 WORKER = Path(__file__).with_name("client_worker.py")
 
 
 @pytest.fixture(scope="session")
 def mlflow_python() -> Path:
-    """The interpreter of an environment with the client, made once and kept in the cache."""
-    folder = home() / "cache" / f"mlflow-client-{CLIENT[0].partition('==')[2]}"
-    python, complete = folder / "bin" / "python", folder / "complete"
-    if not complete.exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True, timeout=120)
-        pip = [sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check", "-q"]
-        try:
-            subprocess.run([*pip, "install", "--only-binary", ":all:", *CLIENT], check=True, timeout=600)
-        except subprocess.CalledProcessError:
-            pytest.skip(f"pip could not fetch {' and '.join(CLIENT)}")
-        complete.touch()
-    return python
+    """The interpreter of the environment with MLflow, made once and kept in the cache."""
+    return environment()
 
 
 @dataclass

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from regista.importing.bounded_yaml import MOST_NODES
 from regista.importing.mlmodel import MLmodel, read_mlmodel, type_of
+from regista.wire.bounded_yaml import MOST_NODES
 from regista.wire.type_spellings import parsed
 
 

@@ -41,7 +41,7 @@ class MLmodel:
 def read_mlmodel(raw: bytes) -> MLmodel:
     """Return what the file states. A file that cannot be read has a `problem`. Raises NotConfigured."""
     try:
-        from regista.importing import bounded_yaml  # noqa: PLC0415 - the extra `import`
+        from regista.wire import bounded_yaml  # noqa: PLC0415 - the extra `import`
     except ImportError:
         raise NotConfigured(
             "yaml_missing",

@@ -1,4 +1,4 @@
-"""Read YAML of others: nothing in it unfolds into more than its text. Needs the extra `import`."""
+"""Read YAML of others: nothing in it unfolds into more than its text. Needs PyYAML: the extra `import`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-MOST_NODES = 50_000
+MOST_NODES = 20_000
 """Values in a file."""
 LONGEST_NUMBER = 100
 """Characters of a number or time: reading the form `1:59:59` takes quadratic time."""
