@@ -67,16 +67,21 @@ class Histories(RuleBasedStateMachine):
                 assert event.number not in protected | rollback_targets
 
     def rollback_targets(self) -> set[int]:
-        """The nearest predecessor that no rollback left, of everything that gets requests."""
+        """The nearest predecessor that no rollback left, of everything that gets requests.
+
+        A version whose bytes were refused (`failed`) is none: nothing makes them good.
+        """
         found = set()
         for environment, rollout in self.story.model.rollouts.items():
             before, given_up = self.champions_before(environment)
             for entry in rollout.entries:
                 path = chain(before, entry.number) if entry.percent else []
-                found |= set(
-                    [n for n in path if n not in given_up and not unusable_because(self.story.version(n))][:1]
-                )
+                found |= set([n for n in path if n not in given_up and self.can_serve(n)][:1])
         return found
+
+    def can_serve(self, number: int) -> bool:
+        version = self.story.version(number)
+        return not unusable_because(version) and not version.failed
 
     def champions_before(self, environment: str) -> tuple[dict[int, int], set[int]]:
         """Which champion each version took its first requests from, and what was rolled back from since."""
@@ -316,6 +321,16 @@ def test_one_history_in_which_the_laws_hold_has_every_event_that_they_judge():
             law(machine)
     missing = JUDGED - HAPPENED
     assert not missing
+
+
+def test_a_version_whose_bytes_were_refused_is_no_rollback_target_and_may_be_retired():
+    machine = Histories()  # 1, 2 and 3 served in turn
+    machine.note_artifact_verdict(2, revision=30, good=False)
+    assert machine.rollback_targets() == {1}
+    machine.retire(2)
+    assert machine.story.version(2).retired
+    machine.roll_back("production", to=0, force=False)
+    assert machine.story.model.rollouts["production"].champion.number == 1
 
 
 def a_long_model(length: int):
