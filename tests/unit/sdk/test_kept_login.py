@@ -32,13 +32,17 @@ VALID = 4_000_000_000.0
 
 
 class Wallet(KeyringBackend):
-    """The keyring of a system, unlocked or not."""
+    """The keyring of a system, unlocked or not.
+
+    `keyring` chooses among all classes that it can make without arguments. This one must not be chosen:
+    the commands that other tests start have another keyring.
+    """
 
     priority = 1.0  # type: ignore[assignment]
 
-    def __init__(self) -> None:
+    def __init__(self, entries: dict[tuple[str, str], str]) -> None:
         super().__init__()
-        self.entries: dict[tuple[str, str], str] = {}
+        self.entries = entries
         self.locked = False
 
     def get_password(self, service: str, username: str) -> str | None:
@@ -57,7 +61,7 @@ class Wallet(KeyringBackend):
 
 @pytest.fixture
 def wallet() -> Iterator[Wallet]:
-    before, found = keyring.get_keyring(), Wallet()
+    before, found = keyring.get_keyring(), Wallet({})
     keyring.set_keyring(found)
     yield found
     keyring.set_keyring(before)
