@@ -20,6 +20,8 @@ CONNECT_SECONDS, READ_SECONDS = 3.0, 20.0
 LIMITS = httpx.Limits(max_connections=200, max_keepalive_connections=50)
 SIGN_IN_NEEDED = "sign_in_needed"
 """The code of a 401 for a token that shows what the log does not have yet."""
+BY_SCRIPT = "x-live"
+"""The header of a request to the console that no person made: a page that reads itself again."""
 T = TypeVar("T")
 
 

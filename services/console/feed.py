@@ -77,6 +77,7 @@ def in_words(event: Json) -> Json:
     """Return what a page shows of a public event."""
     data, name = event.get("data") or {}, name_of(str(event.get("type", "")))
     return {
+        "id": event.get("id", ""),
         "at": event.get("time", ""),
         "model": data.get("model") or "",
         "number": data.get("number") or 0,

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from aiokafka.errors import TopicAuthorizationFailedError
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import Field
 from starlette.responses import Response
 
 from shared.deciding.access import ANY_ROLE, EVERYWHERE
 from shared.deciding.decider import NotFound
 from shared.foundation.topics import source_of
+from shared.http.measured import exposition
 from shared.http.openapi import document
 from shared.http.problems import Problem
 from shared.http.routes import Body, Call, Reply, Route
@@ -91,7 +91,7 @@ async def readiness(call: Call) -> Reply:
 
 
 async def metrics(_call: Call) -> Response:
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    return exposition()
 
 
 async def service_urls(call: Call) -> Reply:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.ui.conftest import Site
+from urllib.parse import urlencode
+
+from tests.ui.conftest import HOSTILE, Site
 
 FIXED = {
     "home": "/",
@@ -43,3 +45,23 @@ FIXED = {
 def addresses(site: Site) -> dict[str, str]:
     """Return the address of each page by a name for its screenshot."""
     return FIXED | {"review": f"/reviews/{site.review}"}
+
+
+def hostile_addresses() -> list[str]:
+    """Return the address of every page that shows texts of the hostile pipeline, or of its reader."""
+    model, typed = "/models/fraud.hostile", urlencode({"q": HOSTILE, "page": HOSTILE, "model": HOSTILE})
+    tabs = [f"{model}/{tab}" for tab in ("metrics", "lineage", "timeline", "usage", "rules")]
+    return [
+        *(
+            model,
+            *tabs,
+            f"{model}/versions/1",
+            "/",
+            "/models",
+            "/versions",
+            "/reviews",
+            "/history",
+            "/access",
+        ),
+        *(f"{path}?{typed}" for path in ("/search", "/data-sets", "/models", "/sign-in")),
+    ]

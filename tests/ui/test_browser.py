@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.ui.addresses import addresses
-from tests.ui.browsers import PICTURES, axe, person, running
+from tests.ui.addresses import addresses, hostile_addresses
+from tests.ui.browsers import PICTURES, axe, person
 from tests.ui.conftest import Site, open_review, until
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(240)]
@@ -22,12 +21,6 @@ AXE_CONTRAST = (
     "runOnly: {type: 'rule', values: ['color-contrast', 'link-in-text-block']}})"
 )
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with running() as found:
-        yield found
 
 
 def _picture(page: Any, name: str) -> None:
@@ -102,7 +95,7 @@ def test_no_script_of_a_hostile_text_runs(site: Site, browser: Any) -> None:
     page = person(browser, site, "ann")
     opened: list[str] = []
     page.on("dialog", lambda dialog: (opened.append(dialog.message), dialog.dismiss()))
-    for address in ("/models/fraud.hostile", "/models/fraud.hostile/versions/1", "/models"):
+    for address in hostile_addresses():
         page.goto(f"{site.url}{address}")
     assert opened == []
     assert page.errors == []
