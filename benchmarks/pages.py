@@ -91,20 +91,22 @@ async def measure(servers: Servers) -> Sequence[Figure]:
     with servers.running(*SERVICES):
         await sealed(servers, owner)
         await owner.close()
-        with _signed_in(servers) as browser:
+        with _browser(servers) as browser:
+            _sign_in(browser, servers.admin_key)
             first = _with_files(browser)
             found = [_measured(browser, name, path) for name, path in addresses(versions).items()]
     return _figures(found, first, versions)
 
 
-def _signed_in(servers: Servers) -> httpx.Client:
-    """Return a browser in which the administrator is signed in."""
+def _browser(servers: Servers) -> httpx.Client:
     url = servers.instance.urls["console"]
-    browser = httpx.Client(base_url=url, headers={"origin": url}, timeout=60)
-    answer = browser.post("/sign-in", data={"key": servers.admin_key})
+    return httpx.Client(base_url=url, headers={"origin": url}, timeout=60)
+
+
+def _sign_in(browser: httpx.Client, key: str) -> None:
+    answer = browser.post("/sign-in", data={"key": key})
     if answer.status_code != 303:
         raise AssertionError(f"no sign-in: {answer.status_code} {answer.text[:500]}")
-    return browser
 
 
 def _with_files(browser: httpx.Client) -> float:

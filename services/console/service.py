@@ -26,6 +26,7 @@ from services.console.serving import serve_act, serve_download, serve_page
 from services.console.settings import ConsoleSettings
 from services.console.sign_in import SignIn
 from services.console.view import View
+from shared.foundation.event_loop import Loop
 from shared.foundation.settings import WRONG_SETTING, SettingsWrong
 from shared.foundation.telemetry import set_up_logs
 from shared.http.measured import Measured, serve_metrics
@@ -114,7 +115,8 @@ def main() -> None:
         settings.require_registry()
         set_up_logs("console", settings.log_level)
         logging.getLogger("httpx").setLevel(logging.WARNING)
-        asyncio.run(_serve(settings))
+        with asyncio.Runner(loop_factory=Loop) as runner:
+            runner.run(_serve(settings))
     except SettingsWrong as wrong:
         log.critical("cannot start: a setting is wrong", extra={"error": str(wrong)})
         sys.exit(WRONG_SETTING)

@@ -57,6 +57,9 @@ DENIED = frozenset({"role_missing", "no_live_key", "identity_disabled", "unknown
 PUBLISHERS = "/publishers/"
 T = TypeVar("T")
 MOST_LISTED = 100_000
+WAITS_FOR_NEW = 10
+"""Milliseconds that Kafka waits for messages that are not there yet. A reader of what is there waits for the
+end of its last request: with the usual half a second every answer took as long."""
 MOST_OF_VALUE, HEAD_OF_VALUE = 64 * 1024, 4 * 1024
 """A larger value is not copied: its head, its digest and its size are. A replay takes it from its topic."""
 MOST_OF_KEY, MOST_OF_HEADERS = 8 * 1024, 64 * 1024
@@ -268,7 +271,11 @@ class DeadLetters:
         With `only` and `count`: of `count` records of that partition from `offset`.
         """
         consumer = AIOKafkaConsumer(
-            topic, **connection(self._settings), enable_auto_commit=False, isolation_level="read_committed"
+            topic,
+            **connection(self._settings),
+            enable_auto_commit=False,
+            isolation_level="read_committed",
+            fetch_max_wait_ms=WAITS_FOR_NEW,
         )
         try:
             async with asyncio.timeout(15):

@@ -25,6 +25,7 @@ FIXED = {
     "reviews": "/reviews",
     "rollouts": "/rollouts",
     "rollout": "/rollouts/fraud.scoring/production",
+    "rollout-none": "/rollouts/sales.churn/production",
     "rollout-change": "/rollouts/fraud.scoring/production/change?n=1&p=90&r=champion&n=2&p=10&r=challenger",
     "rollout-rollback": "/rollouts/fraud.scoring/production/rollback",
     "rollout-stop": "/rollouts/fraud.scoring/production/stop",

@@ -98,7 +98,8 @@ def test_no_script_of_a_hostile_text_runs(site: Site, browser: Any) -> None:
     for address in hostile_addresses():
         page.goto(f"{site.url}{address}")
     assert opened == []
-    assert page.errors == []
+    refused = "Failed to load resource: the server responded with a status of 422"
+    assert [error for error in page.errors if not error.startswith(refused)] == []
     page.context.close()
 
 
