@@ -69,7 +69,7 @@ async def show_rollout(view: View) -> Shown:
         "model": model,
         "environment": environment,
         "rollout": rollout,
-        "candidates": _candidates(rollout, [v for found in versions for v in found.value or ()]),
+        "candidates": candidates(rollout, [v for found in versions for v in found.value or ()]),
         "engineer": view.may("engineer", model["namespace"]),
         "roles": ROLES,
     }
@@ -92,7 +92,7 @@ async def _of_stage(view: View, name: str, stage: str) -> Sequence[Json]:
     return items
 
 
-def _candidates(rollout: Json, versions: Sequence[Json]) -> list[Json]:
+def candidates(rollout: Json, versions: Sequence[Json]) -> list[Json]:
     """Return the versions to choose from, the newest first: those that may serve, and those that do.
 
     One that serves is among them however old it is: else the form would take its share away.

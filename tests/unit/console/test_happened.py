@@ -91,6 +91,15 @@ async def test_a_day_is_read_only_where_the_last_hour_has_little() -> None:
     assert await shown(Recent(), quiet) == ["a"]
 
 
+async def test_the_newest_are_shown_in_whatever_order_topics_are_read() -> None:
+    feed = Feed()
+    feed.happens("b", timedelta(minutes=10))
+    feed.happens("a", timedelta(minutes=5))
+    for number in range(MOST):
+        feed.happens(f"old-{number}", timedelta(minutes=20))
+    assert (await shown(Recent(), feed))[:3] == ["a", "b", "old-0"]
+
+
 async def test_what_is_read_twice_is_shown_once() -> None:
     feed, recent = Feed(), Recent()
     feed.happens("a")
