@@ -49,7 +49,7 @@ class Links:
         )
 
     async def make(self, request: Request) -> Response:
-        """Return a link for the API key in the body, to a program that knows the secret."""
+        """Return a link for the API key in the body, to a program that has the secret."""
         given = request.headers.get("authorization", "").encode()
         if not hmac.compare_digest(given, f"Bearer {self.console.settings.console_link_secret}".encode()):
             return _problem(403, "The secret of this console is missing or wrong.")
@@ -74,7 +74,7 @@ class Links:
         return JSONResponse({"url": link, "subject": caller["subject"], "valid_for_seconds": seconds}, 201)
 
     async def show(self, request: Request) -> Response:
-        """Show the page that sends the code; it asks first when somebody is signed in."""
+        """Show the page that sends the code; it needs a click when a person is signed in."""
         session = await self.console.session_of(request)
         return self._page(who=(session.caller["name"] or session.subject) if session else "")
 

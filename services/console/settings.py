@@ -19,7 +19,7 @@ class ConsoleSettings(Settings):
 
     `public_urls` are the addresses at which the console reaches the services. `console_packages` is the
     folder of the front-end packages; without them the pages work, and load as a whole. A person signs in
-    again after `console_session_minutes`, and after `console_idle_minutes` without a request. Who knows
+    again after `console_session_minutes`, and after `console_idle_minutes` without a request. Who has
     `console_link_secret` makes links that sign a person in once: only for a console on this machine.
     """
 

@@ -13,7 +13,6 @@ from services.kafka.commands import kafka
 from services.kafka.topics import SERVICES, WRITERS
 from services.local.folders import STORES, InstanceFolder, LocalError
 from services.local.fronts import PROCESSES
-from services.local.identities import ADMIN
 from services.local.logs import LEVELS
 from services.local.restore_commands import doctor, restore
 from services.local.with_instance import with_instance
@@ -201,6 +200,7 @@ def console(folder: InstanceFolder, people: tuple[str, ...], as_json: bool) -> N
     A link works within ten minutes, on this machine. Open each in a private window to be several people.
     """
     from services.local import links  # noqa: PLC0415
+    from services.local.identities import ADMIN  # noqa: PLC0415
     from services.local.instance import Instance  # noqa: PLC0415
 
     instance = Instance.at(folder)

@@ -22,7 +22,7 @@ def link(instance: Instance, who: str, *, console: str = "") -> str:
     file = instance.identities.api_key_file(who)
     if not file.exists():
         known = sorted(path.name.removeprefix("api-key-") for path in file.parent.glob("api-key-*"))
-        raise LocalError(f"nobody here is called {who!r}: there are {', '.join(known) or ADMIN}")
+        raise LocalError(f"no person here has the profile {who!r}: there are {', '.join(known) or ADMIN}")
     address = console or instance.urls.get("console", "")
     if not address:
         raise LocalError("nothing runs: run `regista up` first")

@@ -95,7 +95,7 @@ async def _of_stage(view: View, name: str, stage: str) -> Sequence[Json]:
 def candidates(rollout: Json, versions: Sequence[Json]) -> list[Json]:
     """Return the versions to choose from, the newest first: those that may serve, and those that do.
 
-    One that serves is among them however old it is: else the form would take its share away.
+    One that serves is among them however old it is: else the form would leave it without its share.
     """
     found = {e["number"]: {"stage": ""} | e for e in rollout["entries"]}
     found |= {v["number"]: v for v in versions if not v["withdrawn"] and not v["retired"]}

@@ -88,7 +88,7 @@ async def _diff(view: View, name: str, against: str, number: str) -> Json | None
 
 
 async def _gates(view: View, path: str, version: Json) -> Json | None:
-    """Return what the gates wait for. Approval knows no draft."""
+    """Return what the gates wait for. Approval has no drafts."""
     if version["stage"] == "Draft":
         return None
     found: Json = await view.calls.get("approval", f"{path}/gates")

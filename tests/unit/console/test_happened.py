@@ -19,13 +19,13 @@ class Feed:
     def __init__(self) -> None:
         self.events: list[tuple[str, datetime]] = []
         self.asked: list[timedelta] = []
-        self.away = False
+        self.unavailable = False
 
     def happens(self, id_: str, ago: timedelta = timedelta(0)) -> None:
         self.events.append((id_, NOW - ago))
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
-        if self.away:
+        if self.unavailable:
             return httpx.Response(503, json={})
         since = datetime.fromisoformat(request.url.params["since"])
         self.asked.append(NOW - since)
@@ -107,9 +107,9 @@ async def test_what_is_read_twice_is_shown_once() -> None:
     assert await shown(recent, feed, wait=True) == ["a"]
 
 
-async def test_while_audit_is_away_a_page_shows_what_it_had() -> None:
+async def test_while_audit_is_unavailable_a_page_shows_what_it_had() -> None:
     feed, recent = Feed(), Recent()
     feed.happens("a")
     await shown(recent, feed)
-    feed.away = True
+    feed.unavailable = True
     assert await shown(recent, feed, wait=True) == ["a"]

@@ -28,7 +28,7 @@ class Clock:
 
 
 @dataclass
-class Place:
+class Desk:
     """A console that makes links, a browser, and the clock of the links."""
 
     console: Console
@@ -53,84 +53,84 @@ def registry(request: httpx.Request) -> httpx.Response:
 
 
 @pytest.fixture
-async def place() -> AsyncIterator[Place]:
+async def desk() -> AsyncIterator[Desk]:
     console, browser = at(registry, console_link_secret=SECRET)
     clock = Clock()
     console.sessions.links = Store(3, LINK_FOR, LINK_FOR, clock)
     async with console.http, browser:
-        yield Place(console, browser, clock)
+        yield Desk(console, browser, clock)
 
 
-async def test_a_link_signs_in_once(place: Place) -> None:
-    code = await place.code()
-    answer = await place.use(code)
+async def test_a_link_signs_in_once(desk: Desk) -> None:
+    code = await desk.code()
+    answer = await desk.use(code)
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
-    assert place.console.sessions.signed_in.find(place.browser.cookies["regista"]) is not None
-    place.browser.cookies.clear()
-    again = await place.use(code)
+    assert desk.console.sessions.signed_in.find(desk.browser.cookies["regista"]) is not None
+    desk.browser.cookies.clear()
+    again = await desk.use(code)
     assert again.status_code == 403
     assert "signs in once" in again.text
-    assert not place.browser.cookies
+    assert not desk.browser.cookies
 
 
-async def test_a_link_ends_after_ten_minutes(place: Place) -> None:
-    code = await place.code()
-    place.clock.now = 601
-    assert (await place.use(code)).status_code == 403
+async def test_a_link_ends_after_ten_minutes(desk: Desk) -> None:
+    code = await desk.code()
+    desk.clock.now = 601
+    assert (await desk.use(code)).status_code == 403
 
 
-async def test_a_link_is_used_although_the_sign_in_failed(place: Place) -> None:
-    code = place.console.sessions.links.put("rg_revoked_meanwhile")
-    assert (await place.use(code)).status_code == 403
-    assert place.console.sessions.links.find(code) is None
+async def test_a_link_is_used_although_the_sign_in_failed(desk: Desk) -> None:
+    code = desk.console.sessions.links.put("rg_revoked_meanwhile")
+    assert (await desk.use(code)).status_code == 403
+    assert desk.console.sessions.links.find(code) is None
 
 
-async def test_the_session_of_a_link_has_a_new_id(place: Place) -> None:
+async def test_the_session_of_a_link_has_a_new_id(desk: Desk) -> None:
     """Who chose the cookie of the browser before does not know the session."""
-    before = sign_in(place.console, place.browser)
-    answer = await place.use(await place.code())
+    before = sign_in(desk.console, desk.browser)
+    answer = await desk.use(await desk.code())
     assert "regista=" in answer.headers["set-cookie"]
     assert before not in answer.headers["set-cookie"]
-    assert place.console.sessions.signed_in.find(before) is None
+    assert desk.console.sessions.signed_in.find(before) is None
 
 
-async def test_a_form_of_another_site_uses_no_link(place: Place) -> None:
-    code = await place.code()
+async def test_a_form_of_another_site_uses_no_link(desk: Desk) -> None:
+    code = await desk.code()
     elsewhere = {"origin": "https://evil.example"}
-    answer = await place.browser.post("/sign-in/link", data={"code": code}, headers=elsewhere)
+    answer = await desk.browser.post("/sign-in/link", data={"code": code}, headers=elsewhere)
     assert answer.status_code == 403
-    assert place.console.sessions.links.find(code) == KEY
+    assert desk.console.sessions.links.find(code) == KEY
 
 
-async def test_who_is_signed_in_is_asked_before_another_person_is(place: Place) -> None:
-    assert "data-at-once" in (await place.browser.get("/sign-in/link")).text
-    sign_in(place.console, place.browser)
-    page = (await place.browser.get("/sign-in/link")).text
+async def test_who_is_signed_in_is_asked_before_another_person_is(desk: Desk) -> None:
+    assert "data-at-once" in (await desk.browser.get("/sign-in/link")).text
+    sign_in(desk.console, desk.browser)
+    page = (await desk.browser.get("/sign-in/link")).text
     assert "data-at-once" not in page
     assert "signed in as <b>Ann</b>" in page
 
 
 async def test_neither_code_nor_key_nor_secret_is_logged_or_shown(
-    place: Place, caplog: pytest.LogCaptureFixture
+    desk: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG):
-        code = await place.code()
-        answer = await place.use(code)
-        refused = await place.use(code)
+        code = await desk.code()
+        answer = await desk.use(code)
+        refused = await desk.use(code)
     for one in (code, KEY, SECRET):
         assert one not in caplog.text
         assert one not in answer.text + refused.text + str(answer.headers)
-    assert code not in repr(place.console.sessions.links._entries)
-    assert SECRET not in repr(place.console.settings)
+    assert code not in repr(desk.console.sessions.links._entries)
+    assert SECRET not in repr(desk.console.settings)
 
 
 @pytest.mark.parametrize("given", ["", "Bearer ", f"Bearer {KEY}", f"Bearer {SECRET}x", "Bearer é"])
-async def test_no_link_is_made_without_the_secret(place: Place, given: str) -> None:
-    answer = await place.browser.post(
+async def test_no_link_is_made_without_the_secret(desk: Desk, given: str) -> None:
+    answer = await desk.browser.post(
         "/sign-in/links", json={"key": KEY}, headers={"authorization": given.encode()}
     )
     assert answer.status_code == 403
-    assert not place.console.sessions.links._entries
+    assert not desk.console.sessions.links._entries
 
 
 @pytest.mark.parametrize(
@@ -143,11 +143,11 @@ async def test_no_link_is_made_without_the_secret(place: Place, given: str) -> N
         (b'{"key": "rg_' + b"x" * 3_000 + b'"}', 413),
     ],
 )
-async def test_a_body_without_a_valid_key_makes_no_link(place: Place, body: bytes, status: int) -> None:
-    answer = await place.browser.post("/sign-in/links", content=body, headers=BEARER)
+async def test_a_body_without_a_valid_key_makes_no_link(desk: Desk, body: bytes, status: int) -> None:
+    answer = await desk.browser.post("/sign-in/links", content=body, headers=BEARER)
     assert answer.status_code == status
     assert answer.json()["detail"]
-    assert not place.console.sessions.links._entries
+    assert not desk.console.sessions.links._entries
 
 
 async def test_a_console_without_a_secret_has_no_links() -> None:

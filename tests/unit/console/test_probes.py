@@ -29,7 +29,7 @@ async def test_a_request_is_counted_by_its_route_and_not_by_its_path() -> None:
     assert "fraud.scoring" not in exposed
 
 
-async def test_addresses_that_nobody_serves_are_counted_together() -> None:
+async def test_addresses_without_a_page_are_counted_together() -> None:
     console, browser = at(nothing)
     before = counted("unknown", 303)
     async with console.http, browser:
@@ -38,7 +38,7 @@ async def test_addresses_that_nobody_serves_are_counted_together() -> None:
     assert counted("unknown", 303) == before + 2
 
 
-async def test_the_console_is_ready_while_services_are_away_and_names_the_registry() -> None:
+async def test_the_console_is_ready_while_services_are_unavailable_and_names_the_registry() -> None:
     console, browser = at(nothing)
     async with console.http, browser:
         answer = await browser.get("/readyz")

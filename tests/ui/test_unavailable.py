@@ -1,4 +1,4 @@
-"""A service is away: pages show what they can, and name the service and what to do."""
+"""A service is unavailable: pages show what they can, and name the service and what to do."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.ui.addresses import addresses
 from tests.ui.conftest import Site
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
-AWAY = "http://127.0.0.1:1"
+NOWHERE = "http://127.0.0.1:1"
 """Nothing listens there."""
 WHOLE = {
     "approval": {"/reviews", "/policies"},
@@ -29,8 +29,8 @@ WHOLE = {
 @pytest.fixture
 async def browser_without(site: Site, request: pytest.FixtureRequest) -> AsyncIterator[httpx.AsyncClient]:
     """A browser in which Ann is signed in to a console that cannot reach one service."""
-    away = {request.param: AWAY} if request.param else {}
-    console = Console(ConsoleSettings(public_urls=site.instance.urls | away, console_url="http://console"))
+    missing = {request.param: NOWHERE} if request.param else {}
+    console = Console(ConsoleSettings(public_urls=site.instance.urls | missing, console_url="http://console"))
     with site.client("ann") as ann:
         caller = ann.whoami()
     id_ = console.sessions.signed_in.put(Session(site.keys["ann"], caller))
@@ -41,22 +41,22 @@ async def browser_without(site: Site, request: pytest.FixtureRequest) -> AsyncIt
 
 
 @pytest.mark.parametrize(
-    ("browser_without", "away"), [(one, one) for one in WHOLE], indirect=["browser_without"]
+    ("browser_without", "missing"), [(one, one) for one in WHOLE], indirect=["browser_without"]
 )
 async def test_a_page_shows_the_rest_and_names_what_is_missing(
-    site: Site, browser_without: httpx.AsyncClient, away: str
+    site: Site, browser_without: httpx.AsyncClient, missing: str
 ) -> None:
     for name, address in addresses(site).items():
         page = await browser_without.get(address)
-        alone = any(address == one or address.startswith(f"{one}/") for one in WHOLE[away])
+        alone = any(address == one or address.startswith(f"{one}/") for one in WHOLE[missing])
         assert page.status_code == (503 if alone else 404 if name == "missing" else 200), (name, page.text)
         if alone:
-            assert f"The service {away} does not answer" in page.text
+            assert f"The service {missing} does not answer" in page.text
             assert "This cannot be shown now" in page.text
 
 
 @pytest.mark.parametrize("browser_without", ["registry"], indirect=True)
-async def test_without_the_registry_every_page_states_that_it_is_away(
+async def test_without_the_registry_every_page_names_it(
     browser_without: httpx.AsyncClient,
 ) -> None:
     for address in ("/models", "/models/fraud.scoring", "/models/fraud.scoring/versions/2", "/access"):
