@@ -96,6 +96,11 @@ def pretty(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True)
 
 
+def sentence(text: str) -> str:
+    """Return the text with a capital letter at its beginning."""
+    return text[:1].upper() + text[1:]
+
+
 def with_code(text: Any) -> Markup:
     """Return a text for people as HTML: what it has between backticks is code."""
     parts = str(text or "").split("`")
@@ -150,6 +155,7 @@ def environment(packages: dict[str, str]) -> jinja2.Environment:
         "plain": plain,
         "pretty": pretty,
         "with_code": with_code,
+        "sentence": sentence,
         "initials": initials,
     }
     found.globals |= {
