@@ -97,7 +97,7 @@ def pretty(value: Any) -> str:
 
 
 def sentence(text: str) -> str:
-    """Return the text with a capital letter at its beginning."""
+    """Return the text with a capital at its beginning."""
     return text[:1].upper() + text[1:]
 
 

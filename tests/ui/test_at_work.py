@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from click.testing import CliRunner
 
 from services.local.commands import COMMANDS
 from tests.ui.browsers import person
-from tests.ui.conftest import Site, csrf
+from tests.ui.conftest import Site, csrf, open_review, publish
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(240)]
 VERSION = "/models/fraud.scoring/versions/1"
@@ -56,6 +57,28 @@ def test_what_was_typed_survives_a_session_that_ends_meanwhile(site: Site, brows
     assert page.get_by_label("Note").input_value() == "thought about for an hour"
     page.get_by_role("button", name="Add the note").click()
     page.get_by_text("is recorded").wait_for()
+    page.context.close()
+
+
+def test_a_review_that_lapses_under_its_reader_is_not_approved_and_keeps_the_comment(
+    site: Site, browser: Any, tmp_path: Path
+) -> None:
+    publish(site, "fraud.lapsing", tmp_path)
+    address = f"{site.url}/reviews/{open_review(site, 'fraud.lapsing@1')}"
+    page = person(browser, site, "bob")
+    page.goto(address)
+    page.locator("#live[data-state=on]").wait_for(state="attached")
+    approve = page.locator("form[action$='/approve']")
+    approve.get_by_label("Comment").fill("read all of it")
+    with site.client("admin") as admin:
+        admin.edit_model("fraud.lapsing", tier="high")
+    page.get_by_text("This changed a moment ago.").wait_for()
+    page.get_by_role("button", name="Approve #1 for production").click()
+    page.get_by_text("was not done").wait_for()
+    page.get_by_text("What you typed", exact=True).click()
+    assert page.get_by_text("read all of it").is_visible()
+    page.goto(address)
+    page.get_by_text("The review is lapsed: there is nothing to decide.").wait_for()
     page.context.close()
 
 
