@@ -10,8 +10,6 @@ import httpx
 from services.console.happened import MOST, Recent
 from tests.unit.console.console_at import at
 
-NOW = datetime.now(UTC)
-
 
 class Feed:
     """The feed of audit: what is in it, and since when each reader asked for it."""
@@ -22,13 +20,13 @@ class Feed:
         self.unavailable = False
 
     def happens(self, id_: str, ago: timedelta = timedelta(0)) -> None:
-        self.events.append((id_, NOW - ago))
+        self.events.append((id_, datetime.now(UTC) - ago))
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         if self.unavailable:
             return httpx.Response(503, json={})
         since = datetime.fromisoformat(request.url.params["since"])
-        self.asked.append(NOW - since)
+        self.asked.append(datetime.now(UTC) - since)
         found = [
             {
                 "id": id_,
