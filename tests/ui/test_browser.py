@@ -57,15 +57,16 @@ def test_every_page_is_accessible_and_fits_the_screen_in_light_and_dark(site: Si
     assert {name: wrong for name, wrong in found.items() if wrong} == {}
 
 
-def test_the_sign_in_has_no_violation_either(site: Site, browser: Any) -> None:
+def test_the_pages_to_sign_in_have_no_violation_either(site: Site, browser: Any) -> None:
     source = axe()
     for scheme in ("light", "dark"):
         context = browser.new_context(color_scheme=scheme)
         page = context.new_page()
-        page.goto(f"{site.url}/sign-in")
-        _picture(page, f"sign-in-{scheme}")
-        page.evaluate(source)
-        assert page.evaluate("() => axe.run()")["violations"] == []
+        for name, address in (("sign-in", "/sign-in"), ("sign-in-link", "/sign-in/link")):
+            page.goto(f"{site.url}{address}")
+            _picture(page, f"{name}-{scheme}")
+            page.evaluate(source)
+            assert page.evaluate("() => axe.run()")["violations"] == []
         context.close()
 
 
