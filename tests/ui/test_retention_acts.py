@@ -29,7 +29,7 @@ def test_who_is_no_engineer_may_not_change_it_and_reads_why(site: Site) -> None:
 def test_a_rule_is_set_after_it_was_tried_and_removed_again(site: Site) -> None:
     with site.signed_in("ann") as ann:
         form = TYPED | {"csrf": csrf(ann.get(RULE)), "revision": "0"}
-        unseen = ann.post(f"{RULE}/change", data=form | {"reason": "at once"})
+        unseen = ann.post(f"{RULE}/change", data=form | {"reason": "immediately"})
         assert unseen.status_code == 422
         tried = ann.post(f"{RULE}/simulate", data=form)
         assert tried.status_code == 200
