@@ -136,7 +136,8 @@ class Done:
 
 
 Show = Callable[[View], Awaitable[Shown]]
-Do = Callable[[View], Awaitable[Done]]
+Do = Callable[[View], Awaitable[Done | Shown]]
+"""An act that is only tried out, or whose result is shown this once, returns a page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +159,7 @@ class Act:
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """A JSON file at a path: `make` returns its name and its content."""
+    """A file at a path: `make` returns its name, which ends with .json, .csv or .zip, and its content."""
 
     path: str
     make: Callable[[View], Awaitable[tuple[str, bytes]]]

@@ -45,6 +45,12 @@ class Dismissal(Body):
     reason: str = Field(min_length=1, max_length=1000)
 
 
+class ReplayQuery(Body):
+    """Why the message can be accepted now. It stays with the dead letter."""
+
+    reason: str = Field(default="", max_length=1000)
+
+
 class DeadLetterList(msgspec.Struct):
     """Dead letters, the newest first."""
 
@@ -172,7 +178,7 @@ async def replay_dead_letter(call: Call) -> Reply:
         record: ConsumerRecord | None = await dead_letters.find(call.path["id"])
         if record is None:
             raise _no_such_dead_letter(call)
-        topic = await dead_letters.replay(record, call.actor.subject)
+        topic = await dead_letters.replay(record, call.actor.subject, call.query.reason)
     except TopicAuthorizationFailedError as refused:
         topic = source_of(call.path["id"].partition("~")[0])
         raise Problem(
@@ -255,6 +261,7 @@ OPERATIONS = (
         "/v1/dlq/{id}:replay",
         replay_dead_letter,
         "Send the original message to its topic again",
+        query=ReplayQuery,
         response=Replayed,
         status=202,
         tags=TAGS,

@@ -209,8 +209,8 @@ class DeadLetters:
         headers = {name: value.decode("utf-8", "backslashreplace") for name, value in record.headers}
         return DeadLetterDetail(letter, headers, text, encoding)
 
-    async def replay(self, record: Record, subject: str) -> str:
-        """Send the original message to its topic again, write the marker and return that topic.
+    async def replay(self, record: Record, subject: str, reason: str = "") -> str:
+        """Send the original message to its topic again, write the marker, and return that topic.
 
         Raises KafkaError, also when this service may not write to the topic, and OriginalGone.
         """
@@ -218,7 +218,7 @@ class DeadLetters:
         covers = await self._newest_of(record)
         original = await self._original(record)
         await self._send(topic, original.key, original.value, kept(original.headers))
-        await self._close(record, REPLAYED, subject, covers)
+        await self._close(record, REPLAYED, subject, covers, reason)
         return topic
 
     async def dismiss(self, record: Record, subject: str, reason: str) -> None:

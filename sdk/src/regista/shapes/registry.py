@@ -272,6 +272,7 @@ class Grant(TypedDict):
 
     role: Literal["publisher", "engineer", "approver", "auditor", "admin", "override"]
     namespace: str
+    reason: NotRequired[str]
 
 
 class HeldRole(TypedDict):
@@ -427,6 +428,7 @@ class MappedGroup(TypedDict):
     group: str
     role: Literal["publisher", "engineer", "approver", "auditor", "admin", "override"]
     namespace: str
+    reason: NotRequired[str]
 
 
 class MappedGroupAnswer(TypedDict):
@@ -442,6 +444,7 @@ class Member(TypedDict):
     """The subject of a person or publisher that joins or leaves the group."""
 
     member: str
+    reason: NotRequired[str]
 
 
 class Metric(TypedDict):
@@ -642,6 +645,7 @@ class NewIdentity(TypedDict):
     subject: NotRequired[str | None]
     kind: Literal["person", "publisher", "service", "group"]
     name: NotRequired[str]
+    reason: NotRequired[str]
 
 
 class NewIssuer(TypedDict):
@@ -658,6 +662,7 @@ class NewIssuer(TypedDict):
     scopes: NotRequired[list[str]]
     algorithms: NotRequired[list[str]]
     groups_claim: NotRequired[str]
+    reason: NotRequired[str]
 
 
 class NewKey(TypedDict):
@@ -671,6 +676,7 @@ class NewKey(TypedDict):
     key_id: NotRequired[str | None]
     expires_at: NotRequired[str | None]
     never_expires: NotRequired[bool]
+    reason: NotRequired[str]
 
 
 class NewModel(TypedDict):

@@ -126,7 +126,7 @@ async def trust_issuer(call: Call[NewIssuer]) -> Reply:
         body.groups_claim,
         call.actor.subject,
     )
-    await submit(call, command)
+    await submit(call, command, reason=body.reason)
     return await _answer(call, subject)
 
 
@@ -142,7 +142,7 @@ async def map_group(call: Call[MappedGroup]) -> Reply:
     permission, subject = _administered(call, call.body), subject_of_issuer(call.path["key"])
     body = call.body
     command = MapGroup(subject, body.group, body.role, body.namespace, call.actor.subject)
-    await submit(call, command, permission)
+    await submit(call, command, permission, body.reason)
     return await _answer(call, subject)
 
 
@@ -151,7 +151,7 @@ async def unmap_group(call: Call[None, MappedGroup]) -> None:
     permission, subject = _administered(call, call.query), subject_of_issuer(call.path["key"])
     query = call.query
     command = UnmapGroup(subject, query.group, query.role, query.namespace, call.actor.subject)
-    await submit(call, command, permission)
+    await submit(call, command, permission, query.reason)
 
 
 def _administered(call: Call[Any, Any], mapped: MappedGroup) -> Permission:

@@ -64,7 +64,7 @@ async def _issue(call: Call[NewKey], key_id: str, algorithm: str, verifier: str)
         by=call.actor.subject,
         valid_days=0 if unlimited else days,
     )
-    return await submit(call, command, _permission(call))
+    return await submit(call, command, _permission(call), call.body.reason)
 
 
 def _expiry(call: Call, outcome: Outcome, key_id: str) -> datetime | None:
