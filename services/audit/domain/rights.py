@@ -19,7 +19,7 @@ Mapped = list[dict[str, Any]]
 def rights(
     events: Iterable[Event], at: datetime, mapped: Mapping[str, Mapped] | None = None
 ) -> dict[str, Any] | None:
-    """Return an identity as it was at `at`: its kind, roles and live keys; None before it was created.
+    """Return an identity as it was at `at`: its kind, roles, live keys and trusts; None before its creation.
 
     `disabled` names the event that disabled it; its roles have no effect then, and none of its keys is live.
     `mapped` has the roles of groups at each trusted issuer then, by the issuer's key: those of the groups
@@ -32,6 +32,7 @@ def rights(
     roles: dict[tuple[Any, Any, Any], dict[str, Any]] = {}
     keys: dict[Any, dict[str, Any]] = {}
     sign_ins: dict[Any, dict[str, Any]] = {}
+    trusts: dict[Any, dict[str, Any]] = {}
     for event in events:
         if event["recorded_at"] > at:
             break
@@ -53,17 +54,27 @@ def rights(
                     "key_id": data.get("key_id"),
                     "algorithm": data.get("algorithm"),
                     "expires_at": data.get("expires_at"),
+                    "trust": (data.get("job") or {}).get("trust_id"),
                     "issued": given,
                 }
             case "KeyRevoked":
                 keys.pop(data.get("key_id"), None)
+            case "TrustAdded":
+                asked = {name: data.get(name) for name in ("trust_id", "issuer", "audience")}
+                lists = {name: list(data.get(name) or ()) for name in ("claims", "namespaces")}
+                trusts[data.get("trust_id")] = asked | lists | {"added": given}
+            case "TrustRemoved":
+                trusts.pop(data.get("trust_id"), None)
+                keys = {id_: key for id_, key in keys.items() if key["trust"] != data.get("trust_id")}
             case "SignedIn":
                 sign_ins[data.get("issuer")] = data
     if found is None:
         return None
     live = [key for key in keys.values() if not _expired(key["expires_at"], at)]
     held = [*roles.values(), *_through_groups(sign_ins, mapped or {})]
-    return found | {"disabled": disabled, "roles": held, "keys": [] if disabled else live}
+    shown = [{name: value for name, value in key.items() if name != "trust"} for key in live]
+    now = {"roles": held, "keys": [] if disabled else shown, "trusts": list(trusts.values())}
+    return found | {"disabled": disabled} | now
 
 
 def mapped_roles(events: Iterable[Event], at: datetime) -> Mapped:
