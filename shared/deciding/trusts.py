@@ -99,7 +99,7 @@ class Trust:
     by: str
 
     def fits(self, claims: Mapping[str, object]) -> bool:
-        """Return whether a verified token of the issuer has every claim that the trust asks."""
+        """Return whether a verified token of the issuer has every claim as the trust has it."""
         return bool(self.claims) and all(one.is_met(claims.get(one.name)) for one in self.claims)
 
 

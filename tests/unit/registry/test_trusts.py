@@ -58,7 +58,7 @@ TRUSTING = after(CI, ADD)
 WITH_KEY = after(TRUSTING, EXCHANGE)
 
 
-def test_a_trust_is_an_event_of_its_publisher_and_asking_for_it_again_changes_nothing() -> None:
+def test_a_trust_is_an_event_of_its_publisher_and_a_second_one_with_its_terms_changes_nothing() -> None:
     (added,) = decide_trust(ADD, CI)
     assert added == TrustAdded("ci-fraud", "t-1", URL, "regista", ("RS256",), MAIN, "", ("fraud",), "root")
     assert decide_trust(replace(ADD, trust_id="t-2", by="eva"), TRUSTING) == []
@@ -201,7 +201,7 @@ def test_the_state_keeps_keys_of_jobs_for_a_bounded_time() -> None:
     assert sorted(after(WITH_KEY, soon).keys) == ["k1", "k2", "old"]
 
 
-def test_a_process_knows_who_started_the_job_of_a_key_and_when_its_trust_ended() -> None:
+def test_a_process_has_who_started_the_job_of_a_key_and_when_its_trust_ended() -> None:
     identities = Identities("pepper")
     (signing,) = decide_trust(replace(EXCHANGE, signing_key_id="s1", public_key=PUBLIC), TRUSTING)[1:]
     for event in (IdentityCreated("ci-fraud", "publisher"), *decide_trust(ADD, CI), signing):

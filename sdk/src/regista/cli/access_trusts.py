@@ -19,10 +19,10 @@ def trusts() -> None:
 
 @command(
     group=trusts,
-    examples="regista access trust add --issuer https://token.actions.githubusercontent.com \\\n"
-    "  --claim repository=acme/fraud --claim ref=refs/heads/main --publisher ci-fraud --namespace fraud\n"
-    "regista access trust add --issuer https://gitlab.acme.example --claim project_path=acme/fraud \\\n"
-    "  --claim ref_protected=true --publisher ci-fraud --namespace fraud",
+    examples="regista access trust add --issuer https://token.actions.githubusercontent.com "
+    "--claim repository=acme/fraud --claim ref=refs/heads/main --publisher ci-fraud --namespace fraud\n"
+    "regista access trust add --issuer https://gitlab.acme.example --claim project_path=acme/fraud "
+    "--claim ref_protected=true --publisher ci-fraud --namespace fraud",
 )
 @click.option("--issuer", required=True, metavar="URL", help="What the job's tokens name in `iss`.")
 @click.option(

@@ -129,7 +129,7 @@ class AsyncClient(
         return bool(self.profile.kafka_bootstrap and (self.profile.key_file or in_job))
 
     async def _signing_key(self) -> SigningKey:
-        """Return the key of the profile; in a job without one, that which the registry knows as the job's."""
+        """Return the key of the profile; in a job without one, the one that was exchanged with its token."""
         if not self.profile.key_file and self._transport.credentials.of_a_job:
             return (await self._transport.credentials.job()).signing_key()
         if self._key is None:
@@ -141,7 +141,7 @@ class AsyncClient(
         if self.profile.creator or self.profile.key_file:
             return self.profile.creator or (await self._signing_key()).subject
         if not self._on_kafka:
-            return ""  # over HTTP the registry knows the caller
+            return ""  # over HTTP the registry takes the caller
         key = (await self._transport.credentials.job()).key()
         return key.started_by or key.publisher
 

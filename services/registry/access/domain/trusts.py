@@ -26,7 +26,7 @@ from shared.deciding.issuers import ALGORITHMS
 from shared.deciding.trusts import Claim, Job, Trust, TrustAdded, TrustRemoved
 
 NAMES_ONE_PROJECT = ("repository", "repository_id", "project_path", "project_id", "sub")
-"""Claims of which a trust asks one, exactly: every other one is true of projects of other people, too."""
+"""Claims of which a trust names one, exactly: every other one is true of projects of other people, too."""
 OF_EVERY_TOKEN = frozenset({"iss", "aud", "exp", "iat", "nbf", "jti"})
 MOST_CLAIMS = 10
 MOST_TRUSTS = 50
@@ -101,7 +101,7 @@ def decide_trust(command: OfTrust, state: AccessState) -> Sequence[AccessEvent]:
 
 
 def same_trust(command: AddTrust, state: AccessState) -> Trust | None:
-    """Return the trust of the publisher that asks and gives the same, or None."""
+    """Return the trust of the publisher with the same terms, or None."""
     wanted = _asked(command)
     return next((one for _, one in sorted(state.trusts.items()) if _asked(one) == wanted), None)
 
