@@ -76,7 +76,8 @@ class DraftRegistered:
 class VersionRegistered:
     """A version is complete (`missing` is empty).
 
-    `champion` is production's champion at that moment. `contributors` sent any of the version's metadata.
+    `champion` is production's champion at that moment. `contributors` sent any of the version's metadata,
+    or started the job that did.
     `imported_from`: what another registry states about it, as its importer read it.
     """
 
@@ -545,7 +546,7 @@ def _version(recorded: Recorded, event: e.VersionRegistered | e.MetadataAdded) -
         if not isinstance(event, e.VersionRegistered):
             return None
         artifact = event.metadata.artifact if event.metadata.external else None
-        maker, others = recorded.actor.subject, event.contributors
+        maker, others = recorded.actor.subject, _contributors(event)
         return DraftRegistered(model_id, event.model, event.number, artifact, maker, others)
     return VersionRegistered(
         model_id,
@@ -565,10 +566,15 @@ def _version(recorded: Recorded, event: e.VersionRegistered | e.MetadataAdded) -
         event.metadata.parents,
         event.bump,
         event.champion,
-        event.contributors,
+        _contributors(event),
         event.missing,
         event.metadata.imported_from,
     )
+
+
+def _contributors(event: e.VersionRegistered | e.MetadataAdded) -> tuple[str, ...]:
+    """Return who sent any of the metadata, and who started the jobs that did."""
+    return tuple(dict.fromkeys((*event.contributors, *event.started_by)))
 
 
 _FROM_ENVELOPE: dict[str, Callable[[Recorded], str]] = {

@@ -33,7 +33,7 @@ from shared.deciding.access import (
     stream_of,
 )
 from shared.deciding.acting import acting
-from shared.deciding.decider import Unprocessable
+from shared.deciding.decider import RuleBroken, Unprocessable
 from shared.deciding.events import Actor
 from shared.deciding.issuers import METHOD, subject_of_issuer
 from shared.deciding.submission import Permission, Submission
@@ -115,6 +115,17 @@ async def trust_issuer(call: Call[NewIssuer]) -> Reply:
             "issuer_unreadable",
             f"The keys of the issuer cannot be read ({why}): check the URL and that it is reachable.",
         ) from why
+    of_jobs = call.app.access.identities.trusting(body.issuer)
+    if any(
+        one.issuer == body.issuer and one.audience == body.audience
+        for state in of_jobs
+        for one in state.trusts.values()
+    ):
+        raise RuleBroken(
+            "audience_of_jobs",
+            f"Jobs exchange tokens of this issuer for the audience {body.audience!r}, so the sign-in "
+            "of people needs another one: choose it.",
+        )
     subject = subject_of_url(body.issuer)
     command = TrustIssuer(
         subject,
