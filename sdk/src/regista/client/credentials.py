@@ -22,16 +22,22 @@ class Credentials:
 
     async def add_to(self, request: httpx.Request) -> None:
         """Authenticate a request that is about to be sent. Raises RegistaError when a sign-in has ended."""
-        token = self._profile.api_key or await self._token()
-        if token:
+        if token := await self.token():
             request.headers["Authorization"] = f"Bearer {token}"
+
+    async def token(self) -> str:
+        """Return the API key, else the token of the sign-in, "" without either.
+
+        Raises RegistaError when a sign-in has ended.
+        """
+        return self._profile.api_key or await self._of_sign_in()
 
     @property
     def of_a_person(self) -> bool:
         """Whether requests carry a person's sign-in."""
         return self._login is not None
 
-    async def _token(self) -> str:
+    async def _of_sign_in(self) -> str:
         if self._login is None:
             self._login = await asyncio.to_thread(_login_of, self._profile)
         if self._login is None:
