@@ -540,12 +540,16 @@ def _public(recorded: Recorded) -> object | None:
 
 
 def _version(recorded: Recorded, event: e.VersionRegistered | e.MetadataAdded) -> object | None:
-    """Return the message of a new draft or version. Metadata that leaves a draft incomplete has none."""
+    """Return the message of a new draft or version.
+
+    Metadata that leaves a draft incomplete has none, unless MLflow's clients read the draft: its files may be
+    new, and are verified before it is complete.
+    """
     model_id, training = recorded.stream.removeprefix("model-"), event.metadata.training
     if not event.semver:
-        if not isinstance(event, e.VersionRegistered):
-            return None
         artifact = event.metadata.artifact if event.metadata.external else None
+        if not isinstance(event, e.VersionRegistered) and artifact is None:
+            return None
         maker, others = recorded.actor.subject, _contributors(event)
         return DraftRegistered(model_id, event.model, event.number, artifact, maker, others)
     return VersionRegistered(

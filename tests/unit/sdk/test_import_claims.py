@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from regista.importing.mlflow_claims import MOST_BYTES, Claims, Facts, claims_of
-from regista.importing.mlmodel import MLmodel
 from regista.importing.texts import clean, fitted_tags, moment
 from regista.publishing.contract import check_publication
 from regista.wire import limits
+from regista.wire.mlmodel import MLmodel
 
 URI = "https://mlflow.example.com"
 VERSION: dict[str, Any] = {

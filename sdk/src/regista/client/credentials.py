@@ -29,9 +29,15 @@ class Credentials:
 
     async def add_to(self, request: httpx.Request) -> None:
         """Authenticate a request that is about to be sent. Raises RegistaError when a sign-in has ended."""
-        token = self._profile.api_key or await self._token()
-        if token:
+        if token := await self.token():
             request.headers["Authorization"] = f"Bearer {token}"
+
+    async def token(self) -> str:
+        """Return the API key, else the key of a job or the token of the sign-in, "" without either.
+
+        Raises RegistaError when a sign-in has ended.
+        """
+        return self._profile.api_key or await self._of_job_or_sign_in()
 
     @property
     def of_a_person(self) -> bool:
@@ -56,7 +62,7 @@ class Credentials:
             await asyncio.to_thread(self._job.key)
         return self._job
 
-    async def _token(self) -> str:
+    async def _of_job_or_sign_in(self) -> str:
         if self._source is not None:
             job = await self.job()
             key = job.held()

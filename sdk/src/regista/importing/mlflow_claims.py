@@ -11,9 +11,9 @@ from urllib.parse import quote
 import msgspec
 
 from regista.importing.mlflow import tags_of
-from regista.importing.mlmodel import MLmodel
 from regista.importing.texts import bare, clean, moment, shortened
 from regista.wire import limits
+from regista.wire.mlmodel import MLmodel
 
 GIT_COMMIT, GIT_REPOSITORY = "mlflow.source.git.commit", "mlflow.source.git.repoURL"
 CONTEXT = "mlflow.data.context"
@@ -51,16 +51,27 @@ def claims_of(facts: Facts, creators: Mapping[str, str]) -> Claims:
     """Return what is known of a version. `creators`: identities here, by the user there."""
     notes: list[str] = []
     facts = bare(facts)
-    found = clean(
-        {
-            "training": _training(facts, creators, notes),
-            "signature": facts.mlmodel.schema if facts.mlmodel else None,
-            "imported_from": _imported(facts, notes),
-        }
-    )
-    data = _given(found)
+    found = _metadata(facts, creators, notes) | {"imported_from": _imported(facts, notes)}
+    return Claims(_fitted(found, notes), notes)
+
+
+def metadata_of(facts: Facts) -> dict[str, Any]:
+    """Return `training` and `signature` of a version that is registered by who made it."""
+    notes: list[str] = []
+    return _fitted(_metadata(bare(facts), {}, notes), notes)
+
+
+def _metadata(facts: Facts, creators: Mapping[str, str], notes: list[str]) -> dict[str, Any]:
+    return {
+        "training": _training(facts, creators, notes),
+        "signature": facts.mlmodel.schema if facts.mlmodel else None,
+    }
+
+
+def _fitted(found: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
+    data = _given(clean(found))
     _fit(data, notes)
-    return Claims(data, notes)
+    return data
 
 
 def _training(facts: Facts, creators: Mapping[str, str], notes: list[str]) -> dict[str, Any]:
@@ -76,13 +87,19 @@ def _training(facts: Facts, creators: Mapping[str, str], notes: list[str]) -> di
             or None,
             "dataset": _training_data(datasets),
             "metrics": _metrics(facts, notes),
-            "trained_at": moment(info.get("end_time")) or moment(info.get("start_time")),
+            "trained_at": _trained_at(facts, info),
             "framework": facts.mlmodel.framework if facts.mlmodel else None,
             "environment": _environment(facts) or None,
             "run_url": _run_url(facts.uri, info),
             "creator": creators.get(_user(facts)),
         }
     )
+
+
+def _trained_at(facts: Facts, info: Mapping[str, Any]) -> str | None:
+    """Return when the run ended; of one that runs, when the model was logged, else when it began."""
+    logged = facts.mlmodel.created if facts.mlmodel else ""
+    return moment(info.get("end_time")) or logged or moment(info.get("start_time"))
 
 
 def _parameters(facts: Facts) -> dict[str, str]:
@@ -223,7 +240,7 @@ def _user(facts: Facts) -> str:
 
 
 def _run_url(uri: str, info: Mapping[str, Any]) -> str | None:
-    if not info.get("run_id"):
+    if not uri or not info.get("run_id"):
         return None
     parts = (quote(str(info.get(name, "")), safe="") for name in ("experiment_id", "run_id"))
     url = uri + "/#/experiments/{}/runs/{}".format(*parts)
@@ -261,7 +278,8 @@ def _fit(data: dict[str, Any], notes: list[str]) -> None:
         if _removed(data, path):
             left_out.append(".".join(path))
     if left_out:
-        data["imported_from"].setdefault("details", {})["left_out_as_too_large"] = left_out
+        if "imported_from" in data:
+            data["imported_from"].setdefault("details", {})["left_out_as_too_large"] = left_out
         notes.append(f"too large: {', '.join(left_out)}")
 
 

@@ -13,19 +13,21 @@ from regista.errors import Forbidden, Invalid, NotFound, RegistaError
 from regista.importing.files import Files, SourceFile, Unreachable, listed
 from regista.importing.mlflow import MlflowSource, tags_of
 from regista.importing.mlflow_claims import Facts, claims_of
-from regista.importing.mlmodel import MOST_BYTES, MLmodel, read_mlmodel
+from regista.importing.mlmodel import read_mlmodel
 from regista.importing.names import colliding, names_here
 from regista.importing.parallel import each
 from regista.importing.texts import bare, clean
 from regista.progress import Report, begin
 from regista.wire.mandatory import missing_fields
+from regista.wire.mlmodel import MOST_BYTES, MLmodel
+from regista.wire.mlmodel import NAME as MLMODEL
 
 AT_ONCE = 4
 """Models that are read or copied at the same time."""
 READY = frozenset({"READY", ""})
 MOST_RUNS = 1_000
 """Runs that are kept: versions of one run often follow each other."""
-MLMODEL, REQUIREMENTS = "MLmodel", "requirements.txt"
+REQUIREMENTS = "requirements.txt"
 MOST_REQUIREMENTS = 256 << 10
 
 
@@ -274,8 +276,7 @@ class Planner:
 
     async def _requirements(self, planned: PlannedVersion) -> list[str]:
         raw = await self._small(planned, REQUIREMENTS, MOST_REQUIREMENTS) or b""
-        lines = (line.strip() for line in raw.decode("utf-8", "replace").splitlines())
-        return [line for line in lines if line and not line.startswith(("#", "-"))]
+        return requirements_in(raw)
 
     async def _small(self, planned: PlannedVersion, path: str, most: int) -> bytes | None:
         """Return a file that describes the version, None when there is none or it is too large."""
@@ -292,6 +293,12 @@ class Planner:
             planned.notes.append(f"{path} has more than {most:,} bytes and was not read")
             return None
         return bytes(raw)
+
+
+def requirements_in(raw: bytes) -> list[str]:
+    """Return the requirements that a file of pip lists, without its comments and options."""
+    lines = (line.strip() for line in raw.decode("utf-8", "replace").splitlines())
+    return [line for line in lines if line and not line.startswith(("#", "-"))]
 
 
 def missing_of(planned: PlannedVersion) -> tuple[str, ...]:
