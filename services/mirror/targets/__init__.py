@@ -1,8 +1,8 @@
 """The kinds of registries that a mirror can write to, one file for each.
 
-A file of a kind has `open_target(settings)`: it checks the target's settings and returns the `Target`. Settings
-are the TOML file of the target, as a dictionary; what they leave out comes from the environment's default chain of
-credentials. Wrong settings raise `Refused`, with a text that names the setting.
+A file of a kind has `open_target(settings)`: it checks the target's settings and returns the `Target`.
+Settings are the TOML file of the target, as a dictionary; what they leave out comes from the environment's
+default chain of credentials. Wrong settings raise `Refused`, with a text that names the setting.
 """
 
 from __future__ import annotations

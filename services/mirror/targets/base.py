@@ -58,9 +58,11 @@ class Wanted:
     """What a target has to show of one version.
 
     `stage` is one of Draft, Staging, Validated, Production, Archived, Rejected. `withdrawn` and `retired`: it
-    may not be loaded any more. `reasons`: why it was rejected, withdrawn or retired. `position` is the place in
-    the log up to which this is true: it rises, and no difference follows from it alone. `files` is empty when
-    the bytes were never here or are deleted. `tags` are the version's own, without the model's.
+    may not be loaded any more. `reasons`: why it was rejected, withdrawn or retired. `position` is the place
+    in the log up to which this is true: it rises, and no difference follows from it alone. `files` is empty
+    when the bytes were never here or are deleted. `tags` are the version's own, without the model's.
+    `name_there`: what the model was called at the target when its first version came, "" before; it stays
+    after a rename.
     """
 
     model_id: str
@@ -86,6 +88,7 @@ class Wanted:
     retired: bool = False
     reasons: tuple[str, ...] = ()
     position: str = ""
+    name_there: str = ""
 
     @property
     def tag(self) -> str:
@@ -114,11 +117,11 @@ class Difference:
     found: str | None
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818 - it is an answer
     """The target will not accept this however often it is repeated. The text states what to do."""
 
 
-class Unavailable(Exception):
+class Unavailable(Exception):  # noqa: N818 - it is an answer
     """The target does not answer, or not now. `retry_after`: seconds that it wants to be left alone."""
 
     def __init__(self, text: str, retry_after: float | None = None) -> None:
@@ -142,7 +145,8 @@ class Target(Protocol):
 
     def name_of(self, model: str) -> str:
         """Return what the model is called there (pure). Two models of one name there are a collision, which
-        the mirror reports: the target need not look for it."""
+        the mirror reports: the target need not look for it.
+        """
 
     def shown(self, wanted: Wanted) -> Mapping[str, str]:
         """Return the fields that the target has to show (pure). `position` is not among them."""
@@ -157,8 +161,8 @@ class Target(Protocol):
         """Make the target show this version, and return what it has then.
 
         Repeatable: a call after "500 after success" finds its own tag, and makes no second version. Bytes are
-        copied before anything shows the version as usable. A version that is retired or withdrawn stays, marked
-        so; one that the target lacks is not created for that.
+        copied before anything shows the version as usable. A version that is retired or withdrawn stays, and
+        is marked so; one that the target lacks is not created for that.
         """
 
     async def close(self) -> None:
