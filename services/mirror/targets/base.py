@@ -144,8 +144,9 @@ class Target(Protocol):
     """One registry elsewhere, opened with its settings. Used by one task at a time."""
 
     def name_of(self, model: str) -> str:
-        """Return what the model is called there (pure). Two models of one name there are a collision, which
-        the mirror reports: the target need not look for it.
+        """Return what the model is called there (pure).
+
+        Two models of one name there are a collision. The mirror reports it: the target need not look for it.
         """
 
     def shown(self, wanted: Wanted) -> Mapping[str, str]:

@@ -1,7 +1,8 @@
 """MLflow's registry as a target, over its REST API: any server that proxies artifacts.
 
 Settings: `url`; `token_file`, or `username` and `password_file`, or MLflow's own environment variables;
-`ca_file`; `prefix` before the names of models; `stages = false` leaves MLflow's stages alone.
+`ca_file`; `prefix` before the names of models; `stages = false` leaves MLflow's stages alone; `experiment`
+has the runs with the files.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import ssl
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -49,6 +50,7 @@ class MlflowSettings(BaseModel):
     password_file: str = ""
     ca_file: str = ""
     stages: bool = True
+    experiment: str = Field("Regista", min_length=1, max_length=200)
 
     def authorization(self) -> httpx.Auth | None:
         """Return how requests are authenticated: files are read again at each opening of the target."""
@@ -136,14 +138,16 @@ class MlflowTarget:
         version = await self._version(wanted)
         found = await self._found(wanted, version) if version is not None else None
         shown = self.shown(wanted)
+        source, run = (version["source"], "") if version is not None else await self._source(wanted)
         if wanted.files and (found is None or found.fields.get(FILES) != shown[FILES]):
             for file in wanted.files:
-                await self._upload(wanted, file.path, file.size, files)
+                await self._upload(source, file.path, file.size, files)
         if version is None:
             await self._model(wanted)
             body = {
                 "name": self._name(wanted),
-                "source": f"mlflow-artifacts:/{self._folder(wanted)}",
+                "source": source,
+                "run_id": run,
                 "description": wanted.description,
                 "tags": _pairs({key: value for key, value in tags_of(wanted).items() if value}),
             }
@@ -198,7 +202,7 @@ class MlflowTarget:
             STAGE_THERE: version.get("current_stage", "None"),
         }
         if wanted.files:
-            fields[FILES] = await self._size(self._folder(wanted))
+            fields[FILES] = await self._size(_folder(version["source"]))
         return Found(f"models:/{version['name']}/{version['version']}", fields)
 
     async def _size(self, folder: str) -> str:
@@ -241,18 +245,41 @@ class MlflowTarget:
     def _name(self, wanted: Wanted) -> str:
         return wanted.name_there or self.name_of(wanted.model)
 
-    @staticmethod
-    def _folder(wanted: Wanted) -> str:
-        return f"regista/{wanted.model_id}/{wanted.number}"
+    async def _source(self, wanted: Wanted) -> tuple[str, str]:
+        """Return where the files of a new version go, and the run that has them: MLflow wants one.
 
-    async def _upload(self, wanted: Wanted, path: str, size: int, files: Files) -> None:
+        The run is found again by our tag.
+        """
+        experiment = await self._experiment()
+        search = {"experiment_ids": [experiment], "filter": f"tags.`{ID}` = '{wanted.tag}'", "max_results": 1}
+        runs = (await self._post("runs/search", search)).get("runs", ())
+        if not runs:
+            name = f"{wanted.model} {wanted.semver or wanted.number}"
+            body = {"experiment_id": experiment, "run_name": name, "tags": _pairs({ID: wanted.tag})}
+            runs = [(await self._post("runs/create", body))["run"]]
+        info = runs[0]["info"]
+        return f"{info['artifact_uri']}/model", info["run_id"]
+
+    async def _experiment(self) -> str:
+        name = self._settings.experiment
+        found = await self._get("experiments/get-by-name", {"experiment_name": name})
+        if not found:
+            try:
+                return str((await self._post("experiments/create", {"name": name}))["experiment_id"])
+            except Refused:  # another process made it
+                found = await self._get("experiments/get-by-name", {"experiment_name": name})
+                if not found:
+                    raise
+        return str(found["experiment"]["experiment_id"])
+
+    async def _upload(self, source: str, path: str, size: int, files: Files) -> None:
         async def pieces() -> AsyncIterator[bytes]:
             async for piece in files.read(path):
                 yield piece
 
         await self._request(
             "PUT",
-            f"{_FILES}/{quote(self._folder(wanted))}/{quote(path)}",
+            f"{_FILES}/{quote(_folder(source))}/{quote(path)}",
             content=pieces(),
             headers={"content-length": str(size), "content-type": "application/octet-stream"},
         )
@@ -281,6 +308,17 @@ class MlflowTarget:
         if absent and code in _ABSENT:
             return {}
         raise _error(got, f"MLflow answers {got.status_code} to {method} {path[:200]}: {message}")
+
+
+def _folder(source: str) -> str:
+    """Return the path of files at the server's artifact proxy."""
+    url = urlsplit(source)
+    if url.scheme != "mlflow-artifacts":
+        raise Refused(
+            f"The MLflow server stores files at {url.scheme}:, past its own API: start it with"
+            " --serve-artifacts, so that the mirror can send them."
+        )
+    return url.path.strip("/")
 
 
 def _problem(got: httpx.Response) -> tuple[str, str]:
