@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 ROUND = 50
 """Versions of one round of a target; then other targets may be next."""
 ROUND_SECONDS = 60.0
+LEASE = 10.0
+"""Seconds after which another replica goes on with the target of a process that was killed."""
 LONGEST_ROUND = 6 * 3600.0
 """Seconds that one version may take."""
 SURVEYED = 500
@@ -43,7 +45,7 @@ SURVEYED = 500
 def due_work(app: App) -> list[DueWork]:
     """Return the handler of each kind of due work."""
     return [
-        DueWork(WORK, partial(mirror, app), timeout=LONGEST_ROUND),
+        DueWork(WORK, partial(mirror, app), lease=LEASE, timeout=LONGEST_ROUND),
         DueWork(SURVEY, partial(survey, app), concurrency=1),
         DueWork(CHECK, partial(check, app), concurrency=2),
     ]

@@ -9,7 +9,7 @@ import asyncpg
 import msgspec
 
 # Which of the texts $1 are names of targets.
-KNOWN_NAMES = "SELECT target FROM targets WHERE target = ANY($1::text[])"
+KNOWN_NAMES = "SELECT target AS name FROM targets WHERE target = ANY($1::text[])"
 
 # The targets with their newest checks.
 TARGETS = """

@@ -16,7 +16,7 @@ from services.mirror.domain.target_state import INITIAL, RANK, Copy, Target, evo
 from shared.deciding.access import EVERYWHERE, covers
 from shared.deciding.decider import Decider, NotFound, RuleBroken, Unprocessable
 
-FIRST_PAUSE, LONGEST_PAUSE = 2.0, 1800.0
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 1800.0
 """Seconds between a failed attempt and the next one of the target: the first doubles up to the longest."""
 MOST_ATTEMPTS = 50
 """Failed attempts of one version, about a day. Then it is left until it is requested again."""

@@ -25,7 +25,7 @@ DRIFTED = 1
 def mirror() -> None:
     """Show what Regista decides in other registries, and find what was changed there.
 
-    A target is another registry. Its address and credentials are in a file at the service mirror, TARGET.toml.
+    A target is another registry. Its address and credentials are in the file TARGET.toml at the service.
     """
 
 
