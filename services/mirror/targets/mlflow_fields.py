@@ -98,7 +98,7 @@ def _status(wanted: Wanted) -> str:
 
 
 def _approval(approval: Approval) -> str:
-    names = ", ".join(approval.approvers) or "nobody"
+    names = ", ".join(approval.approvers) or "no one"
     comment = f": {approval.comment}" if approval.comment else ""
     at = f"{approval.at:%Y-%m-%dT%H:%MZ}"
     return f"{approval.environment} {at} review {approval.review_id} by {names}{comment}"

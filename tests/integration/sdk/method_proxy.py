@@ -32,11 +32,11 @@ class Fault:
 
 @dataclass
 class MethodProxy:
-    """A running proxy. `away`: it closes every connection. `seen`: the requests that reached the server."""
+    """A running proxy. `gone`: it closes every connection. `seen`: the requests that reached the server."""
 
     url: str = ""
     faults: list[Fault] = field(default_factory=list)
-    away: bool = False
+    gone: bool = False
     seen: list[tuple[str, str]] = field(default_factory=list)
 
     def count(self, method: str, part: str) -> int:
@@ -53,7 +53,7 @@ class MethodProxy:
             fault.held.set()
             fault.then.wait(60)
             fault = None
-        if self.away or (fault is not None and not fault.after):
+        if self.gone or (fault is not None and not fault.after):
             if fault is not None and fault.status:
                 self._answer(request, fault.status, b"", fault.headers)
             return

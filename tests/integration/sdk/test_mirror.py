@@ -138,7 +138,7 @@ def _set(house: House) -> bool:
 @pytest.fixture(autouse=True)
 def answering(mirror: Mirror) -> Iterator[None]:
     yield
-    mirror.proxy.away = False
+    mirror.proxy.gone = False
     mirror.proxy.faults.clear()
 
 
@@ -188,7 +188,7 @@ def test_a_withdrawn_version_is_marked_there_and_loses_its_aliases(mirror: Mirro
     assert version["current_stage"] == "Archived"
 
 
-def test_what_somebody_changed_there_is_reported_and_repaired(mirror: Mirror) -> None:
+def test_what_was_changed_there_by_hand_is_reported_and_repaired(mirror: Mirror) -> None:
     mirror.publish("crm.drift")
     version = mirror.shows("crm.drift", lambda v: v["current_stage"] == "Staging")
     mirror.until_standing("crm.drift", "mirrored")
@@ -203,13 +203,11 @@ def test_what_somebody_changed_there_is_reported_and_repaired(mirror: Mirror) ->
     assert mirror.check()[0] == 0
 
 
-def test_a_target_that_goes_away_in_the_middle_gets_the_version_later_and_once(mirror: Mirror) -> None:
+def test_a_target_that_breaks_off_in_the_middle_gets_the_version_later_and_once(mirror: Mirror) -> None:
     mirror.proxy.faults.append(Fault("PUT", "mlflow-artifacts", 0))
-    mirror.publish("crm.away")
-    version = mirror.shows("crm.away", lambda v: tags_of(v)["regista.stage"] == "Validated")
-    assert (
-        mirror.until_standing("crm.away", "mirrored")["address"] == f"models:/crm.away/{version['version']}"
-    )
+    mirror.publish("crm.cut")
+    version = mirror.shows("crm.cut", lambda v: tags_of(v)["regista.stage"] == "Validated")
+    assert mirror.until_standing("crm.cut", "mirrored")["address"] == f"models:/crm.cut/{version['version']}"
     assert version["version"] == "1"
 
 
@@ -232,7 +230,7 @@ def test_an_expired_token_is_a_failure_that_names_the_remedy_and_ends_with_a_new
     assert mirror.target()["failure"] is None
 
 
-def test_a_busy_target_is_left_alone_as_long_as_it_says(mirror: Mirror) -> None:
+def test_a_busy_target_is_left_alone_as_long_as_it_states(mirror: Mirror) -> None:
     busy = Fault("POST", "registered-models/create", 429, headers={"Retry-After": "3"})
     mirror.proxy.faults.append(busy)
     mirror.publish("crm.busy")
