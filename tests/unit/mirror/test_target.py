@@ -135,7 +135,7 @@ def test_failures_in_a_row_let_the_target_rest_longer_and_a_success_ends_that() 
     assert (story.failed().next_at - story.now).total_seconds() == 1
 
 
-def test_a_target_is_left_alone_as_long_as_it_says() -> None:
+def test_a_target_is_left_alone_as_long_as_it_states() -> None:
     story = Story().set()
     story.request()
     assert story.failed(after=600).next_at - story.now == timedelta(seconds=600)
@@ -225,7 +225,7 @@ def test_one_check_runs_at_a_time() -> None:
 
 @pytest.mark.parametrize(
     ("finished", "problem", "kind"),
-    [(False, "", "MirrorCheckAdvanced"), (True, "", "MirrorChecked"), (False, "away", "MirrorChecked")],
+    [(False, "", "MirrorCheckAdvanced"), (True, "", "MirrorChecked"), (False, "gone", "MirrorChecked")],
 )
 def test_a_check_goes_on_until_its_end_or_a_problem(finished: bool, problem: str, kind: str) -> None:
     story = Story().set()
