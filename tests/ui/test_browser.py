@@ -78,6 +78,7 @@ def test_pages_are_reached_by_the_keyboard_alone(site: Site, browser: Any) -> No
     page.keyboard.press("j")
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="fraud.hostile", exact=True).wait_for()
+    page.wait_for_load_state()  # a heading is there before the script that listens to keys
     page.keyboard.press("/")
     page.keyboard.type("fraud.scoring@2")
     page.keyboard.press("Enter")
