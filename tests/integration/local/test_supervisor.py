@@ -79,7 +79,7 @@ def test_all_servers_and_services_run_and_are_ready(up: SupervisorState, folder:
     found = gather(Instance.at(folder))
     assert {part.name for part in found.parts} == {*SERVERS, *ALWAYS}
     assert found.ready
-    assert set(found.relays) == {"registry", "approval", "artifact", "cleanup"}
+    assert set(found.relays) == {"registry", "approval", "artifact", "cleanup", "mirror"}
     assert any(group.startswith("registry") for group in found.consumers)
 
 
