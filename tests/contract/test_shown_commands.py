@@ -54,6 +54,7 @@ NOT_RUN = {
     "regista audit proof": "verifies a proof: tests/integration/audit/test_published.py",
     "regista audit verify-proof": "verifies a proof: tests/integration/audit/test_published.py",
     "regista import mlflow": "reads an MLflow server: tests/integration/sdk/test_import_mlflow.py",
+    "regista mirror check": "waits until a check has ended: tests/integration/sdk/test_mirror.py",
     "regista witness": "verifies signatures: tests/integration/audit/test_published.py",
     "regista history verify": "verifies files: tests/integration/audit/test_history_service.py",
 }
