@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import asyncpg
 
@@ -117,13 +118,13 @@ class Copying:
                 " them to targets with different prefixes, then run `regista mirror check --repair`."
             )
 
-    def _deferred(self, copy: DueCopy, status: str, reason: str) -> DeferVersion:
+    def _deferred(self, copy: DueCopy, status: Literal["waiting", "absent"], reason: str) -> DeferVersion:
         return DeferVersion(
             self._followed.target,
             copy.model_id,
             copy.number,
             copy.request,
-            "waiting" if status == "waiting" else "absent",
+            status,
             reason,
         )
 

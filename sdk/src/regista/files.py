@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import os
 import shutil
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -34,11 +36,16 @@ def hash_file(path: Path) -> tuple[str, int]:
     return h.hexdigest(), size
 
 
-def replace_file(path: Path, text: str) -> None:
-    """Write a file completely or not at all; one of this name is replaced. Raises OSError."""
+def replace_file(path: Path, text: str, *, private: bool = False) -> None:
+    """Write a file completely or not at all; one of this name is replaced. Raises OSError.
+
+    `private`: only its owner reads it.
+    """
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.part")
     try:
-        partial.write_text(text, "utf-8")
+        opener = functools.partial(os.open, mode=0o600 if private else 0o666)
+        with open(partial, "x", encoding="utf-8", opener=opener) as file:
+            file.write(text)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

@@ -147,14 +147,15 @@ async def withdraw(view: View) -> Done:
         f"{v['model']} #{v['number']}: {v['detail']}" for v in done["versions"] if v["outcome"] == "refused"
     ]
     also = [one for one in (named.rpartition("@") for named in view.texts("also")) if one[0] and one[2]]
-    refused += await _each(view, [(f"{m} #{n}", _withdraw_one(view, m, n, reason)) for m, _, n in also])
+    not_also = await _each([(f"{m} #{n}", _withdraw_one(view, m, n, reason)) for m, _, n in also])
     rollouts = [name.removeprefix("way/") for name in view.form if name.startswith("way/")]
     chosen = [p for p in rollouts if view.text(f"way/{p}") != LEAVE]
-    unserved = await _each(view, [(p.replace("/", " in "), _clear(view, p, reason)) for p in chosen])
-    return Done(url("data-sets", q=wanted), _report(done, len(also), len(chosen), [*refused, *unserved]))
+    unserved = await _each([(p.replace("/", " in "), _clear(view, p, reason)) for p in chosen])
+    text = report(done, refused, (len(also), not_also), (len(chosen), unserved))
+    return Done(url("data-sets", q=wanted), text)
 
 
-async def _each(_view: View, steps: Sequence[tuple[str, Any]]) -> list[str]:
+async def _each(steps: Sequence[tuple[str, Any]]) -> list[str]:
     """Carry the steps out, and return what was refused, each with its reason."""
     results = await asyncio.gather(*(step for _, step in steps), return_exceptions=True)
     failed = []
@@ -189,9 +190,18 @@ async def _clear(view: View, named: str, reason: str) -> None:
     await view.calls.send("POST", "registry", f"{path}{act}", body, revision=revision, key=key)
 
 
-def _report(done: Json, also: int, cleared: int, failed: Sequence[str]) -> str:
+def report(
+    done: Json, refused: Sequence[str], also: tuple[int, Sequence[str]], chosen: tuple[int, Sequence[str]]
+) -> str:
+    """Return what was done and what was not.
+
+    `also` are the versions that the person added and `chosen` the rollouts: how many, and which of them were
+    refused, in words.
+    """
+    more, cleared = (count - len(failed) for count, failed in (also, chosen))
+    failed = [*refused, *also[1], *chosen[1]]
     counted = {name: sum(v["outcome"] == name for v in done["versions"]) for name in DONE}
-    parts = [f"You withdrew {_many(counted['withdrawn'] + also, 'version')}"]
+    parts = [f"You withdrew {_many(counted['withdrawn'] + more, 'version')}"]
     if counted["proposed"]:
         parts.append(
             f"proposed to withdraw {counted['proposed']}, which a second person confirms by the same step"

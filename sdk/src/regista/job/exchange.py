@@ -16,7 +16,7 @@ from regista.client.profile import Profile
 from regista.client.trust import certificate_error, not_trusted
 from regista.errors import RegistaError, Unauthorized, Unavailable, from_problem
 from regista.job.kept import JobKey, KeptKeys
-from regista.job.sources import GITHUB_URL, TRUST, Source, source_of
+from regista.job.sources import GITHUB_URL, TRUST, Source
 from regista.login.requests import connection
 from regista.wire.keys import SigningKey, generate_signing_key, read_signing_key
 
@@ -124,12 +124,6 @@ class Job:
             if attempt + 1 < PATIENT.attempts:
                 time.sleep(PATIENT.pause(attempt, None))
         raise error
-
-
-def job_of(profile: Profile) -> Job | None:
-    """Return what the job that this process runs in authenticates with; None outside of a job."""
-    source = source_of(profile)
-    return Job(profile, source) if source is not None else None
 
 
 def _refused(status: int, problem: Mapping[str, Any]) -> RegistaError:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
-import secrets
 import threading
 import time
 from collections.abc import Iterator
@@ -15,8 +13,9 @@ import msgspec
 from filelock import FileLock, Timeout
 
 from regista.client.profile import config_file
+from regista.files import replace_file
+from regista.login.tokens import is_fresh
 
-EARLY = 60.0  # seconds before its end at which a key is replaced
 PATIENCE = 60.0  # seconds for another process that exchanges the same token
 _MEMORY: dict[str, JobKey] = {}
 _LOCK = threading.Lock()
@@ -34,7 +33,7 @@ class JobKey(msgspec.Struct, frozen=True):
 
     def fresh(self, now: float) -> bool:
         """Return whether the key need not be replaced yet."""
-        return now < self.expires_at - min(EARLY, self.lifetime / 2)
+        return is_fresh(self.expires_at, self.lifetime, now)
 
     def valid(self, now: float) -> bool:
         """Return whether services still accept the key."""
@@ -64,11 +63,7 @@ class KeptKeys:
         with contextlib.suppress(OSError):
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._delete_ended()
-            partial = self._folder / f".{name}.{secrets.token_hex(6)}"
-            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(msgspec.json.encode(key))
-            partial.replace(self._path(name))
+            replace_file(self._path(name), msgspec.json.encode(key).decode(), private=True)
 
     @contextlib.contextmanager
     def locked(self, token: str) -> Iterator[None]:

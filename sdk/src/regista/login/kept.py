@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
-import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from filelock import FileLock, Timeout
 
 from regista.client.profile import Profile, config_file
 from regista.errors import Unauthorized, Unavailable
+from regista.files import replace_file
 from regista.local_errors import writing
 from regista.login.tokens import AGAIN, Tokens
 
@@ -115,15 +115,8 @@ class KeptLogin:
 
     def _replace(self, content: _File) -> None:
         self._make_folder()
-        partial = self._path.with_name(f".{self._path.name}.{secrets.token_hex(6)}")
         with writing(self._path.parent):
-            try:
-                descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(msgspec.json.encode(content))
-                partial.replace(self._path)
-            finally:
-                partial.unlink(missing_ok=True)
+            replace_file(self._path, msgspec.json.encode(content).decode(), private=True)
 
     def _key(self) -> bytes | None:
         """Return the key in the keyring, or None."""

@@ -35,11 +35,16 @@ class Tokens(msgspec.Struct, frozen=True):
 
     def fresh(self, now: float) -> bool:
         """Return whether the access token need not be replaced yet."""
-        return now < self.expires_at - min(EARLY, self.lifetime / 2)
+        return is_fresh(self.expires_at, self.lifetime, now)
 
     def valid(self, now: float) -> bool:
         """Return whether services still accept the access token."""
         return now < self.expires_at
+
+
+def is_fresh(expires_at: float, lifetime: float, now: float) -> bool:
+    """Return whether what lasts so many seconds need not be replaced yet."""
+    return now < expires_at - min(EARLY, lifetime / 2)
 
 
 def received(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
 
@@ -78,7 +78,7 @@ class ExchangeToken:
     key_id: str
     verifier: str
     signing_key_id: str = ""
-    public_key: str = field(default="")
+    public_key: str = ""
     now: datetime = NO_TIME
 
 
@@ -219,36 +219,19 @@ def _exchange(command: ExchangeToken, state: AccessState) -> Sequence[AccessEven
     ends = min(command.token_ends, command.now + LONGEST_JOB_KEY)
     if ends <= command.now:
         raise Unprocessable("token_expired", "The token of the job has expired: get another one.")
-    events: list[AccessEvent] = [
-        KeyIssued(
-            command.subject,
-            command.key_id,
-            "hmac-sha256",
-            command.verifier,
-            ends,
-            command.subject,
-            command.job,
-        )
-    ]
+    who, job = command.subject, command.job
+    events = [KeyIssued(who, command.key_id, "hmac-sha256", command.verifier, ends, who, job)]
     if command.public_key:
-        events.append(_signing_key(command, ends))
+        _check_public_key(command.public_key)
+        events.append(KeyIssued(who, command.signing_key_id, "ed25519", command.public_key, ends, who, job))
     return events
 
 
-def _signing_key(command: ExchangeToken, ends: datetime) -> KeyIssued:
-    if problem := problem_of_public_key(bytes.fromhex(command.public_key)):
+def _check_public_key(key: str) -> None:
+    if problem := problem_of_public_key(bytes.fromhex(key)):
         raise Unprocessable(
             "invalid_key", f"This is no public key of Ed25519: {problem}. Generate another key."
         )
-    return KeyIssued(
-        command.subject,
-        command.signing_key_id,
-        "ed25519",
-        command.public_key,
-        ends,
-        command.subject,
-        command.job,
-    )
 
 
 def existing_trust(state: AccessState, trust_id: str) -> Trust:
