@@ -11,7 +11,7 @@ from shared.deciding.decider import Forbidden
 from shared.deciding.events import Actor
 from shared.deciding.issuers import METHOD
 from shared.http.app import App
-from shared.http.problems import Problem, log_stopped, unauthenticated
+from shared.http.problems import Problem, issuer_unreachable, log_stopped, unauthenticated
 from shared.http.routes import Route
 from shared.identity.sign_ins import KeysUnavailable, SignInNeeded
 from shared.identity.tokens import Token, TokenRefused, is_token
@@ -77,12 +77,7 @@ async def _by_token(app: App, route: Route, text: str) -> Caller:
         _note(app, NOT_IDENTIFIED, "token_refused", str(refused))
         raise unauthenticated(str(refused), token=True) from refused
     except KeysUnavailable as why:
-        raise Problem(
-            503,
-            "issuer_unreachable",
-            "The keys of the token's issuer could not be read yet: repeat the request soon.",
-            {"retry-after": "5"},
-        ) from why
+        raise issuer_unreachable() from why
     except SignInNeeded as why:
         raise Problem(
             401,

@@ -73,6 +73,16 @@ def unauthenticated(detail: str, *, token: bool = False) -> Problem:
     return Problem(401, "unauthenticated", detail, {"www-authenticate": challenge})
 
 
+def issuer_unreachable() -> Problem:
+    """Return the answer while the keys of a token's issuer were never read."""
+    return Problem(
+        503,
+        "issuer_unreachable",
+        "The keys of the token's issuer could not be read yet: repeat the request soon.",
+        {"retry-after": "5"},
+    )
+
+
 def log_stopped(reason: str) -> Problem:
     """Return 503: the log is behind what was published of it."""
     return Problem(503, "log_stopped", f"The log is stopped: {reason}", {"retry-after": "30"})

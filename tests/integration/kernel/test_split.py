@@ -134,6 +134,7 @@ async def test_services_load_read_and_append_as_before(database: Any) -> None:
         "approval",
         "artifact",
         "cleanup",
+        "mirror",
         "registry",
     ]
     assert [s.bytes for s in await log_reader.read(auditor, START, 1000)] == [

@@ -22,7 +22,7 @@ from shared.deciding.issuers import issuer_key
 from shared.deciding.submission import Cause, Outcome, Submission
 from shared.deciding.trusts import Job, Trust
 from shared.foundation.telemetry import current_trace
-from shared.http.problems import Problem
+from shared.http.problems import Problem, issuer_unreachable
 from shared.http.routes import Call, Reply, Route
 from shared.identity import directory
 from shared.identity.access_view import ApiKey, new_api_key
@@ -58,12 +58,7 @@ async def exchange_token(call: Call) -> Reply:
     except TokenRefused as refused:
         raise _refused(call, "token_refused", str(refused)) from refused
     except KeysUnavailable as why:
-        raise Problem(
-            503,
-            "issuer_unreachable",
-            "The keys of the token's issuer could not be read yet: repeat the request soon.",
-            {"retry-after": "5"},
-        ) from why
+        raise issuer_unreachable() from why
     called = await directory.subjects_called(call.app.pool, [starter]) if starter else {}
     job = Job(trust.trust_id, called.get(starter, starter), recorded(trust, offered.claims))
     made = new_api_key(call.app.settings.pepper)
