@@ -121,14 +121,14 @@ async def _execute(url: str, *statements: str) -> None:
         await connection.close()
 
 
-async def _drop(url: str, name: str) -> None:
-    """Drop a database with its connections.
+async def drop_database(url: str, name: str) -> None:
+    """Drop a database with its connections, if it exists. `url` is of another database, for its owner.
 
     The server's autovacuum may be connected; no owner can end it, and it ends by itself.
     """
     for attempt in range(20):
         try:
-            await _execute(url, f"DROP DATABASE {name} WITH (FORCE)")
+            await _execute(url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
         except asyncpg.InsufficientPrivilegeError:
             if attempt == 19:
                 raise
@@ -164,7 +164,7 @@ def migrated_template(stack: Stack) -> Iterator[str]:
     _aside(lambda: _execute(stack.owner_url(), f"CREATE DATABASE {name}"))
     _aside(lambda: migrate(stack.owner_url(name), stack.database_passwords()))
     yield name
-    _aside(lambda: _drop(stack.owner_url(), name))
+    _aside(lambda: drop_database(stack.owner_url(), name))
 
 
 @pytest.fixture
@@ -178,7 +178,7 @@ def database(stack: Stack, migrated_template: str) -> Iterator[Database]:
     origin = f"UPDATE audit.tree SET origin = 'regista.log/{uuid.uuid4().hex}'"
     _aside(lambda: _execute(stack.owner_url(name), origin))
     yield Database(stack, name)
-    _aside(lambda: _drop(stack.owner_url(), name))
+    _aside(lambda: drop_database(stack.owner_url(), name))
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from services.kafka.topics import WRITERS
 from services.local import restore
 from services.local.folders import LocalError
 from shared.log import eventlog
+from tests.conftest import drop_database
 from tests.integration.edges.conftest import People
 from tests.processes import Running
 
@@ -45,7 +46,7 @@ class Copies:
         return name
 
     async def restore(self, name: str) -> None:
-        await self._owner.execute(f"DROP DATABASE {self._database.name} WITH (FORCE)")
+        await drop_database(self._database.stack.owner_url(), self._database.name)
         await self._copy(name, self._database.name)
 
     async def _copy(self, source: str, target: str) -> None:
@@ -63,7 +64,7 @@ async def copies(stack: Any, database: Any) -> AsyncIterator[Copies]:
     found = Copies(database, owner)
     yield found
     for name in found.names:
-        await owner.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        await drop_database(stack.owner_url(), name)
     await owner.close()
 
 

@@ -18,6 +18,7 @@ from shared.deciding.events import START, Cursor
 from shared.log import eventlog
 from shared.messaging.own_topic import ACCEPTED
 from shared.migrate import migrate
+from tests.conftest import drop_database
 
 pytestmark = pytest.mark.servers
 EPOCH = 1 << 48
@@ -229,7 +230,7 @@ async def test_a_dump_is_restored_and_accepted_by_an_owner_that_is_no_superuser(
         assert await again.fetchval(leaf)
         await again.close()
     finally:
-        await owner.execute(f"DROP DATABASE {restored} WITH (FORCE)")
+        await drop_database(database.stack.owner_url(), restored)
 
 
 async def test_a_later_epoch_keeps_what_was_given_up_before(owner: asyncpg.Connection) -> None:
