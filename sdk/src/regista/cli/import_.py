@@ -27,6 +27,12 @@ regista import mlflow --from https://mlflow.example.com --rename 'Churn (new)=cr
 regista import mlflow --from https://mlflow.example.com --creator alice=person:alice
 """
 
+SAGEMAKER_EXAMPLES = """
+regista import sagemaker --region eu-central-1 --to crm --dry-run
+regista import sagemaker --region eu-central-1 --to crm --models 'fraud*'
+regista import sagemaker --region eu-central-1 --to crm --artifacts-below s3://models-of-crm/released
+"""
+
 
 @click.group()
 def import_() -> None:
@@ -52,6 +58,33 @@ def mlflow(session: Session, uri: str, choices: Choices, root: Path | None, *, d
     from regista.importing.mlflow_source import MlflowSource  # noqa: PLC0415
 
     _carry_out(session, MlflowSource(read_address(uri), root=root), choices, dry_run=dry_run)
+
+
+@command(group=import_, examples=SAGEMAKER_EXAMPLES)
+@click.option("--region", default="", metavar="REGION", help="The region; without it, that of AWS's settings.")
+@click.option(
+    "--endpoint-url", "endpoint", default="", metavar="URL", help="Another address of SageMaker and of S3."
+)
+@import_options
+@click.option(
+    "--artifacts-below",
+    "below",
+    multiple=True,
+    metavar="S3-URI",
+    help="A bucket or a folder in one that may be read, beside SageMaker's own bucket. May be repeated.",
+)
+def sagemaker(
+    session: Session, region: str, endpoint: str, choices: Choices, below: tuple[str, ...], *, dry_run: bool
+) -> None:
+    """Import model package groups and their versions from SageMaker: bytes, metadata, metrics, tags.
+
+    A version that is here already is left as it is, so the command may be repeated. The credentials are
+    those of AWS's own tools: AWS_PROFILE, AWS_ACCESS_KEY_ID and so on, or the role of the machine.
+    """
+    from regista.importing.sagemaker_source import SagemakerSource  # noqa: PLC0415
+
+    source = SagemakerSource(region, endpoint=endpoint, below=below)
+    _carry_out(session, source, choices, dry_run=dry_run)
 
 
 def _carry_out(session: Session, source: Source, choices: Choices, *, dry_run: bool) -> None:
