@@ -48,7 +48,7 @@ types:
 imports:
 	@$(bin)/lint-imports --no-cache >$(home)/imports.log || { cat $(home)/imports.log; exit 1; }
 quick := -q -m "not servers and not slow"
-services := $(addprefix tests/unit/,registry approval artifact cleanup audit)
+services := $(addprefix tests/unit/,registry approval artifact cleanup audit mirror)
 unit: unit-sdk unit-rest unit-services
 unit-sdk:
 	@$(bin)/pytest $(quick) tests/unit/sdk

@@ -27,6 +27,7 @@ SUBSCRIBED: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "artifact": (topic_of("registry"),),
         "cleanup": (USAGE, topic_of("registry")),
         "audit": (),
+        "mirror": (topic_of("registry"), topic_of("artifact")),
     }
 )
 """The topics that a service consumes. It writes and reads their dead letters."""

@@ -12,7 +12,7 @@ from regista.cli.terminal.output import as_json as dumped
 from services.kafka.commands import kafka
 from services.kafka.topics import SERVICES, WRITERS
 from services.local.folders import STORES, InstanceFolder, LocalError
-from services.local.fronts import PROCESSES
+from services.local.fronts import OPTIONAL, PROCESSES
 from services.local.logs import LEVELS
 from services.local.restore_commands import doctor, restore
 from services.local.with_instance import with_instance
@@ -29,6 +29,13 @@ from services.local.with_instance import with_instance
     multiple=True,
     type=click.Choice(PROCESSES),
     help="Do not start this service, to run it under a debugger; its settings go to a file. May be repeated.",
+)
+@click.option(
+    "--with",
+    "optional",
+    multiple=True,
+    type=click.Choice(OPTIONAL),
+    help="Also run a service that is not needed otherwise: mirror. The instance keeps it.",
 )
 @click.option(
     "--servers",
@@ -55,6 +62,7 @@ def up(
     foreground: bool,
     patience: float,
     without: tuple[str, ...],
+    optional: tuple[str, ...],
     servers: bool,
     with_sso: bool,
     as_json: bool,
@@ -70,6 +78,8 @@ def up(
             Stack(folder).choose_store(store)
         if with_sso:
             lifecycle.add_sso(folder)
+        if optional:
+            lifecycle.add_optional(folder, optional)
         with lifecycle.stopping_when_interrupted(folder):
             instance = lifecycle.start(
                 folder, patience, lifecycle.Progress(output=partial(say, err=as_json)), without

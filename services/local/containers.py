@@ -15,7 +15,7 @@ from pathlib import Path
 from services.kafka.topics import SERVICES
 from services.local.folders import InstanceFolder, write_private
 from services.local.fronts import FRONTS, PROCESSES
-from services.local.identities import Identities
+from services.local.identities import READERS, Identities
 from services.local.instance import Instance
 from services.local.kafka import Kafka, new_cluster_id
 from services.local.s3 import S3
@@ -24,6 +24,8 @@ from services.local.stack import Stack
 
 PAGES = "/srv/pages"
 """Where the image has the console's front-end packages."""
+TARGETS = "/targets"
+"""Where docker-compose.yml mounts the settings of the targets of mirrors."""
 STATE = Path("/var/lib/regista")
 SETTINGS = Path("/settings")
 FIRST_PUBLISHED_PORT = 8001
@@ -91,9 +93,11 @@ def give_settings(instance: Instance) -> None:
         for name, value in instance.environment(service).items():
             _give(SETTINGS / service, name.removeprefix("REGISTA_"), value)
     inside = {service: f"http://{service}:8000" for service in SERVICES}
-    for front in FRONTS:  # they call the services inside the network, and name the address outside
-        _give(SETTINGS / front, "PUBLIC_URLS", json.dumps(inside))
+    for name in (*FRONTS, *READERS):  # they call the services inside the network
+        _give(SETTINGS / name, "PUBLIC_URLS", json.dumps(inside))
+    for front in FRONTS:  # and name the address outside
         _give(SETTINGS / front, f"{front.upper()}_URL", instance.urls[front])
+    _give(SETTINGS / "mirror", "MIRROR_TARGETS", TARGETS)
     _give(SETTINGS / "console", "CONSOLE_PACKAGES", PAGES)
 
 

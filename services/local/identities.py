@@ -16,6 +16,8 @@ from services.local.folders import InstanceFolder, write_private
 from shared.identity.access_view import new_api_key, verifier_of
 
 ADMIN = "admin"
+READERS = ("mirror",)
+"""Services that read from the others by HTTP, each with an API key and the role auditor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,13 @@ class Identities:
         """Return the file that holds the API key of the profile `who`."""
         return self.folder.subfolder("secrets") / f"api-key-{who}"
 
+    def reader_key_file(self, service: str) -> Path:
+        """Return the file of the API key with which a service of READERS reads from the others."""
+        path = self.folder.subfolder("secrets") / f"reader-key-{service}"
+        if not path.exists():
+            write_private(path, new_api_key(self.pepper_file.read_text().strip()).text)
+        return path
+
     @property
     def admin_key_file(self) -> Path:
         """The administrator's API key."""
@@ -68,21 +77,28 @@ class Identities:
 
     def _service(self, name: str) -> dict[str, Any]:
         key = load_signing_key(self.signing_key_file(name))
-        public = {"key_id": key.key_id, "algorithm": "ed25519", "verifier": key.public.hex()}
-        return {"subject": f"service:{name}", "kind": "service", "name": name, "keys": [public], "roles": []}
+        keys = [{"key_id": key.key_id, "algorithm": "ed25519", "verifier": key.public.hex()}]
+        roles: list[dict[str, str]] = []
+        if name in READERS:
+            keys.append(self._hashed(self.reader_key_file(name)))
+            roles = [{"role": "auditor", "namespace": "*"}]
+        return {"subject": f"service:{name}", "kind": "service", "name": name, "keys": keys, "roles": roles}
 
-    def _admin(self) -> dict[str, Any]:
-        text, pepper = self.admin_key_file.read_text().strip(), self.pepper_file.read_text().strip()
-        hashed = {
+    def _hashed(self, file: Path) -> dict[str, str]:
+        """Return what the log has of the API key in the file."""
+        text, pepper = file.read_text().strip(), self.pepper_file.read_text().strip()
+        return {
             "key_id": text.split("_")[1],
             "algorithm": "hmac-sha256",
             "verifier": verifier_of(text, pepper),
         }
+
+    def _admin(self) -> dict[str, Any]:
         roles = [{"role": "admin", "namespace": "*"}]
         return {
             "subject": self.subject_of(ADMIN),
             "kind": "person",
             "name": "Administrator",
-            "keys": [hashed],
+            "keys": [self._hashed(self.admin_key_file)],
             "roles": roles,
         }

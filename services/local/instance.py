@@ -15,7 +15,7 @@ from services.kafka.topics import SERVICES
 from services.local import npm
 from services.local.folders import REPOSITORY, InstanceFolder, write_private
 from services.local.fronts import FRONTS, PROCESSES
-from services.local.identities import ADMIN, Identities
+from services.local.identities import ADMIN, READERS, Identities
 from services.local.keycloak import PEOPLE
 from services.local.processes import Child, run_to_end, spawn
 from services.local.stack import Stack
@@ -126,6 +126,9 @@ class Instance:
             "PEPPER_FILE": str(self.identities.pepper_file),
             "SIGNING_KEY_FILE": str(self.identities.signing_key_file(service)),
         }
+        if service in READERS:
+            own["MIRROR_API_KEY_FILE"] = str(self.identities.reader_key_file(service))
+            own["MIRROR_TARGETS"] = str(self.folder.subfolder("mirrors"))
         return _variables(own) | dict(self.stack.service_environment(service))
 
     def _of_front(self, front: str) -> dict[str, str]:

@@ -16,7 +16,7 @@ from regista.cli.terminal.output import say
 from services.kafka.topics import SERVICES, WRITERS
 from services.local.end_reason import end_reason
 from services.local.folders import REPOSITORY, InstanceFolder, LocalError
-from services.local.fronts import PROCESSES
+from services.local.fronts import OPTIONAL, PROCESSES
 from services.local.instance import Instance, passed_on, python_command
 from services.local.logs import COLOURS, LEVELS, follow
 from services.local.processes import end_all
@@ -27,6 +27,8 @@ from services.local.supervisor_state import SupervisorState, read_state
 
 WRITE_LOGS = ("supervisor", *SERVERS, *PROCESSES)
 
+WITH = "optional.json"
+"""The file of an instance's folder that names the optional services it runs."""
 PATIENT = 10.0
 """Seconds of a start after which it is shown what services wait for."""
 GIVE_UP = 3
@@ -81,7 +83,8 @@ def start(
     """
     if not is_up(folder):
         folder.log("supervisor").write_text("")
-        arguments = ["--directory", str(folder.directory), *(f"--without={name}" for name in without)]
+        left_out = (*without, *(name for name in OPTIONAL if name not in (*optional(folder), *without)))
+        arguments = ["--directory", str(folder.directory), *(f"--without={name}" for name in left_out)]
         with folder.log("supervisor").open("ab") as out:
             process = subprocess.Popen(
                 python_command("services.local.supervisor", *arguments),
@@ -107,6 +110,24 @@ def add_sso(folder: InstanceFolder) -> None:
     if not stack.sso and is_up(folder):
         raise LocalError("the instance runs already, without an issuer: run `regista down` first")
     stack.add_sso()
+
+
+def optional(folder: InstanceFolder) -> list[str]:
+    """Return the services of OPTIONAL that the instance runs."""
+    found: list[str] = folder.read(WITH).get("with", [])
+    return found
+
+
+def add_optional(folder: InstanceFolder, names: Sequence[str]) -> None:
+    """Let the instance run optional services from its next start on.
+
+    Raises LocalError when it runs without one of them.
+    """
+    if set(names) <= set(optional(folder)):
+        return
+    if is_up(folder):
+        raise LocalError(f"the instance runs already, without {', '.join(names)}: run `regista down` first")
+    folder.write(WITH, {"with": sorted({*optional(folder), *names})})
 
 
 def _check_without(folder: InstanceFolder, without: Sequence[str]) -> None:

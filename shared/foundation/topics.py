@@ -8,6 +8,7 @@ PARTITIONS_OF = {
     "artifact": ("artifact",),
     "cleanup": ("cleanup",),
     "audit": (),
+    "mirror": ("mirror",),
 }
 """Partitions of the log by service. A service owns a schema named like each of its partitions, and one of its
 name."""

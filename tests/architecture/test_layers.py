@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SERVICES = ("registry", "approval", "artifact", "cleanup", "audit")
-DECIDING = SERVICES[:-1]
+DECIDING = ("registry", "approval", "artifact", "cleanup", "mirror")
+SERVICES = (*DECIDING, "audit")
 PURE_THIRD_PARTY = {"msgspec", "immutables", "semver", "regista", "cryptography"}
 PURE_KERNEL = "shared.deciding."
 IMPURE = {

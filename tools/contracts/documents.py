@@ -17,6 +17,7 @@ from services.cleanup import inbound as used
 from services.cleanup import publish as cleanup
 from services.cleanup.service import SERVICE as CLEANUP
 from services.kafka.topics import TRAINING, USAGE
+from services.mirror.service import SERVICE as MIRROR
 from services.registry import inbound as trained
 from services.registry import publish as registry
 from services.registry.access.service import ACCESS_SERVICE
@@ -29,7 +30,7 @@ from tools.contracts.compare import Side
 from tools.contracts.example import example
 from tools.contracts.python_text import formatted
 
-SERVICES: Sequence[Service] = (REGISTRY, ACCESS_SERVICE, APPROVAL, ARTIFACT, CLEANUP)
+SERVICES: Sequence[Service] = (REGISTRY, ACCESS_SERVICE, APPROVAL, ARTIFACT, CLEANUP, MIRROR)
 OUTBOUND: Mapping[str, Mapping[str, type]] = {
     "registry": registry.PUBLIC,
     "approval": approval.PUBLIC,

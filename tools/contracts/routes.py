@@ -10,6 +10,7 @@ from services.artifact.service import process as artifact
 from services.artifact.settings import ArtifactSettings
 from services.audit.api import ROUTES as AUDIT
 from services.cleanup.api import ROUTES as CLEANUP
+from services.mirror.api import ROUTES as MIRROR
 from services.registry.api import ROUTES as REGISTRY
 from shared.http.app import App
 from shared.http.openapi import document
@@ -25,5 +26,6 @@ def documents() -> Iterator[tuple[str, dict[str, Any]]]:
         "artifact": uploads,
         "cleanup": CLEANUP,
         "audit": AUDIT,
+        "mirror": MIRROR,
     }.items():
         yield service, document(service, [*routes, *OPERATIONS])

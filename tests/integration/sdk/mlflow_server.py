@@ -67,6 +67,16 @@ class Mlflow:
         assert answer.status_code == 200, (path, answer.text)
         return answer.json()
 
+    def get(self, path: str, **query: Any) -> Any:
+        answer = httpx.get(f"{self.url}/api/2.0/mlflow/{path}", params=query, timeout=60)
+        assert answer.status_code == 200, (path, answer.text)
+        return answer.json()
+
+    def file(self, path: str) -> bytes:
+        answer = httpx.get(f"{self.url}/api/2.0/mlflow-artifacts/artifacts/{path}", timeout=60)
+        assert answer.status_code == 200, (path, answer.text)
+        return answer.content
+
     def model(self, name: str, description: str = "", tags: Mapping[str, str] | None = None) -> str:
         self.post("registered-models/create", name=name, description=description, tags=pairs(tags))
         return name

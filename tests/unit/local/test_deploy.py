@@ -26,8 +26,10 @@ def test_there_is_one_container_for_each_service_from_one_image() -> None:
 
 
 def test_each_service_sees_its_own_settings_only() -> None:
+    targets = {"mirror": ["./mirrors:/targets:ro"]}
     for service in SERVICES:
-        assert COMPOSE["services"][service]["volumes"] == [f"{service}:/settings:ro"]
+        own = [f"{service}:/settings:ro", *targets.get(service, ())]
+        assert COMPOSE["services"][service]["volumes"] == own
 
 
 def test_each_image_is_built_once() -> None:

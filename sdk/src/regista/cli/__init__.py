@@ -49,6 +49,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "events": "What happens to models, as it happens",
         "as-of": "What was in production at a time",
         "cleanup": "Plan, run and explain cleanups; retention",
+        "mirror": "Other registries that show what Regista decides: targets, standing, drift",
         "legal-hold": "Place or release a legal hold",
         "audit": "Log checkpoints, invariants, proofs and stored events",
         "witness": "Keep and cosign log checkpoints on another machine",

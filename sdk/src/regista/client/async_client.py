@@ -21,6 +21,7 @@ from regista.calls.dead_letters import DeadLetterCalls
 from regista.calls.environments import EnvironmentCalls
 from regista.calls.events import EventCalls
 from regista.calls.issuers import IssuerCalls
+from regista.calls.mirrors import MirrorCalls
 from regista.calls.models import ModelCalls
 from regista.calls.remarks import RemarkCalls
 from regista.calls.reports import ReportCalls
@@ -66,6 +67,7 @@ class AsyncClient(
     AuditCalls,
     ReportCalls,
     CleanupCalls,
+    MirrorCalls,
     DeadLetterCalls,
     AccessCalls,
     IssuerCalls,

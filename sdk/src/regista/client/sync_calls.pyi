@@ -59,6 +59,7 @@ from regista.shapes.cleanup import (
     Usage,
 )
 from regista.shapes.every_service import DeadLetter, DeadLetterDetail, DeadLetterGroup, Dismissed, Replayed
+from regista.shapes.mirror import CheckAccepted, MirroredVersion, TargetAnswer, TargetRemoved
 from regista.shapes.registry import (
     AliasAnswer,
     Artifact,
@@ -797,6 +798,32 @@ class SyncCalls:
         """Call `cleanup_runs`: this is its former name."""
     def sweep_plan(self, cleanup_run_id: str, verdict: str = "", page_token: str = "") -> CleanupRunShown:
         """Call `cleanup_run`: this is its former name."""
+    def mirrors(self) -> list[TargetAnswer]:
+        """Return the targets with the number of versions by standing."""
+    def mirror(self, target: str) -> TargetAnswer:
+        """Return one target."""
+    def mirrored_versions(
+        self, target: str, limit: int | None = None, *, status: str | None = None
+    ) -> list[MirroredVersion]:
+        """Return the versions at a target by model id and number, at most `limit`.
+
+        `status`: only due, mirrored, drifted, waiting, absent or failed ones.
+        """
+    def set_mirror(
+        self, target: str, kind: str, *, namespaces: Sequence[str] = ("*",), from_stage: str = "Validated"
+    ) -> TargetAnswer:
+        """Mirror the versions of these namespaces ("*": all) from a stage on. An admin of them may.
+
+        `kind`: such as mlflow. The address and the credentials are in the target's settings file at the
+        service.
+        """
+    def remove_mirror(self, target: str) -> TargetRemoved:
+        """Stop mirroring to a target. What it has stays there."""
+    def check_mirror(self, target: str, *, repair: bool = False) -> CheckAccepted:
+        """Begin a comparison of a target with the registry; `mirror(target)["check"]` has its progress.
+
+        `repair`: what differs is written again, and what failed is tried again.
+        """
     def dead_letters(
         self,
         service: str,

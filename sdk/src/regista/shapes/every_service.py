@@ -1,4 +1,4 @@
-"""Shapes of requests and answers that 5 services have.
+"""Shapes of requests and answers that 6 services have.
 
 `python -m tools.contracts` writes this file.
 """

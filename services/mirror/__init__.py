@@ -1,0 +1,1 @@
+"""Keeps other registries in step with what Regista decides."""

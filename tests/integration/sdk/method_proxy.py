@@ -1,0 +1,108 @@
+"""A proxy in front of a real server that answers some requests as a failing server does."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+
+
+@dataclass
+class Fault:
+    """What happens to the next `left` requests of this method whose path has `part`.
+
+    `status` is answered; with `after`, only after the server has done what was requested. Status 0 closes
+    the connection.
+    """
+
+    method: str
+    part: str
+    status: int
+    left: int = 1
+    after: bool = False
+    headers: dict[str, str] = field(default_factory=dict)
+    then: threading.Event | None = None
+    held: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass
+class MethodProxy:
+    """A running proxy. `gone`: it closes every connection. `seen`: the requests that reached the server."""
+
+    url: str = ""
+    faults: list[Fault] = field(default_factory=list)
+    gone: bool = False
+    seen: list[tuple[str, str]] = field(default_factory=list)
+
+    def count(self, method: str, part: str) -> int:
+        return sum(1 for m, path in self.seen if m == method and part in path)
+
+    def forward(self, request: BaseHTTPRequestHandler, target: str) -> None:
+        request.close_connection = True
+        method, path = request.command, request.path
+        body = request.rfile.read(int(request.headers.get("Content-Length") or 0))
+        fault = next((f for f in self.faults if f.left and f.method == method and f.part in path), None)
+        if fault is not None:
+            fault.left -= 1
+        if fault is not None and fault.then is not None:  # hold the request until the test lets it go on
+            fault.held.set()
+            fault.then.wait(60)
+            fault = None
+        if self.gone or (fault is not None and not fault.after):
+            if fault is not None and fault.status:
+                self._answer(request, fault.status, b"", fault.headers)
+            return
+        self.seen.append((method, path))
+        server = http.client.HTTPConnection(urlsplit(target).netloc, timeout=60)
+        headers = {k: v for k, v in request.headers.items() if k.lower() not in {"host", "connection"}}
+        server.request(method, path, body=body, headers=headers)
+        answer = server.getresponse()
+        content = answer.read()
+        server.close()
+        if fault is not None:
+            self._answer(request, fault.status, b"", fault.headers)
+            return
+        self._answer(
+            request, answer.status, content, {"Content-Type": answer.headers.get("Content-Type", "")}
+        )
+
+    @staticmethod
+    def _answer(request: BaseHTTPRequestHandler, status: int, body: bytes, headers: dict[str, str]) -> None:
+        request.send_response(status)
+        for name, value in headers.items():
+            request.send_header(name, value)
+        request.send_header("Content-Length", str(len(body)))
+        request.end_headers()
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # a client that was killed
+            request.wfile.write(body)
+
+
+@contextmanager
+def method_proxy(target: str) -> Iterator[MethodProxy]:
+    """Run a proxy of the server at `target`."""
+    proxy = MethodProxy()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            proxy.forward(self, target)
+
+        do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815 - the names of http.server
+
+        def log_message(self, *_: object) -> None:
+            """Write nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    proxy.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield proxy
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
