@@ -81,6 +81,8 @@ def _authorize(azure: AzureMl, request: Request) -> None:
 
 def _check(request: Request, names: Mapping[str, str]) -> None:
     versions = request.query.pop("api-version", [])
+    if "/api/2.0/mlflow/" in request.path:  # MLflow's interface has no such parameter
+        versions = versions or ["2024-10-01"]
     if len(versions) != 1:
         raise Answered(400, "MissingApiVersionParameter", "The api-version query parameter is required.")
     if versions[0] not in API_VERSIONS:
@@ -105,8 +107,8 @@ def _cloud(azure: AzureMl) -> dict[str, Any]:
     }
 
 
-def _resource(kind: str, name: str, properties: Any, path: str, **more: Any) -> dict[str, Any]:
-    return {"id": HOME + path, "name": name, "type": f"{PROVIDER}/{kind}", "properties": properties, **more}
+def _resource(type_: str, name: str, properties: Any, path: str, **more: Any) -> dict[str, Any]:
+    return {"id": HOME + path, "name": name, "type": f"{PROVIDER}/{type_}", "properties": properties, **more}
 
 
 def _system(by: str, at: str) -> dict[str, Any]:
@@ -126,6 +128,7 @@ def get_workspace(azure: AzureMl, request: Request) -> tuple[int, Any]:
         "workspaceId": "0a1b2c3d-0000-1111-2222-333344445555",
         "provisioningState": "Succeeded",
         "friendlyName": WORKSPACE,
+        "mlFlowTrackingUri": f"azureml://{azure.url.removeprefix('https://')}/mlflow/v1.0{HOME}",
         "discoveryUrl": azure.url + "/discovery",
         "storageAccount": f"/subscriptions/{SUBSCRIPTION}/storageAccounts/regista",
     }
@@ -168,6 +171,13 @@ def get_job(azure: AzureMl, request: Request, name: str) -> tuple[int, Any]:
         raise Answered(404, "UserError", f"Could not find job: {name}")
     path = f"/jobs/{quote(name)}"
     return 200, _resource("workspaces/jobs", name, azure.jobs[name], path, systemData=_system(PERSON, MADE))
+
+
+def get_run(azure: AzureMl, request: Request) -> tuple[int, Any]:
+    run = azure.runs.get(request.one("run_id") or "")
+    if run is None:
+        raise Answered(404, "UserError", "no such run")
+    return 200, {"run": run}
 
 
 def _view(request: Request, archived: bool) -> bool:
@@ -310,12 +320,19 @@ def _route(path: str, **methods: Handles) -> tuple[re.Pattern[str], dict[str, Ha
     return re.compile(at + path.replace("*", "([^/]+)"), re.IGNORECASE), methods
 
 
+def _tracking() -> tuple[re.Pattern[str], dict[str, Handles]]:
+    """MLflow's tracking API, which every workspace serves below the address that ARM states."""
+    pattern, methods = _route("/api/2.0/mlflow/runs/get", GET=get_run)
+    return re.compile("/mlflow/v1.0" + pattern.pattern, re.IGNORECASE), methods
+
+
 ROUTES = (
     _route("", GET=get_workspace),
     _route("/datastores", GET=list_datastores),
     _route("/datastores/*", GET=get_datastore),
     _route("/datastores/*/listSecrets", POST=list_secrets),
     _route("/jobs/*", GET=get_job),
+    _tracking(),
     _route("/models", GET=list_models),
     _route("/models/*", GET=get_model, PUT=put_model),
     _route("/models/*/versions", GET=list_versions),

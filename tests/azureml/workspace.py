@@ -54,6 +54,7 @@ class AzureMl:
     identity_header: str = field(default_factory=lambda: secrets.token_hex(8))
     models: dict[str, Container] = field(default_factory=dict)
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    runs: dict[str, dict[str, Any]] = field(default_factory=dict)
     datastores: dict[str, dict[str, Any]] = field(default_factory=dict)
     keys: dict[str, dict[str, str]] = field(default_factory=dict)
     faults: Faults = field(default_factory=Faults)

@@ -31,6 +31,11 @@ regista import azureml --workspace fraud-ws --subscription 1111… --resource-gr
 regista import azureml --workspace /subscriptions/…/workspaces/fraud-ws --to crm
 regista import azureml --workspace fraud-ws --models 'fraud*' --json
 """
+SAGEMAKER_EXAMPLES = """
+regista import sagemaker --region eu-central-1 --to crm --dry-run
+regista import sagemaker --region eu-central-1 --to crm --models 'fraud*'
+regista import sagemaker --region eu-central-1 --to crm --artifacts-below s3://models-of-crm/released
+"""
 
 
 @click.group()
@@ -95,6 +100,35 @@ def azureml(
 
     found = read_workspace(workspace, subscription, group, arm=arm, blobs=blobs)
     _carry_out(session, AzureMlSource(found), choices, dry_run=dry_run)
+
+
+@command(group=import_, examples=SAGEMAKER_EXAMPLES)
+@click.option(
+    "--region", default="", metavar="REGION", help="The region; without it, that of AWS's settings."
+)
+@click.option(
+    "--endpoint-url", "endpoint", default="", metavar="URL", help="Another address of SageMaker and of S3."
+)
+@import_options
+@click.option(
+    "--artifacts-below",
+    "below",
+    multiple=True,
+    metavar="S3-URI",
+    help="A bucket or a folder in one that may be read, beside SageMaker's own bucket. May be repeated.",
+)
+def sagemaker(
+    session: Session, region: str, endpoint: str, choices: Choices, below: tuple[str, ...], *, dry_run: bool
+) -> None:
+    """Import model package groups and their versions from SageMaker: bytes, metadata, metrics, tags.
+
+    A version that is here already is left as it is, so the command may be repeated. The credentials are
+    those of AWS's own tools: AWS_PROFILE, AWS_ACCESS_KEY_ID and so on, or the role of the machine.
+    """
+    from regista.importing.sagemaker_source import SagemakerSource  # noqa: PLC0415
+
+    source = SagemakerSource(region, endpoint=endpoint, below=below)
+    _carry_out(session, source, choices, dry_run=dry_run)
 
 
 def _carry_out(session: Session, source: Source, choices: Choices, *, dry_run: bool) -> None:

@@ -50,6 +50,10 @@ class MlflowSource:
                 [str(one["version"]) for one in latest if one.get("current_stage") == PRODUCTION],
             )
 
+    async def describe(self, model: SourceModel) -> SourceModel:
+        """Return the model: the list has everything."""
+        return model
+
     async def versions(self, model: SourceModel) -> list[SourceVersion]:
         """Return the versions of a model, by number."""
         return [_version(raw) for raw in await self._server.versions(model.name)]

@@ -150,6 +150,7 @@ class Planner:
 
     async def _model(self, model: PlannedModel, collisions: Sequence[str]) -> None:
         try:
+            model.model = await self._source.describe(model.model)
             versions = await self._source.versions(model.model)
         except (Forbidden, Invalid, NotFound) as e:
             model.problem = e.detail
@@ -210,7 +211,9 @@ class Planner:
             return
         planned = waiting or PlannedVersion(number)
         try:
-            await self._read(model, version, planned)
+            if skipped := await self._read(model, version, planned):
+                model.skipped[number] = skipped
+                return
         except (Forbidden, Invalid, NotFound) as e:
             planned.problem = e.detail
         if waiting and not planned.files:
@@ -218,15 +221,19 @@ class Planner:
         elif not waiting:
             model.versions.append(planned)
 
-    async def _read(self, model: PlannedModel, version: SourceVersion, planned: PlannedVersion) -> None:
+    async def _read(self, model: PlannedModel, version: SourceVersion, planned: PlannedVersion) -> str:
+        """Read what is stated about a version. Return why it is skipped, or ""."""
         is_first = not model.numbers and not model.versions
         stated = await self._source.read(model.model, version)
+        if stated.skipped:
+            return stated.skipped
         key = dict(zip(KEY, (*self._key(model), version.number), strict=True))
         planned.source, planned.files = stated.reader, stated.files
         planned.no_bytes_because = stated.no_bytes_because
         planned.data = data_of(stated, key, self._choices.creators, model.model if is_first else None)
         planned.notes = stated.notes
         planned.missing = missing_of(planned)
+        return ""
 
 
 def missing_of(planned: PlannedVersion) -> tuple[str, ...]:

@@ -43,7 +43,7 @@ class Stated:
     """What another registry states about one version.
 
     `training` and `schema` are ModelTrained's, `claims` the fields of `imported_from` beside its key. They are
-    cleaned and fitted afterwards. A text is freed of credentials (`bare`) before it is cut. `files` is empty
+    cleaned and fitted afterwards. `skipped`: why it is not imported, where only the reading shows it. A text is freed of credentials (`bare`) before it is cut. `files` is empty
     without bytes; `no_bytes_because` then states why, and `reader` is None. `notes`: what was left out.
     """
 
@@ -54,6 +54,7 @@ class Stated:
     files: Sequence[SourceFile] = ()
     no_bytes_because: str = ""
     notes: list[str] = field(default_factory=list)
+    skipped: str = ""
 
 
 class Source(Protocol):
@@ -76,7 +77,10 @@ class Source(Protocol):
         """How often a stream that broke off is begun again."""
 
     def models(self) -> AsyncIterator[SourceModel]:
-        """Yield the models."""
+        """Yield the models. `uri` is known from the first one on."""
+
+    async def describe(self, model: SourceModel) -> SourceModel:
+        """Return a model that is imported, with what the list of models lacks."""
 
     async def versions(self, model: SourceModel) -> Sequence[SourceVersion]:
         """Return the versions of a model, the oldest first."""
