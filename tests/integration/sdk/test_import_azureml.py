@@ -76,7 +76,7 @@ def trained(azure: AzureMl, name: str, number: int, **more: Any) -> None:
 
 
 def imports(house: House, azure: AzureMl, *words: str) -> tuple[int, Any, str]:
-    """The command as the publisher: its exit code, its JSON and what it says."""
+    """The command as the publisher: its exit code, its JSON and its errors."""
     profile = house.people["ci"]
     environment = {
         "REGISTA_URL": profile.url,
@@ -87,6 +87,7 @@ def imports(house: House, azure: AzureMl, *words: str) -> tuple[int, Any, str]:
     where = ["--workspace", HOME, "--arm", azure.url, "--blobs", azure.blob_url]
     command = ["import", "azureml", *where, "--to", "azured", *words, "--json"]
     result = CliRunner().invoke(root, command, env=environment)
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result.exit_code, json.loads(result.stdout or "null"), result.stderr
 
 
@@ -105,7 +106,9 @@ def test_a_model_is_planned_then_imported_whole_and_only_once(house: House, azur
     trained(azure, "whole", 3, stage="Production", tags={"team": "crm"}, description="what leaves")
     trained(azure, "whole", 10, isArchived=True)
 
-    code, (plan,), _ = imports(house, azure, "--models", "whole", "--dry-run")
+    code, plans, errors = imports(house, azure, "--models", "whole", "--dry-run")
+    assert code == 0, errors
+    (plan,) = plans
     shown = {key: plan[key] for key in ("model", "versions", "new", "drafts", "stages", "creators")}
     assert (code, shown) == (
         0,
@@ -175,5 +178,5 @@ async def test_a_source_that_ends_in_the_middle_loses_nothing(house: House, azur
 
 def test_an_expired_token_ends_with_what_to_do(house: House, azure: AzureMl) -> None:
     azure.faults = Faults(expired=True)
-    code, _, said = imports(house, azure, "--dry-run")
-    assert (code, "az login" in said, "expiry" in said) == (5, True, True)
+    code, _, stated = imports(house, azure, "--dry-run")
+    assert (code, "az login" in stated, "expiry" in stated) == (5, True, True)

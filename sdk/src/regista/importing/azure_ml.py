@@ -56,7 +56,7 @@ class Workspace:
 
     @property
     def uri(self) -> str:
-        """Its name in `imported_from`. Azure does not distinguish large and small letters in its parts."""
+        """Its name in `imported_from`. Azure does not distinguish upper and lower case in it."""
         parts = (self.subscription.lower(), self.group.lower(), self.name.lower())
         return "azureml://subscriptions/{}/resourcegroups/{}/workspaces/{}".format(*parts)
 

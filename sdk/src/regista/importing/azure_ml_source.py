@@ -93,7 +93,7 @@ class AzureMlSource:
         return self._jobs[name]
 
     async def _run(self, name: str) -> tuple[dict[str, Any] | None, str]:
-        """Return the run of a job. A tracking server that does not answer is not asked again."""
+        """Return the run of a job. A tracking server that does not answer gets no other request."""
         if not self._no_runs_because:
             try:
                 return await self._server.run(name), ""
