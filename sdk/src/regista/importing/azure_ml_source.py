@@ -49,6 +49,10 @@ class AzureMlSource:
                 str(model.get("name") or ""), str(stated.get("description") or ""), tags_of(model), raw=model
             )
 
+    async def describe(self, model: SourceModel) -> SourceModel:
+        """Return the model: the list has everything."""
+        return model
+
     async def versions(self, model: SourceModel) -> list[SourceVersion]:
         """Return the versions of a model, by number."""
         return [_version(raw) for raw in await self._server.versions(model.name)]
