@@ -196,7 +196,7 @@ def test_a_killed_call_is_completed_by_the_next_with_the_same_passwords(own: Own
     assert (own.secrets / "registry").read_text() == made
     assert own.write("registry", EVENTS) == ""
     assert own.plan() == (0, [])
-    # what a killed call was writing stays as a hidden file, and is nobody's password
+    # what a killed call was writing stays as a hidden file and is no password
     users = [file for file in own.secrets.iterdir() if not file.name.startswith(".")]
     assert not [file for file in users if file.read_text() == ""]
 
