@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -142,7 +141,7 @@ def test_a_model_is_planned_then_imported_whole_and_only_once(house: House, azur
         "Production",
         PERSON,
     )
-    assert there["created_at"] == "2025-03-01T09:00:00.123Z"
+    assert str(there["created_at"]).startswith("2025-03-01T09:00:00.123")
     assert version["stage"] in {"Staging", "Validated"}
 
 

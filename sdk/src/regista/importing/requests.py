@@ -72,7 +72,7 @@ class SourceBroken(RegistaError):  # noqa: N818 - named like the other errors of
 class Requests:
     """Requests that change nothing, to one base URL. No other host ever gets the credentials.
 
-    `token_advice` states what to do about refused credentials, `address_advice` about another server's answer.
+    `token_advice` states what to do about refused credentials, `address_advice` about a foreign answer.
     """
 
     def __init__(
