@@ -62,9 +62,7 @@ class Aws:
             self.sagemaker = session.client("sagemaker", **named)
             self.s3 = session.client("s3", **named)
         except (botocore.exceptions.BotoCoreError, ValueError) as e:
-            raise NotConfigured(
-                "aws_not_configured", _text(e), advice="Check --region and AWS_PROFILE."
-            ) from None
+            raise NotConfigured("aws_not_configured", _text(e), advice="Check --region and AWS_PROFILE.") from None
 
     async def close(self) -> None:
         """Close the connections."""
@@ -146,9 +144,7 @@ class Aws:
                 return NotFound("source_not_found", detail, advice="Check --region and the name."), None
             case Kind.CHANGED:
                 advice = "Run the command again."
-                return Invalid(
-                    "file_changed", f"{what} changed there after it was listed", advice=advice
-                ), None
+                return Invalid("file_changed", f"{what} changed there after it was listed", advice=advice), None
             case _:
                 return Invalid("source_answer", detail, advice="Check --region and --endpoint-url."), None
 

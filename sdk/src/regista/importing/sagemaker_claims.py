@@ -73,7 +73,9 @@ def containers_of(package: Mapping[str, Any]) -> list[dict[str, Any]]:
 def person_of(user: Mapping[str, Any]) -> str:
     """Return who did something there: the user of Studio, else the identity of IAM."""
     identity = user.get("IamIdentity") or {}
-    return str(user.get("UserProfileName") or identity.get("SourceIdentity") or identity.get("Arn") or "")
+    return str(
+        user.get("UserProfileName") or identity.get("SourceIdentity") or identity.get("Arn") or ""
+    )
 
 
 def moment_of(time: Any) -> str | None:
