@@ -26,7 +26,11 @@ regista import mlflow --from http://127.0.0.1:5000 --models 'fraud*' --json
 regista import mlflow --from https://mlflow.example.com --rename 'Churn (new)=crm.churn'
 regista import mlflow --from https://mlflow.example.com --creator alice=person:alice
 """
-
+AZUREML_EXAMPLES = """
+regista import azureml --workspace fraud-ws --subscription 1111… --resource-group ml --to crm --dry-run
+regista import azureml --workspace /subscriptions/…/workspaces/fraud-ws --to crm
+regista import azureml --workspace fraud-ws --models 'fraud*' --json
+"""
 SAGEMAKER_EXAMPLES = """
 regista import sagemaker --region eu-central-1 --to crm --dry-run
 regista import sagemaker --region eu-central-1 --to crm --models 'fraud*'
@@ -60,8 +64,48 @@ def mlflow(session: Session, uri: str, choices: Choices, root: Path | None, *, d
     _carry_out(session, MlflowSource(read_address(uri), root=root), choices, dry_run=dry_run)
 
 
+@command(group=import_, examples=AZUREML_EXAMPLES)
+@click.option("--workspace", required=True, metavar="NAME", help="The workspace: its name or resource id.")
+@click.option("--subscription", default="", metavar="ID", help="Otherwise AZURE_SUBSCRIPTION_ID.")
+@click.option("--resource-group", "group", default="", metavar="NAME", help="Otherwise AZURE_RESOURCE_GROUP.")
+@import_options
+@click.option(
+    "--arm", default="", metavar="URL", help="Azure Resource Manager of another cloud than the public one."
+)
+@click.option(
+    "--blobs",
+    default="",
+    metavar="URL",
+    help="Where the storage accounts are, if not in Azure: https://{account}.blob.example.com.",
+)
+def azureml(
+    session: Session,
+    workspace: str,
+    subscription: str,
+    group: str,
+    choices: Choices,
+    arm: str,
+    blobs: str,
+    *,
+    dry_run: bool,
+) -> None:
+    """Import models and versions of a workspace of Azure ML: bytes, metadata, tags, descriptions.
+
+    A version that is here already is left as it is, so the command may be repeated. You are who Azure's own
+    tools take you for: `az login`, AZURE_CLIENT_ID with AZURE_TENANT_ID and AZURE_CLIENT_SECRET, or a managed
+    identity.
+    """
+    from regista.importing.azure_ml import read_workspace  # noqa: PLC0415 - imported when a command runs
+    from regista.importing.azure_ml_source import AzureMlSource  # noqa: PLC0415
+
+    found = read_workspace(workspace, subscription, group, arm=arm, blobs=blobs)
+    _carry_out(session, AzureMlSource(found), choices, dry_run=dry_run)
+
+
 @command(group=import_, examples=SAGEMAKER_EXAMPLES)
-@click.option("--region", default="", metavar="REGION", help="The region; without it, that of AWS's settings.")
+@click.option(
+    "--region", default="", metavar="REGION", help="The region; without it, that of AWS's settings."
+)
 @click.option(
     "--endpoint-url", "endpoint", default="", metavar="URL", help="Another address of SageMaker and of S3."
 )

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from regista.errors import Forbidden, Invalid, NotFound, RegistaError
-from regista.importing.files import Files, SourceFile, Unreachable, listed, small_file
+from regista.importing.files import Files, SourceFile, Unreachable, listed
 from regista.importing.mlflow import Address, MlflowServer, tags_of
 from regista.importing.mlflow_claims import Facts, stated_of
-from regista.importing.mlmodel import MOST_BYTES, MLmodel, read_mlmodel
+from regista.importing.mlmodel import MLmodel
+from regista.importing.mlmodel_files import mlmodel_among
 from regista.importing.requests import Waits
 from regista.importing.source import SourceModel, SourceVersion, Stated
 from regista.importing.texts import bare
@@ -19,8 +20,6 @@ READY = frozenset({"READY", ""})
 PRODUCTION = "Production"
 MOST_RUNS = 1_000
 """Runs that are kept: versions of one run often follow each other."""
-MLMODEL, REQUIREMENTS = "MLmodel", "requirements.txt"
-MOST_REQUIREMENTS = 256 << 10
 
 
 class MlflowSource:
@@ -75,9 +74,7 @@ class MlflowSource:
         try:
             reader = self._server.files(location, run, logged)
             files = await listed(reader)
-            found = await small_file(reader, files, MLMODEL, MOST_BYTES, notes)
-            mlmodel = None if found is None else read_mlmodel(found)
-            requirements = _lines(await small_file(reader, files, REQUIREMENTS, MOST_REQUIREMENTS, notes))
+            mlmodel, requirements = await mlmodel_among(reader, files, notes)
         except (Unreachable, NotFound, Forbidden, Invalid) as e:
             reader, files = None, []
             problem = f"{bare(location)[:200] or 'no location'}: {bare(_why(e))}"
@@ -104,12 +101,6 @@ def _version(raw: Mapping[str, Any]) -> SourceVersion:
     skipped = "" if status in READY else f"its status there is {status}"
     described = bool(raw.get("description") or tags_of(raw))
     return SourceVersion(str(raw["version"]), skipped, described, raw)
-
-
-def _lines(requirements: bytes | None) -> list[str]:
-    """Return the lines of a file of requirements that name a package."""
-    lines = (line.strip() for line in (requirements or b"").decode("utf-8", "replace").splitlines())
-    return [line for line in lines if line and not line.startswith(("#", "-"))]
 
 
 def _model_id(source: str) -> str:
