@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,6 +18,7 @@ from typing import Any
 
 import boto3
 import botocore.session
+import httpx
 from botocore.config import Config
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
@@ -41,21 +43,29 @@ class Refusal(Exception):
 class Aws:
     """The server and its faults. `operations`: what was called of SageMaker, in order.
 
+    `gone_after`: requests with this in path or operation, after which every connection is closed.
     `busy`: how often a path or operation is answered 429 with Retry-After 3; `lost`: how often it is carried
     out and answered 500; `breaks`: how often half of a body is sent; `denied`: the code with which it is refused.
     """
 
     url: str = ""
     operations: list[str] = field(default_factory=list)
+    gone_after: dict[str, int] = field(default_factory=dict)
     busy: dict[str, int] = field(default_factory=dict)
     lost: dict[str, int] = field(default_factory=dict)
     breaks: dict[str, int] = field(default_factory=dict)
     denied: dict[str, str] = field(default_factory=dict)
     groups: dict[str, dict[str, Any]] = field(default_factory=dict)
     packages: dict[str, dict[str, Any]] = field(default_factory=dict)
+    clients: dict[str, Any] = field(default_factory=dict)
 
     def client(self, service: str) -> Any:
         """Return a client of boto3, which does not repeat."""
+        if service not in self.clients:
+            self.clients[service] = self._client(service)
+        return self.clients[service]
+
+    def _client(self, service: str) -> Any:
         return boto3.client(
             service,  # type: ignore[call-overload] - any service
             region_name=REGION,
@@ -66,7 +76,7 @@ class Aws:
         )
 
     def heal(self) -> None:
-        for faults in (self.busy, self.lost, self.breaks, self.denied):
+        for faults in (self.gone_after, self.busy, self.lost, self.breaks, self.denied):
             faults.clear()
         self.operations.clear()
 
@@ -240,11 +250,16 @@ class Front:
         what = operation or f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"
         if operation:
             self._aws.operations.append(operation)
+        if any(left <= 0 for left in self._aws.gone_after.values()):
+            environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+            return []
+        self._counted(self._aws.gone_after, what)
         for part, code in self._aws.denied.items():
             if part in what:
-                return _error(start, "400 Bad Request", code, "it is denied")
+                return _error(start, "400 Bad Request", code, "it is denied", registry=bool(operation))
         if self._counted(self._aws.busy, what):
-            return _error(start, "429 Too Many Requests", "ThrottlingException", "slow down", ("Retry-After", "3"))
+            wait = ("Retry-After", "3")
+            return _error(start, "429 Slow", "SlowDown", "slow down", wait, registry=bool(operation))
         answered = self._answered(environ, start, operation, lost=self._counted(self._aws.lost, what))
         if self._counted(self._aws.breaks, what):
             whole = b"".join(answered)
@@ -259,7 +274,10 @@ class Front:
 
         if not operation or not hasattr(self._aws, f"_{operation}"):
             answered = self._moto(environ, unsaid if lost else start)
-            return _error(start, "500 Internal Server Error", "InternalFailure", "lost") if lost else answered
+            if not lost:
+                return answered
+            b"".join(answered)
+            return _error(start, "500 Internal Server Error", "InternalError", "lost", registry=bool(operation))
         body = json.loads(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)))
         try:
             with self._lock:
@@ -280,8 +298,18 @@ class Front:
         return False
 
 
-def _error(start: Callable[..., Any], status: str, code: str, message: str, *headers: tuple[str, str]) -> list[bytes]:
+def _error(
+    start: Callable[..., Any],
+    status: str,
+    code: str,
+    message: str,
+    *headers: tuple[str, str],
+    registry: bool = True,
+) -> list[bytes]:
+    """Answer an error in the form of SageMaker's `registry`, or of S3."""
     raw = json.dumps({"__type": code, "message": message}).encode()
+    if not registry:
+        raw = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode()
     start(status, [("Content-Type", "application/x-amz-json-1.1"), ("Content-Length", str(len(raw))), *headers])
     return [raw]
 
@@ -297,6 +325,7 @@ def aws_server() -> Iterator[Aws]:
     thread.start()
     aws.url = f"http://127.0.0.1:{server.server_port}"
     try:
+        httpx.post(f"{aws.url}/moto-api/reset").raise_for_status()  # what it has belongs to the process
         aws.client("s3").create_bucket(
             Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
         )

@@ -359,6 +359,17 @@ async def test_a_refusal_states_what_to_do(
     assert PAUSES == []
 
 
+async def test_a_token_that_expires_before_the_bytes_are_listed_makes_no_draft(
+    aws: Aws, source: SagemakerSource
+) -> None:
+    group(aws)
+    package(aws, aws.object("m/model.tar.gz", BYTES))
+    model, version = await first(source)
+    aws.denied[f"/{BUCKET}/m"] = "ExpiredToken"
+    with pytest.raises(Unauthorized):
+        await source.read(model, version)
+
+
 async def test_an_address_where_no_one_answers_is_reported_soon() -> None:
     PAUSES.clear()
     source = SagemakerSource(REGION, endpoint="http://127.0.0.1:9", waits=QUICK)

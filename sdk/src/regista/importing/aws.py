@@ -110,6 +110,16 @@ class Aws:
                 return
             token = {"NextToken": answer["NextToken"]}
 
+    async def head(self, bucket: str, key: str) -> dict[str, Any]:
+        """Return what S3 states about an object."""
+        where, query = f"s3://{bucket}/{key}", {"Bucket": bucket, "Key": key, "ChecksumMode": "ENABLED"}
+        try:
+            return await self.call(where, partial(self.s3.head_object, **query))
+        except (Forbidden, Invalid):  # an answer to HEAD has no body, so it does not state the reason
+            answer = await self.call(where, partial(self.s3.get_object, **query))
+            answer["Body"].close()
+            return answer
+
     async def object(self, bucket: str, key: str, etag: str) -> AsyncIterator[bytes]:
         """Yield the bytes of an object as long as it has this ETag. One that breaks off raises SourceBroken."""
         where = f"s3://{bucket}/{key}"

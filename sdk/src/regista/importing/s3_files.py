@@ -109,8 +109,7 @@ class S3Files(Files):
 
     async def _object(self, folder: str, location: Location, name: str) -> SourceFile:
         """Return a file with the digests that S3 has. Raises Invalid when it is another object than stated."""
-        query = {"Bucket": location.bucket, "Key": location.key, "ChecksumMode": "ENABLED"}
-        answer = await self._aws.call(str(location), partial(self._aws.s3.head_object, **query))
+        answer = await self._aws.head(location.bucket, location.key)
         etag = str(answer.get("ETag") or "").strip('"')
         if location.etag and location.etag != etag:
             raise Unreachable(f"it was replaced after it was registered: its ETag is {etag:.80}")
