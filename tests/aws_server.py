@@ -11,6 +11,7 @@ import re
 import socket
 import threading
 import time
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -212,10 +213,10 @@ def _check_structure(shape: Any, value: Any, path: str) -> None:
 
 
 def _check_text(shape: Any, value: str, path: str) -> None:
-    _limits(shape, len(value), path)
+    _limits(shape, len(value.encode("utf-16-le")) // 2, path)  # as Java counts
     if (choices := shape.enum) and value not in choices:
         raise Refusal(f"{path}: {value!r} is none of {choices}")
-    if (pattern := shape.metadata.get("pattern")) and not _pattern(pattern).fullmatch(value):
+    if (pattern := shape.metadata.get("pattern")) and not _matches(pattern, value):
         raise Refusal(f"{path}: {value!r:.80} does not match {pattern}")
 
 
@@ -225,16 +226,13 @@ def _limits(shape: Any, size: float, path: str) -> None:
         raise Refusal(f"{path}: {size} is not between {least} and {most}")
 
 
-_CLASSES = {"L": r"^\W\d_", "N": r"\d", "Z": " \u00a0\u2028\u2029"}
-
-
-def _pattern(pattern: str) -> re.Pattern[str]:
-    """Return a pattern of AWS for Python, which has no classes of Unicode."""
+def _matches(pattern: str, value: str) -> bool:
+    """Return whether a text matches a pattern of AWS. Python has no classes of Unicode."""
     if pattern.startswith(r"([\p{L}\p{Z}\p{N}_.:"):  # keys, values and tags
-        return re.compile(r"[\w \u00a0\u2028\u2029.:/=+\-@]*")
-    if r"\p{" in pattern:  # everything but control characters
-        return re.compile(r"[^\x00-\x1f\x7f]*")
-    return re.compile(pattern)
+        return all(unicodedata.category(one)[0] in "LZN" or one in "_.:/=+-@" for one in value)
+    if r"\p{" in pattern:  # everything but control characters and the like
+        return not any(unicodedata.category(one).startswith("C") for one in value)
+    return re.fullmatch(pattern, value) is not None and not set("\u0085\u2028\u2029") & set(value)
 
 
 class Front:
