@@ -1,9 +1,10 @@
-"""SageMaker beside a real Regista: import from it. The registry there checks requests as AWS's model has them."""
+"""SageMaker beside a real Regista: import from it, mirror to it. It checks requests by AWS's service model."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from regista.importing.requests import Waits
 from regista.importing.sagemaker_source import SagemakerSource
 from tests.aws_server import BUCKET, ENVIRONMENT, REGION, Aws, aws_server
 
-from .conftest import House
+from .conftest import House, _promote, trained, until
 
 IMAGE = "1.dkr.ecr.eu-central-1.amazonaws.com/xgboost:1"
 
@@ -159,3 +160,68 @@ async def test_an_expired_token_ends_with_what_to_do_and_keeps_what_is_here(hous
     assert (found.stopped.code, found.exit_code) == ("source_unauthorized", 5)
     assert "aws sso login" in found.stopped.advice
     assert "1" in found.models[0].imported
+
+
+TARGET = """
+region = "{region}"
+bucket = "{bucket}"
+endpoint_url = "{url}"
+[[inference_specification.Containers]]
+Image = "{image}"
+"""
+
+
+@pytest.fixture(scope="module")
+def mirror(house: House, aws: Aws) -> Iterator[None]:
+    """A mirror whose target `prod` is SageMaker."""
+    file = house.instance.folder.subfolder("mirrors") / "prod.toml"
+    file.write_text(TARGET.format(region=REGION, bucket=BUCKET, url=aws.url, image=IMAGE))
+    replica = house.instance.launch("mirror")
+    try:
+        until(lambda: mirrors(house, "target", "set", "prod", "--kind", "sagemaker")[0] == 0)
+        yield
+    finally:
+        replica.kill()
+        replica.popen.wait()
+
+
+def mirrors(house: House, *words: str) -> tuple[int, Any]:
+    """`regista mirror …` as the admin: its exit code and its JSON."""
+    profile = house.people["admin"]
+    environment = {"REGISTA_URL": profile.url, "REGISTA_API_KEY": profile.api_key, "REGISTA_CONFIG": "/nowhere"}
+    result = CliRunner().invoke(root, ["mirror", *words, "--json"], env=environment)
+    return result.exit_code, json.loads(result.stdout or "null")
+
+
+@pytest.mark.usefixtures("mirror")
+@pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
+def test_a_promotion_appears_with_approvers_and_digest_and_a_drift_is_repaired(
+    house: House, aws: Aws, tmp_path: Path
+) -> None:
+    (tmp_path / "model.bin").write_bytes(b"bytes" * 1000)
+    with house.client("nightly") as client:
+        client.publish("crm.seen", tmp_path / "model.bin", trained()).wait(60)
+    _promote(house, "crm.seen@1", "bob", "eve")
+
+    def there() -> dict[str, Any]:
+        found = [one for one in aws.packages.values() if one["ModelPackageGroupName"] == "crm-seen"]
+        return found[0] if found else {}
+
+    until(lambda: there().get("ModelApprovalStatus") == "Approved")
+    package = there()
+    with house.client("eng") as client:
+        ours = client.version("crm.seen@1")
+    assert package["CustomerMetadataProperties"]["regista.artifact"] == ours["artifact_digest"]
+    assert "by Bob, Eve" in package["ApprovalDescription"]
+    assert package["ModelLifeCycle"]["Stage"] == "Production"
+
+    there_by_hand = {"ModelApprovalStatus": "Rejected", "ApprovalDescription": "by hand"}
+    client_there = aws.client("sagemaker")
+    client_there.update_model_package(ModelPackageArn=package["ModelPackageArn"], **there_by_hand)
+    code, report = mirrors(house, "check", "prod")
+    assert code == 1
+    assert "ModelApprovalStatus" in json.dumps(report)
+    assert there()["ModelApprovalStatus"] == "Rejected"
+    mirrors(house, "check", "prod", "--repair")
+    until(lambda: there()["ModelApprovalStatus"] == "Approved")
+    assert len(aws.groups["crm-seen"]["Tags"]) == 2
