@@ -26,7 +26,7 @@ _SHOWN = 300
 
 
 class AwsCalls:
-    """Clients of one region. What S3 is sent is the same each time, so boto3 repeats it; the rest the mirror does."""
+    """Clients of one region. boto3 repeats what S3 is sent, as it is always the same; the mirror the rest."""
 
     def __init__(self, region: str, profile: str, endpoint: str) -> None:
         def config(attempts: int) -> Config:

@@ -1,7 +1,7 @@
 """A version's files as one `model.tar.gz` with the same bytes each time, made while it is read.
 
-The files are not compressed: they are in stored blocks of the gzip format. So the size is known before, and the
-bytes depend on no release of a compression library.
+The files are not compressed: they are in stored blocks of the gzip format. So the size is known before, and
+the bytes depend on no release of a compression library.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """SageMaker's model registry as a target: a model package group for a model, a package for a version.
 
-Settings: `region`, `bucket`, and `inference_specification`, the template of each package as SageMaker's API has
-it, without the location of the model; `prefix` in the bucket, `name_prefix` before the names of groups, `profile`
-of AWS's configuration files, and `endpoint_url`, another address of SageMaker and of S3. The credentials are those
-of AWS's default chain.
+Settings: `region`, `bucket`, and `inference_specification`, the template of each package as SageMaker's API
+has it, without the location of the model; `prefix` in the bucket, `name_prefix` before the names of groups,
+`profile` of AWS's configuration files, and `endpoint_url`, another address of SageMaker and of S3. The
+credentials are those of AWS's default chain.
 """
 
 from __future__ import annotations
@@ -183,9 +183,9 @@ class SagemakerTarget:
         tags = await self._aws.call(client.list_tags, ResourceArn=group["ModelPackageGroupArn"])
         if {one["Key"]: one["Value"] for one in tags.get("Tags") or ()}.get(MODEL_ID) != wanted.model_id:
             raise Refused(
-                f"SageMaker has a model package group {name!r} that is not this mirror's: set name_prefix in the"
-                f" target's settings, or give it to the mirror by its tag {MODEL_ID}={wanted.model_id}; then run"
-                " `regista mirror check --repair`."
+                f"SageMaker has a model package group {name!r} that is not this mirror's: set name_prefix in"
+                f" the target's settings, or give it to the mirror by its tag {MODEL_ID}={wanted.model_id};"
+                " then run `regista mirror check --repair`."
             )
 
     async def _create(self, wanted: Wanted) -> None:

@@ -20,13 +20,15 @@ FILES = "model.tar.gz"
 LONGEST_NAME, LONGEST_TEXT, LONGEST_VALUE, LONGEST_KEY = 63, 1024, 256, 128
 PROPERTIES = 50
 APPROVED, REJECTED, PENDING = "Approved", "Rejected", "PendingManualApproval"
-_STATUS: Mapping[str, str] = MappingProxyType({"Production": APPROVED, "Archived": APPROVED, "Rejected": REJECTED})
+_STATUS: Mapping[str, str] = MappingProxyType(
+    {"Production": APPROVED, "Archived": APPROVED, "Rejected": REJECTED}
+)
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9]+")
 _NOT_IN_VALUES = re.compile(r"[^\w \u00a0.:/=+\-@]+")
 
 
 def name_there(prefix: str, model: str) -> str:
-    """Return the name of a model's group: dots and underscores become hyphens, the rest of a long one a digest."""
+    """Return the name of a model's group: other characters become hyphens; a long name ends with a digest."""
     name = _NOT_IN_NAMES.sub("-", f"{prefix}{model}").strip("-")
     if len(name) <= LONGEST_NAME:
         return name
@@ -85,7 +87,7 @@ def life_cycle(wanted: Wanted) -> dict[str, str]:
 
 
 def properties_of(wanted: Wanted) -> dict[str, str]:
-    """Return the customer metadata: ours, and those tags of the version that are legal there, as many as fit."""
+    """Return the customer metadata: ours, and of the version's tags those that are legal there and fit."""
     ours = {
         ID: wanted.tag,
         "regista.model": wanted.model,
@@ -140,7 +142,10 @@ def found_fields(package: Mapping[str, Any]) -> dict[str, str]:
     return {
         "ModelApprovalStatus": str(package.get("ModelApprovalStatus") or ""),
         "ApprovalDescription": str(package.get("ApprovalDescription") or ""),
-        **{f"ModelLifeCycle.{n}": str(cycle.get(n) or "") for n in ("Stage", "StageStatus", "StageDescription")},
+        **{
+            f"ModelLifeCycle.{n}": str(cycle.get(n) or "")
+            for n in ("Stage", "StageStatus", "StageDescription")
+        },
         **{f"property {name}": str(value) for name, value in properties.items()},
     }
 
@@ -151,7 +156,7 @@ def archive_text(size: int, digest: str) -> str:
 
 
 def text(value: str) -> str:
-    """Return a text that SageMaker takes: in one line, without control characters and code points of no one."""
+    """Return a text that SageMaker takes: in one line, without control and unassigned characters."""
     return "".join(" " if _is_illegal(one) else one for one in value).strip()
 
 

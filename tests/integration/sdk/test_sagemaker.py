@@ -1,4 +1,4 @@
-"""SageMaker beside a real Regista: import from it, mirror to it. It checks requests by AWS's service model."""
+"""SageMaker beside a real Regista: import from it, and mirror to it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from regista.importing.copying import Copier, Outcome
 from regista.importing.plan import Choices, Planner
 from regista.importing.requests import Waits
 from regista.importing.sagemaker_source import SagemakerSource
-from tests.aws_server import BUCKET, ENVIRONMENT, REGION, Aws, aws_server
+from tests.sagemaker.registry import REGION
+from tests.sagemaker.server import BUCKET, ENVIRONMENT, Aws, aws_server
 
 from .conftest import House, _promote, trained, until
 
@@ -134,9 +135,7 @@ def test_a_group_is_planned_then_imported_whole_and_only_once(house: House, aws:
     assert not [one for one in events if one["type"].endswith(("VersionPromoted", "PromotionRequested"))]
 
 
-async def test_after_the_source_was_gone_nothing_is_lost_and_the_rest_follows(
-    house: House, aws: Aws
-) -> None:
+async def test_after_the_source_was_gone_nothing_is_lost_and_the_rest_follows(house: House, aws: Aws) -> None:
     versions(aws, "Broken", 4)
     aws.gone_after["GET "] = 2
     first = await copied(house, aws, "Broken")
@@ -188,7 +187,11 @@ def mirror(house: House, aws: Aws) -> Iterator[None]:
 def mirrors(house: House, *words: str) -> tuple[int, Any]:
     """`regista mirror …` as the admin: its exit code and its JSON."""
     profile = house.people["admin"]
-    environment = {"REGISTA_URL": profile.url, "REGISTA_API_KEY": profile.api_key, "REGISTA_CONFIG": "/nowhere"}
+    environment = {
+        "REGISTA_URL": profile.url,
+        "REGISTA_API_KEY": profile.api_key,
+        "REGISTA_CONFIG": "/nowhere",
+    }
     result = CliRunner().invoke(root, ["mirror", *words, "--json"], env=environment)
     return result.exit_code, json.loads(result.stdout or "null")
 

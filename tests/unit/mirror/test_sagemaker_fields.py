@@ -24,7 +24,7 @@ from services.mirror.targets.sagemaker_fields import (
     properties_of,
     text,
 )
-from tests.aws_server import MODEL, check
+from tests.sagemaker.shapes import MODEL, check
 
 VERSION = Wanted("0198-m1", "fraud.cards", 3, "1.2.0", "Production", artifact_digest="sha256:" + "a" * 64)
 APPROVAL = Approval("r1", ("Bob", "Eve"), "checked", datetime(2026, 11, 30, tzinfo=UTC), "production")
@@ -98,7 +98,14 @@ def test_of_300_tags_as_many_are_there_as_fit_and_the_rest_is_counted() -> None:
 
 
 def test_tags_that_would_replace_ours_or_are_illegal_are_left_out() -> None:
-    tags = {"regista.semver": "9.9.9", "aws:x": "y", "a?b": "c", "empty": "", "long": "v" * 257, "team": "crm"}
+    tags = {
+        "regista.semver": "9.9.9",
+        "aws:x": "y",
+        "a?b": "c",
+        "empty": "",
+        "long": "v" * 257,
+        "team": "crm",
+    }
     found = properties_of(replace(VERSION, tags=tags))
     assert (found["team"], found["regista.semver"], found["regista.tags_left_out"]) == ("crm", "1.2.0", "5")
 
@@ -114,7 +121,13 @@ def test_whatever_people_wrote_is_legal_there(
     one, two, three, four = texts
     approval = replace(APPROVAL, approvers=(one,), comment=two * 9)
     version = replace(
-        VERSION, stage=stage, tags=tags, description=three * 9, approvals=(approval,), reasons=(four,), creator=one
+        VERSION,
+        stage=stage,
+        tags=tags,
+        description=three * 9,
+        approvals=(approval,),
+        reasons=(four,),
+        creator=one,
     )
     legal(
         "UpdateModelPackage",
@@ -149,7 +162,10 @@ def test_files_are_shown_with_size_and_digest() -> None:
         ({"region": "no region"}, "region"),
         ({"bucket": "s3://models"}, "bucket"),
         ({"inference_specification": {}}, "container"),
-        ({"inference_specification": {"Containers": [{"ModelDataUrl": "s3://b/k"}]}}, "location of the model"),
+        (
+            {"inference_specification": {"Containers": [{"ModelDataUrl": "s3://b/k"}]}},
+            "location of the model",
+        ),
         ({"secret": "s3cr3t"}, "secret"),
         ({"endpoint_url": "https://key:secret@host"}, "endpoint_url"),
         ({"profile": "no such profile"}, "profile"),

@@ -25,7 +25,8 @@ from services.mirror.targets.base import (
     Wanted,
     differences,
 )
-from tests.aws_server import BUCKET, ENVIRONMENT, REGION, Aws, aws_server
+from tests.sagemaker.registry import REGION
+from tests.sagemaker.server import BUCKET, ENVIRONMENT, Aws, aws_server
 
 IMAGE = "1.dkr.ecr.eu-central-1.amazonaws.com/xgboost:1"
 CONTENT = {"model.bin": b"bytes " * 50_000, "labels.txt": b"stays"}
@@ -73,10 +74,10 @@ def server() -> Iterator[Aws]:
 
 
 @pytest.fixture(scope="module")
-def opened(server: Aws) -> Iterator[Target]:
+def opened(server: Aws) -> Target:
     template = {"Containers": [{"Image": IMAGE}], "SupportedContentTypes": ["text/csv"]}
     settings = {"region": REGION, "bucket": BUCKET, "endpoint_url": server.url}
-    yield open_target("sagemaker", settings | {"inference_specification": template})
+    return open_target("sagemaker", settings | {"inference_specification": template})
 
 
 @pytest.fixture
@@ -135,6 +136,15 @@ async def test_a_version_is_written_whole_and_differs_in_nothing(aws: Aws, targe
     document = body(aws, statistics["S3Uri"])
     assert statistics["ContentDigest"] == f"sha256:{hashlib.sha256(document).hexdigest()}"
     assert json.loads(document)["regista_metrics"]["auc"]["value"] == 0.9
+
+
+async def test_motos_registry_takes_it_too_and_loses_the_life_cycle(aws: Aws, target: Target) -> None:
+    aws.without_registry = True
+    version = wanted(stage="Production", approvals=(APPROVAL,))
+    found = await target.write(version, Stored())
+    assert {one.field.partition(".")[0] for one in differences(target.shown(version), found)} == {
+        "ModelLifeCycle"
+    }
 
 
 async def test_nothing_shows_approval_before_the_bytes_and_the_approvers_are_there(
@@ -226,7 +236,10 @@ async def test_a_withdrawn_version_stays_and_is_rejected(aws: Aws, target: Targe
     ended = wanted(stage="Production", withdrawn=True, reasons=("poisoned",), files=())
     await target.write(ended, Stored())
     package = only(aws)
-    assert (package["ModelApprovalStatus"], package["ApprovalDescription"]) == ("Rejected", "withdrawn: poisoned")
+    assert (package["ModelApprovalStatus"], package["ApprovalDescription"]) == (
+        "Rejected",
+        "withdrawn: poisoned",
+    )
     assert package["ModelLifeCycle"]["StageStatus"] == "Withdrawn"
 
 
@@ -282,7 +295,9 @@ async def test_a_refusal_states_what_to_do(
 
 async def test_a_bucket_that_is_missing_is_named(aws: Aws) -> None:
     settings = {"region": REGION, "bucket": "absent-bucket", "endpoint_url": aws.url}
-    other = open_target("sagemaker", settings | {"inference_specification": {"Containers": [{"Image": IMAGE}]}})
+    other = open_target(
+        "sagemaker", settings | {"inference_specification": {"Containers": [{"Image": IMAGE}]}}
+    )
     with pytest.raises(Refused, match="absent-bucket does not exist"):
         await other.write(wanted(), Stored())
     await other.close()

@@ -17,7 +17,8 @@ from regista.importing.sagemaker_claims import metrics_in
 from regista.importing.sagemaker_source import SagemakerSource
 from regista.importing.source import SourceModel, SourceVersion, Stated
 from regista.publishing.contract import check_publication
-from tests.aws_server import ACCOUNT, BUCKET, ENVIRONMENT, REGION, Aws, aws_server
+from tests.sagemaker.registry import ACCOUNT, REGION
+from tests.sagemaker.server import BUCKET, ENVIRONMENT, Aws, aws_server
 
 PAUSES: list[float] = []
 URI = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}"
@@ -157,7 +158,9 @@ async def test_an_approval_without_a_life_cycle_is_shown_as_the_stage_there(
     assert checked(await read(source))["imported_from"]["stage"] == "Approved"
 
 
-async def test_the_training_job_that_made_the_model_gives_its_facts(aws: Aws, source: SagemakerSource) -> None:
+async def test_the_training_job_that_made_the_model_gives_its_facts(
+    aws: Aws, source: SagemakerSource
+) -> None:
     group(aws)
     uri = aws.object("jobs/churn-7/output/model.tar.gz", b"x")
     channel = {"DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/train"}}}
@@ -184,7 +187,9 @@ async def test_the_training_job_that_made_the_model_gives_its_facts(aws: Aws, so
     assert "config" not in (await read(source)).training
 
 
-async def test_metrics_come_from_the_document_of_the_models_quality(aws: Aws, source: SagemakerSource) -> None:
+async def test_metrics_come_from_the_document_of_the_models_quality(
+    aws: Aws, source: SagemakerSource
+) -> None:
     group(aws)
     document = {
         "binary_classification_metrics": {
@@ -389,5 +394,5 @@ def test_without_a_region_it_is_stated_what_to_set(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("text", ["bucket", "https://bucket", "s3://", "s3://key@bucket/x"])
 def test_what_is_no_location_in_s3_is_refused(text: str) -> None:
-    with pytest.raises(Invalid, match="--artifacts-below|is no location"):
+    with pytest.raises(Invalid, match="is no location in S3"):
         SagemakerSource(REGION, below=[text])

@@ -34,7 +34,7 @@ regista import azureml --workspace fraud-ws --models 'fraud*' --json
 SAGEMAKER_EXAMPLES = """
 regista import sagemaker --region eu-central-1 --to crm --dry-run
 regista import sagemaker --region eu-central-1 --to crm --models 'fraud*'
-regista import sagemaker --region eu-central-1 --to crm --artifacts-below s3://models-of-crm/released
+regista import sagemaker --region eu-central-1 --to crm --artifacts-below s3://models-of-crm/fraud
 """
 
 

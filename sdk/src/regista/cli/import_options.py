@@ -9,11 +9,16 @@ from typing import Any
 import click
 
 _OPTIONS = (
-    click.option("--to", "namespace", default="", metavar="NAMESPACE", help="The namespace of the models here."),
+    click.option(
+        "--to", "namespace", default="", metavar="NAMESPACE", help="The namespace of the models here."
+    ),
     click.option("--models", multiple=True, metavar="PATTERN", help="Only these: 'fraud*'. May be repeated."),
     click.option("--dry-run", is_flag=True, help="Show the plan, and change nothing."),
     click.option(
-        "--rename", multiple=True, metavar="THERE=HERE", help="The whole name of a model here. May be repeated."
+        "--rename",
+        multiple=True,
+        metavar="THERE=HERE",
+        help="The whole name of a model here. May be repeated.",
     ),
     click.option(
         "--creator",

@@ -1,4 +1,4 @@
-"""Calls to AWS: boto3 blocks, so each call has a thread and time limits, and is repeated here and nowhere else."""
+"""Calls to AWS: boto3 blocks, so each call has a thread and time limits. It is repeated here only."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CREDENTIALS = (
 
 
 class Aws:
-    """Clients of one region with the credentials of AWS's default chain. `endpoint`: another address, or ""."""
+    """Clients of one region, with credentials of AWS's default chain. `endpoint`: another address, or ""."""
 
     def __init__(self, region: str, endpoint: str = "", waits: Waits | None = None) -> None:
         try:
@@ -62,7 +62,9 @@ class Aws:
             self.sagemaker = session.client("sagemaker", **named)
             self.s3 = session.client("s3", **named)
         except (botocore.exceptions.BotoCoreError, ValueError) as e:
-            raise NotConfigured("aws_not_configured", _text(e), advice="Check --region and AWS_PROFILE.") from None
+            raise NotConfigured(
+                "aws_not_configured", _text(e), advice="Check --region and AWS_PROFILE."
+            ) from None
 
     async def close(self) -> None:
         """Close the connections."""
@@ -114,14 +116,14 @@ class Aws:
         """Return what S3 states about an object."""
         where, query = f"s3://{bucket}/{key}", {"Bucket": bucket, "Key": key, "ChecksumMode": "ENABLED"}
         try:
-            return await self.call(where, partial(self.s3.head_object, **query))
+            found: dict[str, Any] = await self.call(where, partial(self.s3.head_object, **query))
         except (Forbidden, Invalid):  # an answer to HEAD has no body, so it does not state the reason
-            answer = await self.call(where, partial(self.s3.get_object, **query))
-            answer["Body"].close()
-            return answer
+            found = await self.call(where, partial(self.s3.get_object, **query))
+            found["Body"].close()
+        return found
 
     async def object(self, bucket: str, key: str, etag: str) -> AsyncIterator[bytes]:
-        """Yield the bytes of an object as long as it has this ETag. One that breaks off raises SourceBroken."""
+        """Yield the bytes of an object while it has this ETag. One that breaks off raises SourceBroken."""
         where = f"s3://{bucket}/{key}"
         answer = await self.call(where, partial(self.s3.get_object, Bucket=bucket, Key=key, IfMatch=etag))
         body = answer["Body"]
@@ -136,7 +138,7 @@ class Aws:
             body.close()
 
     def _refused(self, what: str, error: Any) -> tuple[RegistaError | None, str | None]:
-        """Return the error of a call that repeating does not mend, or None and the Retry-After of the answer."""
+        """Return the error of a call that repeating does not mend, or None and the Retry-After."""
         problem = error.response.get("Error") or {}
         meta = error.response.get("ResponseMetadata") or {}
         status = int(meta.get("HTTPStatusCode") or 0)
@@ -154,7 +156,9 @@ class Aws:
                 return NotFound("source_not_found", detail, advice="Check --region and the name."), None
             case Kind.CHANGED:
                 advice = "Run the command again."
-                return Invalid("file_changed", f"{what} changed there after it was listed", advice=advice), None
+                return Invalid(
+                    "file_changed", f"{what} changed there after it was listed", advice=advice
+                ), None
             case _:
                 return Invalid("source_answer", detail, advice="Check --region and --endpoint-url."), None
 

@@ -145,7 +145,7 @@ class CopiedFile:
         self._progress = progress
 
     async def __call__(self) -> AsyncIterator[bytes]:
-        """Yield the pieces. Raises Invalid for another size, other bytes, another digest, and RegistaError."""
+        """Yield the pieces. Raises Invalid for another size, digest or content, and RegistaError."""
         sent: Any = hashlib.sha256()
         others = {name: hashlib.new(name, usedforsecurity=False) for name in self.declared if name != SHA256}
         self.size, attempt = 0, 0

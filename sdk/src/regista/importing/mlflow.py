@@ -95,7 +95,7 @@ def _client(address: Address) -> httpx.AsyncClient:
 
 
 class MlflowServer:
-    """What an MLflow server answers. `root`: the folder below which artifacts with local paths may be read, or None."""
+    """An MLflow server. `root`: the folder below which artifacts with local paths may be read, or None."""
 
     def __init__(self, address: Address, *, root: Path | None = None, waits: Waits | None = None) -> None:
         self.uri = address.uri

@@ -17,7 +17,6 @@ from regista.importing.source import SourceModel, SourceVersion, Stated
 from regista.importing.texts import bare
 
 READY = frozenset({"READY", ""})
-PRODUCTION = "Production"
 MOST_RUNS = 1_000
 """Runs that are kept: versions of one run often follow each other."""
 
@@ -41,13 +40,11 @@ class MlflowSource:
         """Yield the registered models, without prompts."""
         async for model in self._server.models():
             aliases = {str(one["alias"]): str(one["version"]) for one in model.get("aliases") or ()}
-            latest = model.get("latest_versions") or ()
             yield SourceModel(
                 str(model.get("name", "")),
                 str(model.get("description") or ""),
                 tags_of(model),
                 aliases,
-                [str(one["version"]) for one in latest if one.get("current_stage") == PRODUCTION],
             )
 
     async def describe(self, model: SourceModel) -> SourceModel:

@@ -108,7 +108,7 @@ class S3Files(Files):
         return [await self._object(folder, one, one.key[len(location.key) :]) for one in places]
 
     async def _object(self, folder: str, location: Location, name: str) -> SourceFile:
-        """Return a file with the digests that S3 has. Raises Invalid when it is another object than stated."""
+        """Return a file with the digests that S3 has. Raises Unreachable for another object than stated."""
         answer = await self._aws.head(location.bucket, location.key)
         etag = str(answer.get("ETag") or "").strip('"')
         if location.etag and location.etag != etag:
@@ -121,7 +121,7 @@ class S3Files(Files):
 
 
 def digests_of(answer: Mapping[str, Any]) -> dict[str, str]:
-    """Return the digests of a whole object that S3 states: its SHA-256 where it was uploaded with one, its MD5.
+    """Return the digests of a whole object that S3 states: SHA-256 if it has one, MD5.
 
     The ETag is the MD5 of an object that was uploaded in one piece and is not encrypted with a key of KMS.
     """

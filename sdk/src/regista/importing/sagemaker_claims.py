@@ -1,4 +1,4 @@
-"""What SageMaker states about a model package: what ModelTrained has a field for, and the claims as they are."""
+"""What SageMaker states about a package: what ModelTrained has a field for, and the claims as they are."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ DEEPEST = 8
 class Facts:
     """Everything that is known of one package.
 
-    `job`: the training job that made its model, where one is known. `metrics`: the metrics documents that were
-    read, by the field of ModelMetrics. `bytes_problem`: why there are no bytes.
+    `job`: the training job that made its model, where one is known. `metrics`: the metrics documents that
+    were read, by the field of ModelMetrics. `bytes_problem`: why there are no bytes.
     """
 
     package: Mapping[str, Any]
@@ -73,9 +73,7 @@ def containers_of(package: Mapping[str, Any]) -> list[dict[str, Any]]:
 def person_of(user: Mapping[str, Any]) -> str:
     """Return who did something there: the user of Studio, else the identity of IAM."""
     identity = user.get("IamIdentity") or {}
-    return str(
-        user.get("UserProfileName") or identity.get("SourceIdentity") or identity.get("Arn") or ""
-    )
+    return str(user.get("UserProfileName") or identity.get("SourceIdentity") or identity.get("Arn") or "")
 
 
 def moment_of(time: Any) -> str | None:
@@ -115,9 +113,7 @@ def _metrics(facts: Facts, notes: list[str]) -> list[dict[str, Any]]:
     found: dict[tuple[str, str], dict[str, Any]] = {}
     odd = 0
     for name, value in _named(facts):
-        if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
-            odd += 1
-        elif not name or len(name) > limits.NAME:
+        if not _is_number(value) or not 0 < len(name) <= limits.NAME:
             odd += 1
         else:
             found.setdefault(
@@ -129,6 +125,10 @@ def _metrics(facts: Facts, notes: list[str]) -> list[dict[str, Any]]:
     if len(found) > len(kept):
         notes.append(f"{len(found) - len(kept)} metrics beyond {limits.METRICS}")
     return kept
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _named(facts: Facts) -> Iterator[tuple[str, Any]]:

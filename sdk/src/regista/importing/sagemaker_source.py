@@ -82,7 +82,7 @@ class SagemakerSource:
         found.sort(key=lambda package: int(package["ModelPackageVersion"]))
         return [_version(package) for package in found]
 
-    async def read(self, model: SourceModel, version: SourceVersion) -> Stated:
+    async def read(self, model: SourceModel, version: SourceVersion) -> Stated:  # noqa: ARG002 - as Source has it
         """Return what SageMaker and S3 state about a package, and its files."""
         arn = str(version.raw["ModelPackageArn"])
         client = self._aws.sagemaker

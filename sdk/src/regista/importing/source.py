@@ -12,24 +12,20 @@ from regista.importing.requests import Waits
 
 @dataclass(frozen=True, slots=True)
 class SourceModel:
-    """A model there. `aliases`: the versions' numbers there, by alias. `raw`: what its source answered.
-
-    `serving`: the numbers there of the versions that serve in production, the one with the most traffic first.
-    """
+    """A model there. `aliases`: the versions' numbers there, by alias. `raw`: what its source answered."""
 
     name: str
     description: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
-    serving: Sequence[str] = ()
     raw: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class SourceVersion:
-    """A version there. `skipped`: why it is not imported now, or "". `described`: it has description or tags.
+    """A version there. `skipped`: why it is not imported now, or "". `raw`: what its source answered.
 
-    `raw`: what its source answered.
+    `described`: it has a description or tags, or its list does not state it.
     """
 
     number: str
@@ -42,9 +38,10 @@ class SourceVersion:
 class Stated:
     """What another registry states about one version.
 
-    `training` and `schema` are ModelTrained's, `claims` the fields of `imported_from` beside its key. They are
-    cleaned and fitted afterwards. `skipped`: why it is not imported, where only the reading shows it. A text is freed of credentials (`bare`) before it is cut. `files` is empty
-    without bytes; `no_bytes_because` then states why, and `reader` is None. `notes`: what was left out.
+    `training` and `schema` are ModelTrained's, `claims` the fields of `imported_from` beside its key. They
+    are cleaned and fitted afterwards; a text is freed of credentials (`bare`) before it is cut. `files` is
+    empty without bytes; `no_bytes_because` then states why, and `reader` is None. `notes`: what was left out.
+    `skipped`: why it is not imported, where only the reading shows it.
     """
 
     training: dict[str, Any] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What errors of AWS's services mean for a caller: repeat it, other credentials, other rights, or it is wrong."""
+"""What an error of AWS's services is, by what its caller can do about it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class Kind(Enum):
-    """What is wrong, by what the caller can do about it."""
+    """Repeat it, renew credentials, request a right, check the name, read again, or change the request."""
 
     BUSY = "busy"
     CREDENTIALS = "credentials"
