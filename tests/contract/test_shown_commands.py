@@ -55,6 +55,7 @@ NOT_RUN = {
     "regista audit verify-proof": "verifies a proof: tests/integration/audit/test_published.py",
     "regista import azureml": "reads a workspace of Azure ML: tests/integration/sdk/test_import_azureml.py",
     "regista import mlflow": "reads an MLflow server: tests/integration/sdk/test_import_mlflow.py",
+    "regista import sagemaker": "reads SageMaker and S3: tests/integration/sdk/test_sagemaker.py",
     "regista witness": "verifies signatures: tests/integration/audit/test_published.py",
     "regista history verify": "verifies files: tests/integration/audit/test_history_service.py",
 }

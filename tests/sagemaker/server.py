@@ -1,6 +1,6 @@
 """AWS on this machine: moto's S3 and training jobs, and a model registry that checks each request.
 
-moto's own model registry forgets fields and takes what SageMaker refuses: it answers `without_registry` only.
+moto's own model registry drops fields and takes what SageMaker refuses: it answers `without_registry` only.
 """
 
 from __future__ import annotations

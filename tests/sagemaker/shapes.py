@@ -22,8 +22,8 @@ def check(shape: Any, value: Any, path: str = "") -> None:
             _check_structure(shape, value, path)
         case "list":
             _limits(shape, len(value), path)
-            for place, one in enumerate(value):
-                check(shape.member, one, f"{path}[{place}]")
+            for position, one in enumerate(value):
+                check(shape.member, one, f"{path}[{position}]")
         case "map":
             _limits(shape, len(value), path)
             for key, one in value.items():

@@ -280,9 +280,9 @@ async def test_a_folder_and_a_chain_of_containers_are_read(aws: Aws, source: Sag
     group(aws)
     for name in ("a/model.bin", "a/code/inference.py"):
         aws.object(f"folder/{name}", b"x")
-    place = {"S3Uri": f"s3://{BUCKET}/folder/a", "S3DataType": "S3Prefix", "CompressionType": "None"}
+    folder = {"S3Uri": f"s3://{BUCKET}/folder/a", "S3DataType": "S3Prefix", "CompressionType": "None"}
     other = {"Image": IMAGE, "ModelDataUrl": aws.object("m/model.tar.gz", b"y")}
-    package(aws, container={"ModelDataSource": {"S3DataSource": place}}, others=[other])
+    package(aws, container={"ModelDataSource": {"S3DataSource": folder}}, others=[other])
     paths = [file.path for file in (await read(source)).files]
     assert paths == ["1/code/inference.py", "1/model.bin", "2/model.tar.gz"]
 

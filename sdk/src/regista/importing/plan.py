@@ -167,7 +167,7 @@ class Planner:
             return
         for version in versions:
             await self._version(model, version)
-        order = {version.number: place for place, version in enumerate(versions)}
+        order = {version.number: position for position, version in enumerate(versions)}
         model.versions = [planned for planned in model.versions if planned.number in order]
         model.versions.sort(key=lambda planned: order[planned.number])
 

@@ -23,7 +23,7 @@ DIRECTORY = "/"
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A place in S3. `etag`: what the registry states about the object, or ""."""
+    """An object or a folder in S3. `etag`: what the registry states about the object, or ""."""
 
     bucket: str
     key: str
@@ -63,24 +63,24 @@ def roots_of(texts: Sequence[str]) -> list[Location]:
 
 
 class S3Files(Files):
-    """One or several objects. `places`: where the files are, by the folder that they get in the artifact.
+    """One or several objects. `locations`: where the files are, by the folder that they get in the artifact.
 
     A location that ends with a slash is a folder, any other one an object.
     """
 
-    def __init__(self, aws: Aws, places: Mapping[str, Location], roots: Sequence[Location]) -> None:
-        for location in places.values():
+    def __init__(self, aws: Aws, locations: Mapping[str, Location], roots: Sequence[Location]) -> None:
+        for location in locations.values():
             if not any(location.is_below(root) for root in roots):
                 raise Unreachable(
                     f"name its bucket or a folder above it with --artifacts-below s3://{location.bucket}"
                 )
         self._aws = aws
-        self._places = places
+        self._locations = locations
         self._found: dict[str, Location] = {}
 
     async def entries(self) -> list[SourceFile]:
         found: list[SourceFile] = []
-        for folder, location in self._places.items():
+        for folder, location in self._locations.items():
             if location.key.endswith(DIRECTORY) or not location.key:
                 found += await self._folder(folder, location)
             else:
@@ -104,8 +104,8 @@ class S3Files(Files):
             if not page.get("NextContinuationToken"):
                 break
             token = {"ContinuationToken": page["NextContinuationToken"]}
-        places = [Location(location.bucket, key) for key in keys]
-        return [await self._object(folder, one, one.key[len(location.key) :]) for one in places]
+        locations = [Location(location.bucket, key) for key in keys]
+        return [await self._object(folder, one, one.key[len(location.key) :]) for one in locations]
 
     async def _object(self, folder: str, location: Location, name: str) -> SourceFile:
         """Return a file with the digests that S3 has. Raises Unreachable for another object than stated."""

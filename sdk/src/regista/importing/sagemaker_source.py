@@ -94,8 +94,8 @@ class SagemakerSource:
         files: list[SourceFile] = []
         problem = ""
         try:
-            places = places_of(package)
-            reader = S3Files(self._aws, places, self._roots)
+            locations = locations_of(package)
+            reader = S3Files(self._aws, locations, self._roots)
             files = await listed(reader)
         except (Unreachable, NotFound, Forbidden, Invalid) as e:
             reader, files = None, []
@@ -153,13 +153,13 @@ class SagemakerSource:
         return {}
 
 
-def places_of(package: Mapping[str, Any]) -> dict[str, Location]:
+def locations_of(package: Mapping[str, Any]) -> dict[str, Location]:
     """Return where the model of each container is, by its folder in the artifact. Raises Unreachable.
 
     A package with one model has its files at the top; of several ones, each has a folder with its number.
     """
     found: list[tuple[int, Location]] = []
-    for place, container in enumerate(containers_of(package), 1):
+    for position, container in enumerate(containers_of(package), 1):
         source = (container.get("ModelDataSource") or {}).get("S3DataSource") or {}
         uri = str(container.get("ModelDataUrl") or source.get("S3Uri") or "")
         if not uri:
@@ -169,10 +169,10 @@ def places_of(package: Mapping[str, Any]) -> dict[str, Location]:
             raise Unreachable(f"{bare(uri)[:200]} is not in S3")
         if source.get("S3DataType") == "S3Prefix" and not location.key.endswith("/"):
             location = Location(location.bucket, f"{location.key}/")
-        found.append((place, location))
+        found.append((position, location))
     if not found:
         raise Unreachable("the package names no model in S3")
-    return {str(place) if len(found) > 1 else "": location for place, location in found}
+    return {str(position) if len(found) > 1 else "": location for position, location in found}
 
 
 def _version(package: Mapping[str, Any]) -> SourceVersion:

@@ -26,7 +26,7 @@ _WORDS = {
     Kind.MISSING: "nosuchbucket nosuchkey nosuchversion resourcenotfound notfound",
     Kind.CHANGED: "preconditionfailed",
 }
-"""The beginnings of codes in small letters. A service may add Exception or Error."""
+"""The beginnings of codes in lower case. A service may add Exception or Error."""
 _STATUSES = {401: Kind.CREDENTIALS, 403: Kind.DENIED, 404: Kind.MISSING, 412: Kind.CHANGED}
 _BUSY = frozenset({408, 425, 429})
 
