@@ -24,6 +24,7 @@ MEASURES = (
     "intake",
     "data_digest",
     "questions",
+    "pages",  # after the questions: it uses the log that they filled
     "demo",
 )
 

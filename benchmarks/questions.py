@@ -116,12 +116,12 @@ def questions(versions: int, events: int) -> Iterator[Question]:
 async def measure(servers: Servers) -> Sequence[Figure]:
     owner = await asyncpg.connect(servers.stack.owner_url())
     log = CopiedLog(owner)
-    await log.read_seed(await _seed(servers, owner))
+    await log.read_seed(await seed(servers, owner))
     found: dict[str, list[Times]] = {}
     for versions in SIZES:
-        await _fill(servers, log, versions)
+        await fill(servers, log, versions)
         with servers.running(*SERVICES):
-            events = await _sealed(servers, owner)
+            events = await sealed(servers, owner)
             for question in questions(versions, events):
                 times = await _times(servers, question)
                 found.setdefault(question.name, []).append(times)
@@ -142,7 +142,7 @@ def _figure(question: Question, times: Sequence[Times]) -> Figure:
     return Figure(name, growth, "times", GROWTH, smaller_is_better=True, note=note)
 
 
-async def _seed(servers: Servers, owner: asyncpg.Connection) -> str:
+async def seed(servers: Servers, owner: asyncpg.Connection) -> str:
     """Register the seed and wait until cleanup has noted it. Return its id."""
     with servers.running("registry", "cleanup"):
         for n in range(SEEDS):
@@ -157,7 +157,7 @@ async def _seed(servers: Servers, owner: asyncpg.Connection) -> str:
     return seed_id
 
 
-async def _fill(servers: Servers, log: CopiedLog, versions: int) -> None:
+async def fill(servers: Servers, log: CopiedLog, versions: int) -> None:
     """Bring the log to this number of versions, and rebuild the read models."""
     began = time.perf_counter()
     short = range(versions // 2 // OF_A_SHORT_MODEL)
@@ -180,7 +180,7 @@ async def _fill(servers: Servers, log: CopiedLog, versions: int) -> None:
     )
 
 
-async def _sealed(servers: Servers, owner: asyncpg.Connection) -> int:
+async def sealed(servers: Servers, owner: asyncpg.Connection) -> int:
     """Wait until audit has sealed, indexed and verified the log. Return the number of events.
 
     An audit service that is still busy with what was copied answers late, whatever a question costs.
@@ -189,8 +189,8 @@ async def _sealed(servers: Servers, owner: asyncpg.Connection) -> int:
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         sizes = servers.call("GET", "audit", "/v1/log-checkpoints?page_size=1").json()["items"]
-        sealed = bool(sizes) and sizes[0]["size"] >= events and await _indexed(servers)
-        if sealed and servers.call("GET", "audit", "/v1/invariants").json()["verified"] >= events:
+        complete = bool(sizes) and sizes[0]["size"] >= events and await _indexed(servers)
+        if complete and servers.call("GET", "audit", "/v1/invariants").json()["verified"] >= events:
             return events
         await asyncio.sleep(0.2)
     raise TimeoutError(f"audit did not seal and index {events} events")

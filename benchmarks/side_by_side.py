@@ -2,6 +2,7 @@
 
 Regista runs with all services. A version counts as created when all work that it causes is done: its bytes
 are verified, its gates are evaluated, its events are published, sealed and indexed. MLflow stores a row.
+The second table is of one kind of request, MLflow's own, sent to both: through the front and to MLflow.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import httpx
 import uvloop
 
 from benchmarks import chain, load
+from benchmarks.mlflow_requests import API, MlflowRequests
 from benchmarks.servers import Servers, start_servers
 from benchmarks.trained import trained as trained_model
 from services.local.folders import REPOSITORY
@@ -31,7 +33,6 @@ CONNECTIONS, SECONDS, WARM_UP, VERSIONS = 32, 5.0, 300, 1_500
 MODELS = chain.MODELS
 PAGE = 50
 MLFLOW = Path(os.environ.get("REGISTA_HOME", REPOSITORY / ".regista")) / "mlflow" / "bin" / "mlflow"
-API = "/api/2.0/mlflow"
 
 Rates = dict[str, float]
 Request = Callable[[int], bytes]
@@ -41,15 +42,20 @@ def main() -> None:
     if not MLFLOW.exists():
         raise SystemExit(f"{MLFLOW} does not exist: run `make bench-mlflow`, which installs it")
     with start_servers() as servers, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        regista = runner.run(_regista(servers))
-        mlflow = runner.run(_mlflow(servers))
-    print(f"\n{CONNECTIONS} connections, {MODELS} models, {VERSIONS:,} versions; answers a second\n")
-    print("| | Regista | MLflow | ratio |\n|---|---|---|---|")
+        regista, front = runner.run(_regista(servers))
+        mlflow, own = runner.run(_mlflow(servers))
+    print(f"\n{CONNECTIONS} connections, {MODELS} models, {VERSIONS:,} versions; answers a second")
+    _print("Regista", regista, mlflow)
+    _print("Regista, by MLflow's requests", front, own)
+
+
+def _print(title: str, regista: Rates, mlflow: Rates) -> None:
+    print(f"\n| | {title} | MLflow | ratio |\n|---|---|---|---|")
     for name, rate in regista.items():
         print(f"| {name} | {rate:,.0f} | {mlflow[name]:,.0f} | {rate / mlflow[name]:.1f} |")
 
 
-async def _regista(servers: Servers) -> Rates:
+async def _regista(servers: Servers) -> tuple[Rates, Rates]:
     async with chain.started(servers) as running:
         await running.cost(WARM_UP, "http")
         cost = await running.cost(VERSIONS, "http")
@@ -63,7 +69,7 @@ async def _regista(servers: Servers) -> Rates:
 
         for n in range(MODELS):
             servers.call("PUT", "registry", f"/v1/{model(n)}/aliases/candidate", {"number": 1})
-        return {
+        rates = {
             "create a version, until all work is done": cost.rate,
             "create a version, until answered": cost.answered,
             "get a version": await _rate(url, lambda n: request("GET", f"{model(n)}/versions/{_number()}")),
@@ -77,9 +83,12 @@ async def _regista(servers: Servers) -> Rates:
                 url, lambda n: request("PUT", f"{model(n)}/aliases/candidate", {"number": _number()})
             ),
         }
+        with servers.running("mlflow"):
+            requests = MlflowRequests(servers.instance.urls["mlflow"], servers.admin_key, MODELS)
+            return rates, await requests.rates(CONNECTIONS, SECONDS)
 
 
-async def _mlflow(servers: Servers) -> Rates:
+async def _mlflow(servers: Servers) -> tuple[Rates, Rates]:
     owner = await asyncpg.connect(servers.stack.owner_url())
     await owner.execute("CREATE DATABASE mlflow")
     await owner.close()
@@ -110,7 +119,7 @@ async def _mlflow(servers: Servers) -> Rates:
             for n in range(MODELS)
         ]
         _checked(await load.send(url, set_alias, CONNECTIONS))
-        return {
+        rates = {
             "create a version, until all work is done": created,
             "create a version, until answered": created,
             "get a version": await _rate(
@@ -128,6 +137,7 @@ async def _mlflow(servers: Servers) -> Rates:
                 ),
             ),
         }
+        return rates, await MlflowRequests(url, "", MODELS).rates(CONNECTIONS, SECONDS)
 
 
 def _number() -> int:

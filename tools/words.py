@@ -120,6 +120,7 @@ OTHERS = frozenset({"tell", "run_forever", "serve_forever"})
 EXCEPTIONS: dict[tuple[str, str], str] = {
     ("letter", "sdk/src/regista/wire/forms.py"): "letters of the alphabet",
     ("letter", "sdk/src/regista/cli/access.py"): "a letter on paper, in an example",
+    ("letter", "services/console/pages/dead_letters.py"): "the same field, on a page",
     ("letter", "schemas/public/openapi/*"): "a field of an answer keeps its name",
     ("place (a class or variable)", "services/audit/shapes.py"): "a field of an answer keeps its name",
     ("place (a class or variable)", "sdk/src/regista/calls/audit.py"): "the same field, in the client",

@@ -145,6 +145,17 @@ class LiveKey(BaseModel):
     issued: Given
 
 
+class TrustThen(BaseModel):
+    """Jobs with a token of `issuer`, with these claims, acted as the publisher in `namespaces`."""
+
+    trust_id: str | None
+    issuer: str | None
+    audience: str | None
+    claims: list[dict[str, Any]]
+    namespaces: list[str]
+    added: Given
+
+
 class IdentityRights(BaseModel):
     subject: str | None
     kind: str | None
@@ -152,6 +163,7 @@ class IdentityRights(BaseModel):
     disabled: Given | None = Field(description="its roles have no effect then")
     roles: list[Role]
     keys: list[LiveKey]
+    trusts: list[TrustThen] = Field(description="whose jobs acted as the publisher then")
 
 
 class Rights(BaseModel):

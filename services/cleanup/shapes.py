@@ -83,6 +83,12 @@ def policy_shown(policy: RetentionPolicy) -> dict[str, Any]:
     return shown | {"keep_newest": policy.keep_newest}
 
 
+class WhyQuery(Body):
+    """Why the policy changes. The log stores it permanently."""
+
+    reason: str = Field("", max_length=2_000)
+
+
 class NewCleanupRun(Body):
     """A cleanup run over all models or one, beginning now.
 

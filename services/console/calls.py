@@ -20,6 +20,8 @@ CONNECT_SECONDS, READ_SECONDS = 3.0, 20.0
 LIMITS = httpx.Limits(max_connections=200, max_keepalive_connections=50)
 SIGN_IN_NEEDED = "sign_in_needed"
 """The code of a 401 for a token that shows what the log does not have yet."""
+BY_SCRIPT = "x-live"
+"""The header of a request to the console that no person made: a page that reads itself again."""
 T = TypeVar("T")
 
 
@@ -59,16 +61,19 @@ class Calls:
         body: Any = None,
         *,
         revision: int | None = None,
+        any_revision: bool = True,
         key: str = "",
+        query: Mapping[str, Any] | None = None,
     ) -> Any:
         """Send a change and return the JSON of the answer. Two requests with one `key` have one effect.
 
-        With a `revision` the change is refused when its object has another one by now; 0 is any.
+        With a `revision` the change is refused when its object has another one by now; 0 is any, or with
+        `any_revision=False` an object that does not exist yet.
         """
         headers = {"Idempotency-Key": key or str(uuid.uuid4())}
         if revision is not None:
-            headers["If-Match"] = f'"{revision}"' if revision else "*"
-        return await self._json(service, method, path, body=body, headers=headers)
+            headers["If-Match"] = "*" if any_revision and not revision else f'"{revision}"'
+        return await self._json(service, method, path, query=query, body=body, headers=headers)
 
     async def ready(self, service: str) -> tuple[bool, str]:
         """Return whether a service is ready, and its reasons when it is not."""
@@ -79,6 +84,19 @@ class Calls:
             return False, f"it does not answer ({type(error).__name__})"
         shown = reasons if isinstance(reasons, dict) else {}
         return answer.status_code == 200, "; ".join(f"{part}: {why}" for part, why in shown.items())
+
+    async def metrics(self, service: str) -> str:
+        """Return the metrics of a replica of the service, which every reader of its address may read.
+
+        Raises Unavailable.
+        """
+        try:
+            answer = await self._http.get(f"{self._url(service)}/metrics", timeout=3.0)
+        except httpx.TransportError as error:
+            raise _unreachable(service, error) from error
+        if not answer.is_success:
+            raise Unavailable("no_metrics", f"{service} shows no metrics at its public address.")
+        return answer.text
 
     @asynccontextmanager
     async def stream(self, service: str, path: str, **query: Any) -> AsyncIterator[httpx.Response]:

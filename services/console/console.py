@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from regista.errors import Invalid, NotFound, RegistaError, Unauthorized
-from services.console.calls import Calls, client
+from services.console.calls import BY_SCRIPT, Calls, client
 from services.console.front_end import FrontEnd
 from services.console.headers import Cookies
 from services.console.oidc import Issuers
@@ -23,8 +23,6 @@ from services.console.view import Shown, View
 log = logging.getLogger(__name__)
 BACK = "/signed-in"
 """Where an issuer sends the browser back to; the client at the issuer lists it."""
-BY_SCRIPT = "x-live"
-"""The header of a request that no person made: a page that reads itself again."""
 
 
 def status_of(error: RegistaError) -> int:

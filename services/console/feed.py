@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
+import heapq
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from typing import Any
@@ -51,9 +51,9 @@ async def events(lines: AsyncIterator[str]) -> AsyncIterator[Json]:
 async def lately(calls: Calls, since: datetime, most: int) -> tuple[list[Json], bool]:
     """Return the newest noteworthy events since then, the newest first, and whether all were read.
 
-    Raises RegistaError when the stream cannot be opened.
+    The stream is in the order of each topic only. Raises RegistaError when it cannot be opened.
     """
-    newest: deque[Json] = deque(maxlen=most)
+    found: list[Json] = []
     read, whole = 0, False
     try:
         async with asyncio.timeout(PATIENCE):
@@ -62,7 +62,7 @@ async def lately(calls: Calls, since: datetime, most: int) -> tuple[list[Json], 
                 async for event in events(answer.aiter_lines()):
                     if "type" not in event:  # the end of the feed
                         continue
-                    newest.append(in_words(event))
+                    found.append(in_words(event))
                     read += 1
                     if read >= MOST_READ:
                         break
@@ -70,13 +70,14 @@ async def lately(calls: Calls, since: datetime, most: int) -> tuple[list[Json], 
                     whole = True
     except (TimeoutError, httpx.TransportError):
         whole = False
-    return list(reversed(newest)), whole
+    return heapq.nlargest(most, found, key=lambda event: event["at"]), whole
 
 
 def in_words(event: Json) -> Json:
     """Return what a page shows of a public event."""
     data, name = event.get("data") or {}, name_of(str(event.get("type", "")))
     return {
+        "id": event.get("id", ""),
         "at": event.get("time", ""),
         "model": data.get("model") or "",
         "number": data.get("number") or 0,

@@ -139,6 +139,15 @@ class Issuers:
             tokens.renewing = asyncio.create_task(self._renew(tokens))
         await asyncio.shield(tokens.renewing)
 
+    async def revoke(self, tokens: Tokens) -> None:
+        """Let the issuer end what the person signed out of (RFC 7009), where it can. Raises RegistaError."""
+        endpoint = (await self._document(tokens.issuer)).get("revocation_endpoint")
+        if tokens.refresh and _is_address(endpoint, tokens.issuer):
+            form = {"token": tokens.refresh, "token_type_hint": "refresh_token"}
+            await self._sent(
+                tokens.issuer, "POST", str(endpoint), form | {"client_id": tokens.issuer.client_id}
+            )
+
     async def _renew(self, tokens: Tokens) -> None:
         if not tokens.refresh:
             raise _ended()
@@ -175,6 +184,21 @@ class Issuers:
     async def _json(
         self, issuer: Issuer, method: str, url: str, form: Mapping[str, str] | None = None
     ) -> Mapping[str, Any]:
+        answer, body = await self._sent(issuer, method, url, form)
+        try:
+            found = msgspec.json.decode(body)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            raise _unreachable(issuer, error) from error
+        if answer.status_code >= 500 or not isinstance(found, dict):
+            raise Unavailable("issuer_unusable", f"The issuer {issuer.url} answered {answer.status_code}.")
+        if not answer.is_success:
+            raise _ended()
+        return found
+
+    async def _sent(
+        self, issuer: Issuer, method: str, url: str, form: Mapping[str, str] | None = None
+    ) -> tuple[httpx.Response, bytes]:
+        """Return the answer and its body, of a limited length. Raises Unavailable."""
         headers = {"accept": "application/json", "accept-encoding": "identity"}
         try:
             async with (
@@ -186,22 +210,14 @@ class Issuers:
                     body += chunk
                     if len(body) > LONGEST_ANSWER:
                         raise Unavailable("issuer_unusable", f"The answer of {issuer.url} is too long.")
-            found = msgspec.json.decode(body)
-        except (
-            httpx.HTTPError,
-            httpx.InvalidURL,
-            msgspec.MsgspecError,
-            ValueError,
-            RecursionError,
-            TimeoutError,
-        ) as error:
-            detail = f"The issuer {issuer.url} does not answer ({type(error).__name__})."
-            raise Unavailable("issuer_unreachable", detail) from error
-        if answer.status_code >= 500 or not isinstance(found, dict):
-            raise Unavailable("issuer_unusable", f"The issuer {issuer.url} answered {answer.status_code}.")
-        if not answer.is_success:
-            raise _ended()
-        return found
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, TimeoutError) as error:
+            raise _unreachable(issuer, error) from error
+        return answer, bytes(body)
+
+
+def _unreachable(issuer: Issuer, error: Exception) -> Unavailable:
+    detail = f"The issuer {issuer.url} does not answer ({type(error).__name__})."
+    return Unavailable("issuer_unreachable", detail)
 
 
 def _is_token(text: object) -> TypeGuard[str]:

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import jinja2
+from markupsafe import Markup, escape
 
 from services.console.calls import segment
 from services.console.plain_words import compared, in_words, plain
@@ -31,7 +32,7 @@ def moment(text: Any) -> datetime | None:
 
 
 def ago(text: Any, now: datetime | None = None) -> str:
-    """Return how far a time is from now, in its largest unit: `9 d ago`, `in 3 h`, `now`."""
+    """Return how far a time is from now, in its largest unit: `9 d ago`, `in 3 h`, `just now`."""
     at = moment(text)
     if at is None:
         return "never" if not text else str(text)
@@ -40,7 +41,7 @@ def ago(text: Any, now: datetime | None = None) -> str:
         if abs(seconds) >= size:
             count = f"{int(abs(seconds) // size)} {unit}"
             return f"{count} ago" if seconds > 0 else f"in {count}"
-    return "now"
+    return "just now" if seconds >= 0 else "now"
 
 
 def exact(text: Any) -> str:
@@ -95,6 +96,21 @@ def pretty(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True)
 
 
+def sentence(text: str) -> str:
+    """Return the text with a capital at its beginning."""
+    return text[:1].upper() + text[1:]
+
+
+def with_code(text: Any) -> Markup:
+    """Return a text for people as HTML: what it has between backticks is code."""
+    parts = str(text or "").split("`")
+    if len(parts) % 2 == 0:
+        return escape(text)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(p) if at % 2 else escape(p) for at, p in enumerate(parts)
+    )
+
+
 def initials(name: str) -> str:
     """Return up to two initials of a name."""
     found = [part[0] for part in name.replace(":", " ").replace("-", " ").split() if part[0].isalnum()]
@@ -123,6 +139,7 @@ def environment(packages: dict[str, str]) -> jinja2.Environment:
         loader=jinja2.FileSystemLoader(FOLDER / "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        auto_reload=False,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -137,6 +154,8 @@ def environment(packages: dict[str, str]) -> jinja2.Environment:
         "written": written,
         "plain": plain,
         "pretty": pretty,
+        "with_code": with_code,
+        "sentence": sentence,
         "initials": initials,
     }
     found.globals |= {

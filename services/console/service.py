@@ -10,23 +10,26 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from regista.errors import RegistaError
 from services.console import pages
 from services.console.console import Console
 from services.console.forms import address_of
 from services.console.headers import SafeHeaders
+from services.console.links import Links
 from services.console.live import serve_live
 from services.console.serving import serve_act, serve_download, serve_page
 from services.console.settings import ConsoleSettings
 from services.console.sign_in import SignIn
 from services.console.view import View
+from shared.foundation.event_loop import Loop
 from shared.foundation.settings import WRONG_SETTING, SettingsWrong
 from shared.foundation.telemetry import set_up_logs
+from shared.http.measured import Measured, serve_metrics
 from shared.http.server import Server
 
 log = logging.getLogger(__name__)
@@ -42,23 +45,25 @@ def routes(console: Console) -> list[Route]:
 
 def _files_and_probes(console: Console) -> Sequence[Route]:
     async def alive(_request: Request) -> Response:
-        return JSONResponse({"status": "ok"})
+        return JSONResponse({"alive": True, "service": "console"})
 
     async def ready(_request: Request) -> Response:
         """Report readiness: the pages state which service is unavailable, so the console stays ready."""
         good, why = await console.calls().ready("registry")
-        return JSONResponse({"ready": True, "reasons": {} if good else {"registry": why or "is not ready"}})
+        reasons = {} if good else {"registry": why or "is not ready"}
+        return JSONResponse({"ready": True, "service": "console", "reasons": reasons})
 
     return (
         Route("/static/{name}", console.front_end.serve_own),
         Route("/packages/{name}", console.front_end.serve_package),
         Route("/healthz", alive),
         Route("/readyz", ready),
+        Route("/metrics", serve_metrics),
     )
 
 
-def application(console: Console) -> Starlette:
-    """Return the console as an ASGI application."""
+def application(console: Console) -> ASGIApp:
+    """Return the console as an ASGI application. The answer to a failure has the headers, too."""
 
     async def missing(request: Request, _error: Exception) -> Response:
         session = await console.session_of(request)
@@ -82,12 +87,12 @@ def application(console: Console) -> Starlette:
         yield
         await console.http.aclose()
 
-    return Starlette(
-        routes=[*routes(console), *SignIn(console).routes()],
-        middleware=[Middleware(SafeHeaders, secure=console.cookies.secure)],
+    found = Starlette(
+        routes=[*routes(console), *SignIn(console).routes(), *Links(console).routes()],
         exception_handlers={404: missing, Exception: broken},
         lifespan=lifespan,
     )
+    return SafeHeaders(Measured(found), secure=console.cookies.secure)
 
 
 async def _serve(settings: ConsoleSettings) -> None:
@@ -110,7 +115,8 @@ def main() -> None:
         settings.require_registry()
         set_up_logs("console", settings.log_level)
         logging.getLogger("httpx").setLevel(logging.WARNING)
-        asyncio.run(_serve(settings))
+        with asyncio.Runner(loop_factory=Loop) as runner:
+            runner.run(_serve(settings))
     except SettingsWrong as wrong:
         log.critical("cannot start: a setting is wrong", extra={"error": str(wrong)})
         sys.exit(WRONG_SETTING)

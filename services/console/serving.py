@@ -14,9 +14,10 @@ from services.console import waiting
 from services.console.console import Console, status_of
 from services.console.forms import BadForm, address_of, from_own_page, read_form, token_matches
 from services.console.sessions import Unsigned
-from services.console.view import Act, Download, Page, View
+from services.console.view import Act, Download, Page, Shown, View
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+MEDIA_TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8", "zip": "application/zip"}
 NOT_SENT = "You had to sign in first, so nothing was sent. What you typed is below: check it and send it."
 STALE_FORM = "The form was older than your sign-in, so nothing was sent. Check it and send it again."
 
@@ -61,7 +62,7 @@ def serve_download(console: Console, download: Download) -> Endpoint:
         except RegistaError as error:
             return console.to_sign_in(request, "/") if error.status == 401 else console.failed(view, error)
         headers = {"content-disposition": f'attachment; filename="{name}"'}
-        return Response(content, media_type="application/json", headers=headers)
+        return Response(content, media_type=MEDIA_TYPES[name.rpartition(".")[2]], headers=headers)
 
     return endpoint
 
@@ -91,6 +92,8 @@ def serve_act(console: Console, act: Act) -> Endpoint:
                 return console.to_sign_in(request, here, Unsigned(here, form))
             view.problem = error
             return await _answered(console, view, act.page, here, status_of(error))
+        if isinstance(done, Shown):
+            return console.shown(view, done)
         session.waiting = (float("-inf"), 0)
         if done.notice:
             session.notices.append(done.notice)

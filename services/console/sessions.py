@@ -17,6 +17,7 @@ from datetime import timedelta
 from typing import Generic, TypeVar
 
 from regista.shapes.registry import Caller
+from services.console.happened import Recent
 from services.console.oidc import Begun, Tokens
 
 Form = Mapping[str, list[str]]
@@ -27,6 +28,7 @@ MOST_FORM_BYTES = 32 * 1024 * 1024
 MOST_KEPT = 20
 UNSIGNED_FOR = timedelta(minutes=15)
 """How long a sign-in may take, and what was typed waits for it."""
+MOST_LINKS, LINK_FOR = 100, timedelta(minutes=10)
 
 
 @dataclass(slots=True)
@@ -36,7 +38,7 @@ class Session:
     `key` is the API key of a person who signed in with one, else `tokens` are those of the issuer. `kept` has
     the fields of forms that were not carried out, by the path of their page, `notices` what the next page
     reports, `seen` the revision of each review at the last visit, `waiting` how many reviews wait for the
-    person, and when they were counted.
+    person, and when they were counted, `recent` what happened lately.
     """
 
     key: str = field(repr=False)
@@ -48,6 +50,7 @@ class Session:
     names: dict[str, tuple[float, str | None]] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)
     waiting: tuple[float, int] = (float("-inf"), 0)
+    recent: Recent = field(default_factory=Recent)
 
     @property
     def credential(self) -> str:
@@ -170,11 +173,12 @@ def _digest(id_: str) -> bytes:
 
 @dataclass(slots=True)
 class Sessions:
-    """Who is signed in, and what waits for a sign-in."""
+    """Who is signed in, and what waits for a sign-in. `links` has the API keys of links that work once."""
 
     signed_in: Store[Session]
     unsigned: Store[Unsigned]
     started: Store[Started]
+    links: Store[str]
 
     @classmethod
     def lasting(cls, longest: timedelta, idle: timedelta) -> Sessions:
@@ -182,4 +186,5 @@ class Sessions:
             Store(MOST_SESSIONS, longest, idle),
             Store(MOST_UNSIGNED, UNSIGNED_FOR, UNSIGNED_FOR, most_bytes=MOST_FORM_BYTES),
             Store(MOST_STARTED, UNSIGNED_FOR, UNSIGNED_FOR),
+            Store(MOST_LINKS, LINK_FOR, LINK_FOR),
         )

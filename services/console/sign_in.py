@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import hmac
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from regista.errors import RegistaError
+from regista.shapes.registry import Caller
 from services.console.console import BACK, Console
 from services.console.forms import BadForm, from_own_page, local_path, read_form, token_matches
-from services.console.oidc import Begun, trusted
+from services.console.oidc import Begun, Tokens, trusted
 from services.console.sessions import Session, Started
 
+log = logging.getLogger(__name__)
 LONGEST_KEY, LONGEST_PATH = 400, 2_000
 NOT_BEGUN = "This sign-in did not begin in this browser, or took too long. Try again."
+NO_KEY = "An API key begins with rg_. Paste the whole key."
+WRONG_KEY = "This key is not valid: it may be revoked or expired."
 NOT_LET_IN = "The issuer did not let you sign in. Try again, or ask its operator."
 
 
@@ -56,16 +62,13 @@ class SignIn:
             return await self._page("/", str(wrong), 422)
         next_path = local_path((form.get("next") or ["/"])[0])
         key = (form.get("key") or [""])[0].strip()
-        if not key.startswith("rg_") or len(key) > LONGEST_KEY or not key.isascii():
-            return await self._page(next_path, "An API key begins with rg_. Paste the whole key.", 422)
+        if not is_key(key):
+            return await self._page(next_path, NO_KEY, 422)
         try:
-            caller = await self.console.calls(key).get("registry", "/access/me")
+            caller = await caller_of(self.console, key)
         except RegistaError as error:
-            if error.status in {401, 403}:
-                wrong_key = "This key is not valid: it may be revoked or expired."
-                return await self._page(next_path, wrong_key, 403)
-            return await self._page(next_path, f"{error.detail} Try again in a moment.", 503)
-        return self._begin(request, Session(key, caller), next_path)
+            return await self._page(next_path, error.detail, error.status or 503)
+        return begin(self.console, request, Session(key, caller), next_path)
 
     async def at_issuer(self, request: Request) -> Response:
         """Send the browser to an issuer that the log trusts."""
@@ -107,7 +110,7 @@ class SignIn:
         except RegistaError as error:
             status = 403 if error.status in {401, 403} else 503
             return await self._page(path, f"{error.detail} {error.advice}", status)
-        return self._begin(request, Session("", caller, tokens), path)
+        return begin(self.console, request, Session("", caller, tokens), path)
 
     async def sign_out(self, request: Request) -> Response:
         """End the session: its cookie is worth nothing afterwards."""
@@ -124,6 +127,8 @@ class SignIn:
         answer = RedirectResponse("/sign-in", 303)
         console.sessions.signed_in.drop(request.cookies.get(console.cookies.session, ""))
         console.cookies.drop(answer, console.cookies.session)
+        if session is not None and session.tokens is not None:
+            answer.background = BackgroundTask(_revoke, console, session.tokens)
         return answer
 
     async def _page(
@@ -133,16 +138,43 @@ class SignIn:
         content = {"next": next_path, "problem": problem, "waiting": waiting, "issuers": issuers}
         return self.console.render("sign_in.html", status, **content)
 
-    def _begin(self, request: Request, session: Session, next_path: str) -> Response:
-        """Begin a session under a new id, and go to where the person wanted to be, with what was typed."""
-        cookies, sessions = self.console.cookies, self.console.sessions
-        if waiting := sessions.unsigned.drop(request.cookies.get(cookies.unsigned, "")):
-            next_path = waiting.path
-            session.keep(waiting.path.partition("?")[0], waiting.form)
-        sessions.started.drop(request.cookies.get(cookies.started, ""))
-        sessions.signed_in.drop(request.cookies.get(cookies.session, ""))
-        answer = RedirectResponse(next_path, 303)
-        cookies.put(answer, cookies.session, sessions.signed_in.put(session))
-        for name in {cookies.unsigned, cookies.started} & request.cookies.keys():
-            cookies.drop(answer, name)
-        return answer
+
+async def _revoke(console: Console, tokens: Tokens) -> None:
+    """Let the issuer end its tokens, too; the session has ended, whether it does or not."""
+    try:
+        await console.issuers.revoke(tokens)
+    except RegistaError as error:
+        log.warning("the issuer revoked no token", extra={"code": error.code, "error": error.detail})
+
+
+def is_key(text: str) -> bool:
+    """Return whether the text may be an API key."""
+    return text.startswith("rg_") and len(text) <= LONGEST_KEY and text.isascii() and text.isprintable()
+
+
+async def caller_of(console: Console, key: str) -> Caller:
+    """Return the owner of an API key, as the registry states it. Raises RegistaError with 403 or 503."""
+    try:
+        found: Caller = await console.calls(key).get("registry", "/access/me")
+    except RegistaError as error:
+        known = error.status in {401, 403}
+        detail = WRONG_KEY if known else f"{error.detail} Try again in a moment."
+        refused = RegistaError(error.code, detail)
+        refused.status = 403 if known else 503
+        raise refused from error
+    return found
+
+
+def begin(console: Console, request: Request, session: Session, next_path: str) -> Response:
+    """Begin a session under a new id, and go to where the person wanted to be, with what was typed."""
+    cookies, sessions = console.cookies, console.sessions
+    if waiting := sessions.unsigned.drop(request.cookies.get(cookies.unsigned, "")):
+        next_path = waiting.path
+        session.keep(waiting.path.partition("?")[0], waiting.form)
+    sessions.started.drop(request.cookies.get(cookies.started, ""))
+    sessions.signed_in.drop(request.cookies.get(cookies.session, ""))
+    answer = RedirectResponse(next_path, 303)
+    cookies.put(answer, cookies.session, sessions.signed_in.put(session))
+    for name in {cookies.unsigned, cookies.started} & request.cookies.keys():
+        cookies.drop(answer, name)
+    return answer

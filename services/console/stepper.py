@@ -106,10 +106,10 @@ def held(version: Json, gates: Json | None, reviews: Sequence[Json]) -> list[Hel
         ]
     match version["stage"]:
         case "Draft":
-            return [
-                Held(f"{name} is missing", SUPPLIERS["metadata_complete"])
-                for name in version["missing"] or ()
-            ]
+            missing = version["missing"] or ()
+            if not missing:
+                return []
+            return [Held(f"Missing metadata: {', '.join(missing)}", SUPPLIERS["metadata_complete"])]
         case "Staging":
             return _held_in_staging(version, gates)
         case "Validated":

@@ -18,6 +18,8 @@ OWN_ROLE_ONLY = frozenset({"override"})
 """Roles that an administrator does not have without a grant of their own."""
 NAMES_FOR = 60.0
 """Seconds for which a name is not looked up again. An erased name disappears from pages after that."""
+TYPED = ("reason", "comment", "conditions", "text")
+"""The fields of forms that people write in."""
 MOST_NAMES = 100
 """Subjects in one look-up."""
 
@@ -46,6 +48,13 @@ class View:
     def path(self) -> str:
         """The address of the page without its query, for a link to it."""
         return local_path(self.request.url.path)
+
+    @property
+    def typed(self) -> list[str]:
+        """What was typed into a form that was not carried out: the page may not have the form any more."""
+        if self.problem is None and not self.returned:
+            return []
+        return [value for name in TYPED for value in self.form.get(name, ()) if value.strip()]
 
     def param(self, name: str) -> str:
         """Return a part of the path."""
@@ -127,7 +136,8 @@ class Done:
 
 
 Show = Callable[[View], Awaitable[Shown]]
-Do = Callable[[View], Awaitable[Done]]
+Do = Callable[[View], Awaitable[Done | Shown]]
+"""An act that is only tried out, or whose result is shown this once, returns a page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +159,7 @@ class Act:
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """A JSON file at a path: `make` returns its name and its content."""
+    """A file at a path: `make` returns its name, which ends with .json, .csv or .zip, and its content."""
 
     path: str
     make: Callable[[View], Awaitable[tuple[str, bytes]]]

@@ -166,6 +166,8 @@ def _is_less(name: str, value: str, needed: str) -> bool:
     """Return whether a setting loses or refuses what the needed one keeps or accepts."""
     if name == "cleanup.policy":
         return "compact" in value
+    if name == "message.timestamp.type":
+        return value != needed
     return _amount(value) < _amount(needed)
 
 

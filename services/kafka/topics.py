@@ -47,9 +47,16 @@ EVERYTHING_STAYS: Mapping[str, str] = MappingProxyType(
 A service sends at most 3 MiB (shared/messaging/kafka.py).
 """
 FROM_PUBLISHERS: Mapping[str, str] = MappingProxyType(
-    {**EVERYTHING_STAYS, "max.message.bytes": str(RECORD_BYTES)}
+    {
+        **EVERYTHING_STAYS,
+        "max.message.bytes": str(RECORD_BYTES),
+        "message.timestamp.type": "LogAppendTime",
+    }
 )
-DEAD_LETTERS: Mapping[str, str] = MappingProxyType({**FROM_PUBLISHERS, "retention.bytes": str(256 * MIB)})
+"""The broker sets the time of a message: a key that expires is compared with it, whenever it is read."""
+DEAD_LETTERS: Mapping[str, str] = MappingProxyType(
+    {**EVERYTHING_STAYS, "max.message.bytes": str(RECORD_BYTES), "retention.bytes": str(256 * MIB)}
+)
 """A dead letter is small (shared/messaging/dead_letters.py). The oldest leave when a partition is full."""
 TOPICS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     dict.fromkeys(INBOUND, FROM_PUBLISHERS)

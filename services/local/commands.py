@@ -1,4 +1,4 @@
-"""Commands that the server distribution adds to `regista`: `up`, `down`, `status` and others."""
+"""Commands that the server distribution adds to `regista`: `up`, `down`, `status`, `console` and others."""
 
 from __future__ import annotations
 
@@ -99,6 +99,8 @@ def up(
     if as_json:
         say(dumped({"config": str(instance.profile_file), "urls": instance.urls}))
     elif not foreground:
+        if "console" not in without:
+            say("Look at it: `regista console` prints a link.")
         say(
             "Stop it with `regista down`. To use it: "
             f"export REGISTA_CONFIG={folder.directory / 'config.toml'}"
@@ -198,8 +200,34 @@ def rebuild(folder: InstanceFolder, services: tuple[str, ...], as_json: bool) ->
     sys.exit(0 if all(one["equal"] for one in found) else 1)
 
 
+@click.command(epilog="Example: regista console grace edsger")
+@with_instance
+@click.argument("people", nargs=-1, metavar="[PERSON]...")
+@click.option("--json", "as_json", is_flag=True, help="For programs: the link of each person.")
+def console(folder: InstanceFolder, people: tuple[str, ...], as_json: bool) -> None:
+    """Print a link that signs in to the console once, for each profile: by default the administrator's.
+
+    A link works within ten minutes, on this machine. Open each in a private window to be several people.
+    """
+    from services.local import links  # noqa: PLC0415
+    from services.local.identities import ADMIN  # noqa: PLC0415
+    from services.local.instance import Instance  # noqa: PLC0415
+
+    instance = Instance.at(folder)
+    try:
+        made = {who: links.link(instance, who) for who in people or (ADMIN,)}
+    except LocalError as problem:
+        raise click.ClickException(str(problem)) from None
+    if as_json:
+        say(dumped(made))
+    else:
+        for who, link in made.items():
+            say(f"{who}: {link}" if len(made) > 1 else link)
+
+
 COMMANDS = {
     "up": up,
+    "console": console,
     "down": down,
     "status": status,
     "logs": logs,

@@ -2,7 +2,8 @@
 
 `prepare` runs before the servers start and writes their configurations and passwords. `migrate` runs once
 they are up and creates what the services need in the database, Kafka and S3. Both write the settings of each
-server or service as files into its own volume.
+server or service as files into its own volume. `link` prints a link that signs the administrator in to the
+console once.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ import shutil
 from pathlib import Path
 
 from services.kafka.topics import SERVICES
+from services.local import links
 from services.local.folders import InstanceFolder, write_private
 from services.local.fronts import FRONTS, PROCESSES
-from services.local.identities import READERS, Identities
+from services.local.identities import ADMIN, READERS, Identities
 from services.local.instance import Instance
 from services.local.kafka import Kafka, new_cluster_id
 from services.local.s3 import S3
@@ -112,10 +114,16 @@ def _give(folder: Path, name: str, value: str) -> None:
         write_private(folder / name, value)
 
 
+def link() -> None:
+    """Print a link that signs the administrator in to the console once."""
+    instance = of(stack())
+    print(links.link(instance, ADMIN, console="http://console:8000"))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m services.local.containers", description=__doc__)
-    parser.add_argument("step", choices=["prepare", "migrate"])
-    {"prepare": prepare, "migrate": migrate}[parser.parse_args().step]()
+    parser.add_argument("step", choices=["prepare", "migrate", "link"])
+    {"prepare": prepare, "migrate": migrate, "link": link}[parser.parse_args().step]()
 
 
 if __name__ == "__main__":

@@ -22,6 +22,8 @@ from services.local.stack import Stack
 
 CONSOLE_PACKAGES = REPOSITORY / "deploy" / "console"
 """The front-end packages of the console: their names, versions and digests."""
+LINKS = "console-links"
+"""The secret of the folder with which links to the console are made."""
 PASSED_ON = (
     "REGISTA_LOG_LEVEL",
     "REGISTA_OTLP_ENDPOINT",
@@ -132,13 +134,14 @@ class Instance:
         return _variables(own) | dict(self.stack.service_environment(service))
 
     def _of_front(self, front: str) -> dict[str, str]:
-        """Return the settings of one front: the console's address, and its packages where they are."""
+        """Return the settings of one front: the console's address, its packages, and who may make links."""
         if front != "console":
             return {}
         packages = npm.folder_of(CONSOLE_PACKAGES)
-        return {"CONSOLE_URL": self.urls[front]} | (
-            {"CONSOLE_PACKAGES": str(packages)} if packages.is_dir() else {}
-        )
+        return {
+            "CONSOLE_URL": self.urls[front],
+            "CONSOLE_LINK_SECRET_FILE": str(self.folder.secret_file(LINKS)),
+        } | ({"CONSOLE_PACKAGES": str(packages)} if packages.is_dir() else {})
 
     def environment_file(self, service: str) -> Path:
         """Return the file with the settings of a service that is started by hand."""

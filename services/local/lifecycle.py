@@ -216,7 +216,8 @@ def rebuilt(folder: InstanceFolder, services: Sequence[str] = ()) -> list[dict[s
         raise LocalError("nothing runs: run `regista up` first")
     instance = Instance.at(folder)
     instance.stack.postgres.given = folder.read(STACK).get("postgres_given", "")
-    writers = [name for name in SERVICES if name in WRITERS.values()]
+    left_out = set(OPTIONAL) - set(optional(folder))
+    writers = [name for name in SERVICES if name in WRITERS.values() and name not in left_out]
     urls = {name: instance.stack.database_url(name) for name in writers}
     done = subprocess.run(
         python_command("services.local.rebuild", *(services or writers)),

@@ -119,8 +119,18 @@ async def delete(call: Call) -> Json:
 
 
 async def multipart(_call: Call) -> Json:
-    """Answer as MLflow's server does without multipart uploads: clients then send one request."""
+    """Answer that there are no multipart uploads, in MLflow's words: clients then send one request."""
     raise MlflowError(
         "NOT_IMPLEMENTED",
-        "Multipart uploads are not supported: send the file in one request. It may have any size.",
+        "Multipart upload is not supported for the current artifact repository: send the file in one "
+        "request. It may have any size.",
+    )
+
+
+async def presigned(_call: Call) -> Json:
+    """Answer that there are no presigned URLs: clients then read the file in one request."""
+    raise MlflowError(
+        "NOT_IMPLEMENTED",
+        "Presigned URLs are not given: they would be valid for who has them, and after a withdrawal. Read "
+        "the file with your key.",
     )

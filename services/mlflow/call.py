@@ -13,10 +13,10 @@ from urllib.parse import quote
 import msgspec
 from starlette.requests import Request
 
+from regista.wire.mlflow_names import read, written
 from regista.wire.names import LONGEST_NAME
 from services.mlflow.callers import Callers
 from services.mlflow.errors import MlflowError, invalid
-from services.mlflow.names import read, written
 from services.mlflow.settings import MlflowSettings
 from services.mlflow.upstream import Upstream
 

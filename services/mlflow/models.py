@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from regista.wire.mlflow_names import pattern
 from services.mlflow import entities, filters
 from services.mlflow.call import Call, at
 from services.mlflow.errors import MlflowError, Problem, conflict, invalid, no_model
-from services.mlflow.names import check_name, check_tag, check_tags, check_text, pattern, stage_of
+from services.mlflow.names import check_name, check_tag, check_tags, check_text, stage_of
 
 MOST = 1_000
 Json = dict[str, Any]

@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping
 from urllib.parse import parse_qsl, unquote_plus, urlsplit
 
 from regista.wire import limits
+from regista.wire.mlflow_names import written
 from regista.wire.names import LONGEST_NAME
+from regista.wire.secret_parameters import is_secret
 from services.mlflow.errors import MlflowError, invalid
 
 RESERVED = "regista."
@@ -19,37 +21,10 @@ _TAG = re.compile(r"[/\w.\- :]*")
 _LONGEST_TAG = 100
 _WITHOUT_USER = frozenset({"http", "https", "git", "git+http", "git+https", "ftp", "ftps"})
 """Schemes where the user of a URL may be a token. With others it is a container, or the user of SSH."""
-_SECRET = re.compile(
-    r"x-(amz|goog)-.*|sig|signature|awsaccesskeyid|googleaccessid|.*token|.*password|.*secret|.*api_?key"
-)
-"""Names of parameters of a URL, in lower case, whose values give access."""
 _ROUNDS = 5
 """How often a source or path may be escaped: more often than clients escape one by mistake."""
-_FOREIGN = re.compile(r"[^A-Za-z0-9_.-]")
-_WRITTEN = re.compile(r"_x([0-9a-f]{1,6})_")
 _STAGES = {stage.lower(): stage for stage in ("None", "Staging", "Production", "Archived")}
 ACTIVE = ("Staging", "Production")
-
-
-def written(name: str) -> str:
-    """Return the name of a model in Regista: characters that no name has there are written `_x20_`."""
-    plain = _WRITTEN.sub(lambda found: f"_x5f_{found[0][1:]}", name)
-    return _FOREIGN.sub(lambda found: f"_x{ord(found[0]):x}_", plain)
-
-
-def read(name: str) -> str:
-    """Return the name that MLflow's clients use for a model of Regista."""
-    return _WRITTEN.sub(lambda found: _character(found[1]), name)
-
-
-def pattern(text: str) -> str:
-    """Return a pattern of LIKE on names in Regista. `%` and `_` are its wildcards."""
-    return _FOREIGN.sub(lambda found: found[0] if found[0] == "%" else rf"\_x{ord(found[0]):x}\_", text)
-
-
-def _character(digits: str) -> str:
-    number = int(digits, 16)
-    return chr(number) if number < 0x110000 and not 0xD800 <= number < 0xE000 else f"_x{digits}_"
 
 
 def check_name(name: str, parameter: str = "name") -> str:
@@ -177,7 +152,7 @@ def check_link(name: str, link: str) -> str:
         raise invalid(f"'{name}' is no valid URL: '{link}'.") from None
     if parts.password or (parts.username and parts.scheme in _WITHOUT_USER):
         raise invalid(f"'{name}' has a user or password before the '@': leave it out, the log stores it.")
-    if secret := next((key for key, _ in given if _SECRET.fullmatch(key.lower())), ""):
+    if secret := next((key for key, _ in given if is_secret(key)), ""):
         raise invalid(f"'{name}' has the parameter '{secret}', a secret: leave it out, the log stores it.")
     return link
 

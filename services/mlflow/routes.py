@@ -43,7 +43,7 @@ ARTIFACTS: tuple[tuple[str, str, Endpoint], ...] = (
     ("GET", "/mlflow-artifacts/artifacts/{path:path}", artifacts.download),
     ("DELETE", "/mlflow-artifacts/artifacts/{path:path}", artifacts.delete),
     ("POST", "/mlflow-artifacts/mpu/{path:path}", artifacts.multipart),
-    ("GET", "/mlflow-artifacts/presigned/{path:path}", artifacts.multipart),
+    ("GET", "/mlflow-artifacts/presigned/{path:path}", artifacts.presigned),
 )
 STREAMS = frozenset({artifacts.upload, artifacts.download, artifacts.delete})
 """Their body and path are no fields."""

@@ -13,6 +13,7 @@ from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
+from starlette.types import ASGIApp
 
 from services.mlflow import info, versions
 from services.mlflow.call import Call, ReadFiles, fields_of, key_of, workspace_of
@@ -22,6 +23,7 @@ from services.mlflow.repeats import Repeats
 from services.mlflow.routes import ARTIFACTS, CREATE_VERSION, REGISTRY, ROOTS, STREAMS, Endpoint
 from services.mlflow.settings import NEEDED, MlflowSettings
 from services.mlflow.upstream import Upstream
+from shared.http.measured import Measured, serve_metrics
 
 log = logging.getLogger(__name__)
 _HEADERS = {"cache-control": "no-cache", "x-content-type-options": "nosniff"}
@@ -35,12 +37,12 @@ class Front:
         self._settings, self._upstream, self._repeats = settings, upstream, Repeats()
         self._read_files, self._callers = ReadFiles(), Callers(upstream)
 
-    def application(self) -> Starlette:
+    def application(self) -> ASGIApp:
         """Return the application, below the prefix of the settings, if any."""
         routes = self._routes()
         prefix = self._settings.mlflow_prefix
         mounted = [Mount(prefix, routes=routes), *self._operations()] if prefix else routes
-        return Starlette(routes=mounted, exception_handlers={404: _unknown, 405: _unknown})
+        return Measured(Starlette(routes=mounted, exception_handlers={404: _unknown, 405: _unknown}))
 
     def _routes(self) -> list[Route | Mount]:
         found: list[Route | Mount] = [*self._operations()]
@@ -63,12 +65,14 @@ class Front:
             Route("/health", _public(info.health)),
             Route("/healthz", _public(info.health)),
             Route("/readyz", self._readiness),
+            Route("/metrics", serve_metrics),
         ]
 
     async def _readiness(self, _request: Request) -> Response:
         """Answer that this process serves, and which services are not ready: it refuses what needs them."""
         missing = [name for name in NEEDED if not await self._upstream.is_ready(name)]
-        return JSONResponse({"ready": True, "reasons": dict.fromkeys(missing, "it is not ready")})
+        reasons = dict.fromkeys(missing, "it is not ready")
+        return JSONResponse({"ready": True, "service": "mlflow", "reasons": reasons})
 
     async def _call(self, request: Request, *, fields: bool) -> Call:
         key = key_of(request)

@@ -15,14 +15,14 @@ from typing import Any
 from urllib.parse import quote
 
 from regista.wire.digests import FileEntry, NoDigest, manifest_digest
-from services.mlflow import mlmodel
+from regista.wire.mlmodel import MOST_BYTES, NAME
 from services.mlflow.call import Call, at
 from services.mlflow.errors import Problem, invalid
+from services.mlflow.mlmodel import facts
 from services.mlflow.sources import proxy_path
 
 VERIFIED_WAITS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 """Seconds between two looks whether the files are verified: the metadata in them is read only then."""
-LARGEST_MLMODEL = 256 * 1024
 _OF_MODEL = re.compile(r"(?:.*/)?models/(?P<id>m-[\w-]+)/artifacts(?:/(?P<path>.*))?", re.DOTALL)
 _OF_RUN = re.compile(r"(?:[^/]+/)*?(?P<id>[^/]+)/artifacts/(?P<path>.+)", re.DOTALL)
 Json = dict[str, Any]
@@ -124,10 +124,9 @@ async def read_later(call: Call, row: Json) -> None:
 
 async def _add_metadata(call: Call, path: str, row: Json) -> None:
     """Add what the version's files state. Raises Problem when that is refused."""
-    found = next(
-        (one for one in row["artifact"]["files"] if one["path"].rpartition("/")[2] == mlmodel.NAME), None
-    )
-    if found is None or found["size"] > LARGEST_MLMODEL:
+    files = row["artifact"]["files"]
+    found = next((one for one in files if one["path"].rpartition("/")[2] == NAME), None)
+    if found is None or found["size"] > MOST_BYTES:
         return
     got = await call.upstream.download(
         call.key, f"/artifacts/{row['artifact_digest']}/files/{quote(found['path'])}", {}
@@ -136,5 +135,5 @@ async def _add_metadata(call: Call, path: str, row: Json) -> None:
         content = await got.aread()
     finally:
         await got.aclose()
-    if facts := await asyncio.to_thread(mlmodel.facts, content):  # reading YAML takes a while
-        await call.send("PATCH", path, {**facts, "draft": False})
+    if added := await asyncio.to_thread(facts, content):  # reading YAML takes a while
+        await call.send("PATCH", path, {**added, "draft": False})

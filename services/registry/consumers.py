@@ -24,7 +24,7 @@ from services.registry.parts import Parts
 from services.registry.trained_message import TrainedMessage, read
 from shared.deciding.access import ANY_ROLE, permits
 from shared.deciding.decider import NotFound, Unprocessable
-from shared.deciding.events import Noted
+from shared.deciding.events import Actor, Noted
 from shared.deciding.submission import Submission
 from shared.foundation.topics import bound_topic, topic_of
 from shared.http.app import App
@@ -74,7 +74,7 @@ async def register_trained(app: App, m: Received) -> list[Submission]:
     look_ups = app.parts_as(Parts).look_ups
     try:
         message = read(m.event.data)
-        await _check_models(app, message, m.signer)
+        await _check_models(app, message, m.actor)
         return [await look_ups.registration(message.model, message, m.cause(), m.actor)]
     except ValidationError as wrong:
         raise Malformed.in_shape(wrong) from None
@@ -82,7 +82,7 @@ async def register_trained(app: App, m: Received) -> list[Submission]:
         raise Malformed(wrong.detail) from None
 
 
-async def _check_models(app: App, message: TrainedMessage, signer: str) -> None:
+async def _check_models(app: App, message: TrainedMessage, signer: Actor) -> None:
     """Raise NotFound when the message names a model that its signer may not read, or an unknown id.
 
     A role may have been granted a moment ago, so identities are read again before.
@@ -90,7 +90,7 @@ async def _check_models(app: App, message: TrainedMessage, signer: str) -> None:
     look_ups = app.parts_as(Parts).look_ups
 
     def may_read(namespace: str) -> bool:
-        return permits(app.access.identities.state_of(signer), ANY_ROLE, namespace)
+        return permits(app.access.identities.acting(signer), ANY_ROLE, namespace)
 
     for last in (False, True):
         try:

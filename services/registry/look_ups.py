@@ -152,6 +152,7 @@ class LookUps:
             claim=message.claim,
             base=await self._base(model, message.base),
             by=actor.subject,
+            started_by=actor.on_behalf_of or "",
             stated=frozenset(name for name in DESCRIPTION if getattr(message, name) is not None),
             strict=message.strict,
             unknown_creator=await self._is_unknown(metadata.training.creator),
@@ -178,7 +179,7 @@ class LookUps:
         """
         metadata = await self._metadata(message)
         if metadata.training != Training() and not draft.training.creator:
-            metadata = _with_creator(metadata, actor.subject)
+            metadata = _with_creator(metadata, actor.on_behalf_of or actor.subject)
         command = AddMetadata(
             model.model_id,
             number,
@@ -188,6 +189,7 @@ class LookUps:
             claim=message.claim,
             base=await self._base(model, message.base),
             by=actor.subject,
+            started_by=actor.on_behalf_of or "",
             policy=self._bump_policy,
         )
         parents = metadata if metadata.parents else draft

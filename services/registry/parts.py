@@ -7,15 +7,19 @@ from dataclasses import dataclass
 import asyncpg
 
 from services.registry import queries
+from services.registry.access.job_tokens import JobTokens
 from services.registry.domain.versioning.bump import DEFAULT, BumpPolicy
 from services.registry.look_ups import LookUps
 from services.registry.serving import queries as serving_queries
 from shared.http.batcher import Batcher, RowBatcher
+from shared.identity.access_view import AccessView
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
     """`look_ups` turns names into ids. `bump_policy` states which changes count.
+
+    `job_tokens` verifies tokens of jobs.
 
     Each batcher answers concurrent reads by one query. `resolver` finds versions by (model, alias); `models`
     finds models by id; `versions` by (model id, number); `numbers` finds version numbers by (model id,
@@ -31,9 +35,10 @@ class Parts:
     numbers: Batcher[tuple[str, str], int]
     aliases: RowBatcher
     rollouts: RowBatcher
+    job_tokens: JobTokens
 
 
-def make_parts(pool: asyncpg.Pool, bump_policy: BumpPolicy = DEFAULT) -> Parts:
+def make_parts(pool: asyncpg.Pool, access: AccessView, bump_policy: BumpPolicy = DEFAULT) -> Parts:
     """Return the parts of a process that reads from `pool`."""
     return Parts(
         look_ups=LookUps(pool, bump_policy),
@@ -44,4 +49,5 @@ def make_parts(pool: asyncpg.Pool, bump_policy: BumpPolicy = DEFAULT) -> Parts:
         numbers=Batcher(lambda wanted: queries.numbers(pool, wanted)),
         aliases=RowBatcher(pool, queries.ALIAS, "text", "text"),
         rollouts=RowBatcher(pool, serving_queries.ROLLOUT, "text", "text"),
+        job_tokens=JobTokens(access),
     )

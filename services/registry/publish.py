@@ -76,7 +76,8 @@ class DraftRegistered:
 class VersionRegistered:
     """A version is complete (`missing` is empty).
 
-    `champion` is production's champion at that moment. `contributors` sent any of the version's metadata.
+    `champion` is production's champion at that moment. `contributors` sent any of the version's metadata,
+    or started the job that did.
     `imported_from`: what another registry states about it, as its importer read it.
     """
 
@@ -539,13 +540,17 @@ def _public(recorded: Recorded) -> object | None:
 
 
 def _version(recorded: Recorded, event: e.VersionRegistered | e.MetadataAdded) -> object | None:
-    """Return the message of a new draft or version. Metadata that leaves a draft incomplete has none."""
+    """Return the message of a new draft or version.
+
+    Metadata that leaves a draft incomplete has none, unless MLflow's clients read the draft: its files may be
+    new, and are verified before it is complete.
+    """
     model_id, training = recorded.stream.removeprefix("model-"), event.metadata.training
     if not event.semver:
-        if not isinstance(event, e.VersionRegistered):
-            return None
         artifact = event.metadata.artifact if event.metadata.external else None
-        maker, others = recorded.actor.subject, event.contributors
+        if not isinstance(event, e.VersionRegistered) and artifact is None:
+            return None
+        maker, others = recorded.actor.subject, _contributors(event)
         return DraftRegistered(model_id, event.model, event.number, artifact, maker, others)
     return VersionRegistered(
         model_id,
@@ -565,10 +570,15 @@ def _version(recorded: Recorded, event: e.VersionRegistered | e.MetadataAdded) -
         event.metadata.parents,
         event.bump,
         event.champion,
-        event.contributors,
+        _contributors(event),
         event.missing,
         event.metadata.imported_from,
     )
+
+
+def _contributors(event: e.VersionRegistered | e.MetadataAdded) -> tuple[str, ...]:
+    """Return who sent any of the metadata, and who started the jobs that did."""
+    return tuple(dict.fromkeys((*event.contributors, *event.started_by)))
 
 
 _FROM_ENVELOPE: dict[str, Callable[[Recorded], str]] = {

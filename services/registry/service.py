@@ -38,7 +38,12 @@ SERVICE = Service(
 async def _start(app: App) -> Parts:
     await names.finish_erasures(app.pool)
     await declare_first(app)
-    return make_parts(app.pool, RegistrySettings.extending(app.settings).bump_policy)
+    return make_parts(app.pool, app.access, RegistrySettings.extending(app.settings).bump_policy)
+
+
+async def keys_of_jobs(app: App) -> None:
+    """Keep the public keys of the issuers of jobs fresh."""
+    await app.parts_as(Parts).job_tokens.keys.run()
 
 
 def process(app: App) -> Process:
@@ -49,6 +54,7 @@ def process(app: App) -> Process:
         subscriptions=subscriptions(app),
         extra_services=(ACCESS_SERVICE,),
         start=_start,
+        background=(keys_of_jobs,),
         measurements=MEASUREMENTS,
         known_names=KNOWN_NAMES,
     )

@@ -25,6 +25,7 @@ UPCASTERS = {
     ("MetadataAdded", 1): _with(),
     ("MetadataAdded", 2): _with(),
     ("MetadataAdded", 3): _with(),
+    ("MetadataAdded", 4): _with(started_by=[]),
     ("PromotionRequested", 1): _with(serve=False),
     ("PromotionRequested", 2): _with(production=True),
     ("VersionPromoted", 1): _with(production=True),
@@ -38,6 +39,7 @@ UPCASTERS = {
     ("VersionRegistered", 1): _with(notes=[]),
     ("VersionRegistered", 2): _with(),
     ("VersionRegistered", 3): _with(),
+    ("VersionRegistered", 4): _with(started_by=[]),
     ("VersionRetired", 1): _with(stage="Archived"),
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, Literal, get_args
 
 from immutables import Map
@@ -23,6 +23,16 @@ from shared.deciding.issuers import (
     mapped_key,
 )
 from shared.deciding.submission import Permission
+from shared.deciding.trusts import (
+    NO_TRUSTS,
+    Job,
+    Trust,
+    TrustAdded,
+    TrustEvent,
+    TrustRemoved,
+    evolve_trusts,
+    is_long_over,
+)
 
 Kind = Literal["person", "publisher", "service", "group"]
 Algorithm = Literal["hmac-sha256", "ed25519"]
@@ -34,6 +44,8 @@ NO_ROLE = "none"
 EVERYWHERE = "*"
 OWN_ROLE_ONLY = frozenset({"override"})
 """Roles that `admin` does not imply: each needs a recorded grant of its own."""
+LONGEST_JOB_KEY = timedelta(hours=1)
+"""Maximum time that the key of a job is valid; it ends with the job's token at the latest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +109,12 @@ class MemberRemoved:
 
 @dataclass(frozen=True, slots=True)
 class KeyIssued:
-    """`verifier` is hex: the keyed hash of an API key, or a raw Ed25519 public key."""
+    """`verifier` is hex: the keyed hash of an API key, or a raw Ed25519 public key.
 
-    SCHEMA: ClassVar[int] = 2
+    `job`: the key was issued to a job, for its token (shared/deciding/trusts.py).
+    """
+
+    SCHEMA: ClassVar[int] = 3
 
     subject: str
     key_id: str
@@ -107,6 +122,7 @@ class KeyIssued:
     verifier: str
     expires_at: datetime | None = None
     by: str = ""
+    job: Job | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +182,7 @@ AccessEvent = (
     | MemberRemoved
     | SignedIn
     | IssuerEvent
+    | TrustEvent
 )
 
 
@@ -179,6 +196,11 @@ def _not_compromised(data: dict[str, Any]) -> dict[str, Any]:
     return data | {"compromised": False}
 
 
+def _of_no_job(data: dict[str, Any]) -> dict[str, Any]:
+    """Add `job`, which the second schema did not have: keys were issued to identities only."""
+    return data | {"job": None}
+
+
 def _own(data: dict[str, Any]) -> dict[str, Any]:
     """Add `group`, which the first schema did not have: there were grants of an identity's own only."""
     return data | {"group": ""}
@@ -190,6 +212,7 @@ ACCESS_EVENTS = EventTypes(
         ("IdentityCreated", 1): _nameless,
         ("IdentityCreated", 2): from_actor("by"),
         ("KeyIssued", 1): from_actor("by"),
+        ("KeyIssued", 2): _of_no_job,
         ("KeyRevoked", 1): _not_compromised,
         ("RoleGranted", 1): _own,
         ("RoleGranted", 2): from_actor("by"),
@@ -200,12 +223,16 @@ ACCESS_EVENTS = EventTypes(
 
 @dataclass(frozen=True, slots=True)
 class Key:
+    """A key. `trust` is that by which a job got it, "" for every other key; `started_by` started that job."""
+
     key_id: str
     algorithm: Algorithm
     verifier: str
     expires_at: datetime | None = None
     revoked: bool = False
     compromised: bool = False
+    trust: str = ""
+    started_by: str = ""
 
     def live(self, now: datetime) -> bool:
         """Return whether the key is neither revoked nor expired."""
@@ -231,7 +258,8 @@ class AccessState:
     `grants` is keyed by `grant_key`, and `ended` has the keys of grants of its own that were revoked.
     `members` are those of a group. `appointed_by`: other subjects who created the identity, issued it a key
     or granted it a role, ever, and which of these (`created`, `keyed`, `granted`). `sign_ins` has the last
-    one by each issuer's key. The stream of an issuer has `issuer` and `mapped`, and no kind.
+    one by each issuer's key. `trusts` are those of a publisher. The stream of an issuer has `issuer` and
+    `mapped`, and no kind.
     """
 
     subject: str = ""
@@ -247,6 +275,7 @@ class AccessState:
     sign_ins: Map[str, SignIn] = field(default_factory=Map)
     issuer: Issuer | None = None
     mapped: Map[str, MappedRole] = field(default_factory=Map)
+    trusts: Map[str, Trust] = NO_TRUSTS
 
 
 def evolve_access(state: AccessState, event: AccessEvent) -> AccessState:
@@ -271,10 +300,7 @@ def evolve_access(state: AccessState, event: AccessEvent) -> AccessState:
             return replace(state, name_erased=True)
         case KeyIssued():
             return replace(
-                _appointed(state, event.subject, event.by, "keyed"),
-                keys=state.keys.set(
-                    event.key_id, Key(event.key_id, event.algorithm, event.verifier, event.expires_at)
-                ),
+                _appointed(state, event.subject, event.by, "keyed"), keys=_with_key(state.keys, event)
             )
         case KeyRevoked():
             if (key := state.keys.get(event.key_id)) is None:
@@ -296,7 +322,32 @@ def evolve_access(state: AccessState, event: AccessEvent) -> AccessState:
             return _signed_in(state, event)
         case IssuerTrusted() | IssuerDistrusted() | GroupMapped() | GroupUnmapped():
             return _evolve_issuer(state, event)
+        case TrustAdded() | TrustRemoved():
+            return _evolve_trusts(state, event)
     return state
+
+
+def _with_key(keys: Map[str, Key], event: KeyIssued) -> Map[str, Key]:
+    """Return the keys with a new one. The key of a job replaces those of jobs that are long over."""
+    key = Key(event.key_id, event.algorithm, event.verifier, event.expires_at)
+    if event.job is None:
+        return keys.set(event.key_id, key)
+    for key_id, old in keys.items():
+        if old.trust and is_long_over(old.expires_at, event.expires_at, LONGEST_JOB_KEY):
+            keys = keys.delete(key_id)
+    return keys.set(event.key_id, replace(key, trust=event.job.trust_id, started_by=event.job.started_by))
+
+
+def _evolve_trusts(state: AccessState, event: TrustEvent) -> AccessState:
+    """Fold a trust. Who added one chose who gets keys of the publisher; with its end all of them end."""
+    state = replace(state, trusts=evolve_trusts(state.trusts, event))
+    if isinstance(event, TrustAdded):
+        return _appointed(state, event.subject, event.by, "keyed")
+    keys = state.keys
+    for key_id, key in state.keys.items():
+        if key.trust == event.trust_id and not key.revoked:
+            keys = keys.set(key_id, replace(key, revoked=True))
+    return replace(state, keys=keys)
 
 
 def _signed_in(state: AccessState, event: SignedIn) -> AccessState:
@@ -374,6 +425,8 @@ def check(state: AccessState, permission: Permission, now: datetime, method: str
     """Raise Forbidden unless the identity exists, is enabled, has the role, and its key is live.
 
     `method` names the key (`api-key:<key id>`). Without it, an identity that has keys needs one that is live.
+    A key that signed a message (`signature:<key id>`) had to be valid when the message was sent, which its
+    reader has checked; now it must not be revoked.
     """
     wanted = "a role" if permission.role == ANY_ROLE else f"the role {permission.role!r}"
     scope = (
@@ -391,8 +444,13 @@ def check(state: AccessState, permission: Permission, now: datetime, method: str
             f"{state.subject} is disabled: an admin must enable it again.",
             subject=state.subject,
         )
-    used = state.keys.get(method.partition(":")[2])
-    if state.keys and not (used.live(now) if used else any(k.live(now) for k in state.keys.values())):
+    proof, _, key_id = method.partition(":")
+    used = state.keys.get(key_id)
+    if used is None:
+        live = not state.keys or any(key.live(now) for key in state.keys.values())
+    else:
+        live = not used.revoked if proof == "signature" else used.live(now)
+    if not live:
         raise Forbidden(
             "no_live_key",
             f"The key of {state.subject} is revoked or expired: an admin must issue a new one.",

@@ -1,4 +1,7 @@
-"""Give an identity the roles that count for a call: by a token, those of its groups, too. Pure."""
+"""Give an identity the roles that count for a call. Pure.
+
+By a token, those of its groups count, too; by the key of a job, only the role publisher where its trust is.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,21 @@ from dataclasses import replace
 
 from immutables import Map
 
-from shared.deciding.access import AccessState, Grant, grant_key, stream_of
+from shared.deciding.access import (
+    EVERYWHERE,
+    AccessState,
+    Grant,
+    Key,
+    grant_key,
+    implies,
+    stream_of,
+)
 from shared.deciding.decider import Forbidden
 from shared.deciding.issuers import issuer_of, roles_of, subject_of_issuer
+from shared.deciding.trusts import within
+
+JOBS_ROLE = "publisher"
+"""The only role of a job's key."""
 
 
 def with_roles_of(state: AccessState, key: str, issuer: AccessState) -> AccessState:
@@ -26,12 +41,13 @@ def with_roles_of(state: AccessState, key: str, issuer: AccessState) -> AccessSt
 def acting(state: AccessState, method: str, issuer: AccessState) -> AccessState:
     """Return the identity as it acts by a method: by a token with the roles of groups and without its keys.
 
-    `issuer` is the state of the issuer that the method names. Raises Forbidden when it is not trusted, or the
-    identity never signed in there.
+    By the key of a job it has what the trust gives. `issuer` is the state of the issuer that the method
+    names. Raises Forbidden when it is not trusted, or the identity never signed in there.
     """
     key = issuer_of(method)
     if not key:
-        return state
+        used = key_of(state, method)
+        return of_job(state, used) if used is not None and used.trust else state
     if issuer.issuer is None or not issuer.issuer.trusted:
         raise Forbidden(
             "issuer_not_trusted",
@@ -43,6 +59,22 @@ def acting(state: AccessState, method: str, issuer: AccessState) -> AccessState:
             "unknown_identity", "The caller never signed in: send the token to POST /v1/sign-ins."
         )
     return replace(with_roles_of(state, key, issuer), keys=Map())
+
+
+def key_of(state: AccessState, method: str) -> Key | None:
+    """Return the key that a method names (`api-key:<key id>`, `signature:<key id>`), or None."""
+    return state.keys.get(method.partition(":")[2])
+
+
+def of_job(state: AccessState, key: Key) -> AccessState:
+    """Return the publisher with the rights of a job's key: its own role publisher, where the trust is."""
+    trust = state.trusts.get(key.trust)
+    grants: Map[str, Grant] = Map()
+    for held in state.grants.values() if trust else ():
+        for namespace in within(trust.namespaces, held.namespace, EVERYWHERE) if trust else ():
+            if implies(held.role, JOBS_ROLE):
+                grants = grants.set(grant_key(JOBS_ROLE, namespace), Grant(JOBS_ROLE, namespace))
+    return replace(state, grants=grants)
 
 
 def stream_of_issuer(method: str) -> str:

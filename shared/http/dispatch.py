@@ -31,19 +31,13 @@ from shared.http.access_log import Served
 from shared.http.app import App
 from shared.http.callers import caller_of
 from shared.http.known_names import known_names, typed
+from shared.http.measured import METHODS, SECONDS
 from shared.http.problems import Problem, of_exception
 from shared.http.routes import DEPRECATED_AT, Call, Reply, Route, with_former_paths
 from shared.log.eventlog import LogStopped
 
 log = logging.getLogger(__name__)
 
-SECONDS = Histogram(
-    "regista_http_seconds",
-    "Time to answer",
-    ["method", "route", "status"],
-    buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
-)
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _ETAG = re.compile(r'"(\d{1,18})"')
 
 

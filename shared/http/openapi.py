@@ -95,7 +95,7 @@ class _Schemas:
 
 
 def _schemas(routes: Sequence[Route]) -> _Schemas:
-    bodies = {body for r in routes if (body := _body(r)) is not None}
+    bodies = {body for r in routes for body in (_body(r), r.form) if body is not None}
     answers = {r.response for r in routes if r.response is not None}
     models: list[tuple[type[BaseModel], Literal["validation", "serialization"]]] = [
         (m, "validation") for m in bodies if issubclass(m, BaseModel)
@@ -143,6 +143,9 @@ def _operation(service: str, route: Route, schemas: _Schemas) -> dict[str, Any]:
     }
     if (body := _body(route)) is not None:
         content = {"application/json": {"schema": schemas.of(body, "validation")}}
+        operation["requestBody"] = {"required": True, "content": content}
+    elif route.form is not None:
+        content = {"application/x-www-form-urlencoded": {"schema": schemas.of(route.form, "validation")}}
         operation["requestBody"] = {"required": True, "content": content}
     elif route.streams:
         content = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}

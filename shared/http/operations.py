@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from aiokafka.errors import TopicAuthorizationFailedError
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import Field
 from starlette.responses import Response
 
 from shared.deciding.access import ANY_ROLE, EVERYWHERE
 from shared.deciding.decider import NotFound
 from shared.foundation.topics import source_of
+from shared.http.measured import exposition
 from shared.http.openapi import document
 from shared.http.problems import Problem
 from shared.http.routes import Body, Call, Reply, Route
@@ -43,6 +43,12 @@ class Dismissal(Body):
     """Why the dead letter needs no replay."""
 
     reason: str = Field(min_length=1, max_length=1000)
+
+
+class ReplayQuery(Body):
+    """Why the message can be accepted now. It stays with the dead letter."""
+
+    reason: str = Field(default="", max_length=1000)
 
 
 class DeadLetterList(msgspec.Struct):
@@ -91,7 +97,7 @@ async def readiness(call: Call) -> Reply:
 
 
 async def metrics(_call: Call) -> Response:
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    return exposition()
 
 
 async def service_urls(call: Call) -> Reply:
@@ -172,7 +178,7 @@ async def replay_dead_letter(call: Call) -> Reply:
         record: ConsumerRecord | None = await dead_letters.find(call.path["id"])
         if record is None:
             raise _no_such_dead_letter(call)
-        topic = await dead_letters.replay(record, call.actor.subject)
+        topic = await dead_letters.replay(record, call.actor.subject, call.query.reason)
     except TopicAuthorizationFailedError as refused:
         topic = source_of(call.path["id"].partition("~")[0])
         raise Problem(
@@ -255,6 +261,7 @@ OPERATIONS = (
         "/v1/dlq/{id}:replay",
         replay_dead_letter,
         "Send the original message to its topic again",
+        query=ReplayQuery,
         response=Replayed,
         status=202,
         tags=TAGS,

@@ -110,7 +110,8 @@ class Route:
     `content_etag`: the ETag is that of stored bytes, and the endpoint itself compares If-Match with it.
     `public`: the route needs no API key.
     `signs_in`: the route needs a valid token, whose person the log need not have.
-    `streams`: the endpoint reads the body itself with `call.stream()` and sets its own limit.
+    `streams`: the endpoint reads the body itself with `call.stream()` and sets its own limit. `form`
+    documents such a body, when it is a form.
     `limit` is the maximum size of a body in bytes, `timeout` the time limit in seconds.
     `event_stream`: the answer are server-sent events, each with JSON of the type `response`. It lasts until
     the caller leaves, so its time is not measured.
@@ -133,6 +134,7 @@ class Route:
     public: bool = field(default=False, kw_only=True)
     signs_in: bool = field(default=False, kw_only=True)
     streams: bool = field(default=False, kw_only=True)
+    form: type[BaseModel] | None = field(default=None, kw_only=True)
     event_stream: bool = field(default=False, kw_only=True)
     limit: int = field(default=BODY_LIMIT, kw_only=True)
     timeout: float = field(default=30.0, kw_only=True)

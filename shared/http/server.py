@@ -52,6 +52,8 @@ class Server:
             )
         except OSError as error:
             raise SettingsWrong(_cannot_listen(settings, error)) from error
+        # accepted sockets inherit it: an answer in two parts would wait 40 ms for its acknowledgement
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._host = settings.http_host
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -17,11 +18,12 @@ from shared.deciding.access import (
     check,
     evolve_access,
 )
-from shared.deciding.acting import acting, with_roles_of
+from shared.deciding.acting import acting, of_job, with_roles_of
 from shared.deciding.decider import Forbidden
 from shared.deciding.events import START, Actor, Cursor, Recorded
 from shared.deciding.issuers import IssuerTrusted, SignedIn, issuer_of, subject_of_issuer
 from shared.deciding.submission import Permission
+from shared.deciding.trusts import TrustAdded, TrustRemoved
 from shared.identity.public_keys import PublicKeyRecord, Signer
 
 
@@ -56,6 +58,8 @@ class Identities:
         self._disabled_at: dict[str, datetime] = {}
         self._accounts: dict[str, str] = {}
         self._issuers: dict[str, str] = {}
+        self._trusting: dict[str, set[str]] = {}
+        """The publishers that have, or had, a trust in an issuer, by its URL."""
 
     def has(self, stream: str, revision: int) -> bool:
         """Return whether this event of the log is applied already."""
@@ -74,8 +78,11 @@ class Identities:
         contains its own keys only, so nothing prevents another stream from issuing the same id. Events of
         two streams may come in another order than that of the log.
         """
-        self._states[event.subject] = evolve_access(self._states.get(event.subject, ACCESS.initial), event)
+        before = self._states.get(event.subject, ACCESS.initial)
+        after = self._states[event.subject] = evolve_access(before, event)
         if isinstance(event, KeyIssued):
+            if event.job is not None:
+                self._drop(event.subject, set(before.keys) - set(after.keys))
             first = self._owner.get(event.key_id)
             if first is None or cursor < first[0]:
                 self._owner[event.key_id] = cursor, event.subject
@@ -88,6 +95,20 @@ class Identities:
             self._issuers[event.issuer] = event.subject
         if isinstance(event, KeyRevoked):
             self._revoked_at.setdefault((event.subject, event.key_id), at)
+        if isinstance(event, TrustAdded):
+            self._trusting.setdefault(event.issuer, set()).add(event.subject)
+        if isinstance(event, TrustRemoved):
+            for key in after.keys.values():
+                if key.trust == event.trust_id:
+                    self._revoked_at.setdefault((event.subject, key.key_id), at)
+
+    def _drop(self, subject: str, key_ids: Iterable[str]) -> None:
+        """Drop what is kept of keys that the state of the subject has no more."""
+        for key_id in key_ids:
+            if self._owner.get(key_id, (START, ""))[1] == subject:
+                del self._owner[key_id]
+            self._issued_at.pop((subject, key_id), None)
+            self._revoked_at.pop((subject, key_id), None)
 
     def _owner_of(self, key_id: str) -> AccessState | None:
         found = self._owner.get(key_id)
@@ -113,16 +134,28 @@ class Identities:
         """Return the streams of all issuers that were ever trusted, by URL."""
         return [self.state_of(subject) for _, subject in sorted(self._issuers.items())]
 
+    def trusting(self, url: str) -> list[AccessState]:
+        """Return the publishers that have a trust in this issuer, by subject."""
+        found = (self.state_of(subject) for subject in sorted(self._trusting.get(url, ())))
+        return [state for state in found if any(one.issuer == url for one in state.trusts.values())]
+
+    def trusted_for_jobs(self) -> list[str]:
+        """Return the URLs of the issuers in which a publisher has a trust."""
+        return [url for url in sorted(self._trusting) if self.trusting(url)]
+
+    def publishers_with_trusts(self) -> list[AccessState]:
+        """Return the publishers that have a trust, by subject."""
+        subjects = sorted({subject for of_issuer in self._trusting.values() for subject in of_issuer})
+        return [state for subject in subjects if (state := self.state_of(subject)).trusts]
+
     def subject_of(self, account: str) -> str:
         """Return the person who signs in with this account, or ""."""
         return self._accounts.get(account, "")
 
     def present(self, actor: Actor) -> AccessState | None:
         """Return the actor's identity with its present roles, or None when it may not act any more."""
-        state = self.state_of(actor.subject)
         try:
-            of_issuer = self.state_of(subject_of_issuer(issuer_of(actor.method)))
-            state = acting(state, actor.method, of_issuer)
+            state = self.acting(actor)
             check(state, Permission(NO_ROLE), datetime.now(UTC), actor.method)
         except Forbidden:
             return None
@@ -150,7 +183,8 @@ class Identities:
             or state.disabled
         ):
             return None
-        return Identified(Actor(state.subject, method=f"api-key:{key.key_id}"), state)
+        actor = Actor(state.subject, method=f"api-key:{key.key_id}", on_behalf_of=key.started_by or None)
+        return Identified(actor, of_job(state, key) if key.trust else state)
 
     def by_former_key(self, text: str) -> Actor | None:
         """Return whose API key this was, when it is revoked or expired, or its owner is disabled."""
@@ -174,8 +208,19 @@ class Identities:
         disabled_at = self._disabled_at.get(state.subject) if state.disabled else None
         ends = [moment for moment in (key.expires_at, revoked_at, disabled_at) if moment is not None]
         return Signer(
-            state.subject, state.kind, bytes.fromhex(key.verifier), min(ends, default=None), key.compromised
+            state.subject,
+            state.kind,
+            bytes.fromhex(key.verifier),
+            min(ends, default=None),
+            key.compromised,
+            key.revoked or state.disabled,
+            key.started_by,
         )
+
+    def acting(self, actor: Actor) -> AccessState:
+        """Return the actor's identity with the roles that count for what it does now. Raises Forbidden."""
+        of_issuer = self.state_of(subject_of_issuer(issuer_of(actor.method)))
+        return acting(self.state_of(actor.subject), actor.method, of_issuer)
 
     def public_keys(self, kind: str) -> list[PublicKeyRecord]:
         """Return the Ed25519 keys that identities of this kind have or had, by subject and time."""

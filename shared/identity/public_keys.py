@@ -8,13 +8,19 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """The owner of a public key. `public_key` is the raw 32 bytes. The key is valid before `until`."""
+    """The owner of a public key. `public_key` is the raw 32 bytes. The key is valid before `until`.
+
+    `taken`: it was revoked, or its owner disabled, so `until` is not only its expiry. `started_by`: who
+    started the job whose key it is.
+    """
 
     subject: str
     kind: str
     public_key: bytes
     until: datetime | None = None
     compromised: bool = False
+    taken: bool = False
+    started_by: str = ""
 
     def live(self, at: datetime) -> bool:
         """Return whether the key was valid at that moment."""

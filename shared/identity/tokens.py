@@ -1,4 +1,4 @@
-"""Verify tokens of people (JWT, RFC 7519) against the keys of a trusted issuer. Reads no network.
+"""Verify tokens of people and of jobs (JWT, RFC 7519) against the keys of a trusted issuer. Reads no network.
 
 The header chooses only among what is pinned: an algorithm of the issuer's list, a key of its own set. Keys
 and addresses of keys in the header (`jwk`, `jku`, `x5u`, `x5c`) are never read.
@@ -108,6 +108,11 @@ def claimed(text: str) -> Claimed:
 
 def verified(text: str, issuer: Issuer, key: IssuerKey, pepper: str, now: datetime) -> Token:
     """Return what a token of this issuer states. Raises TokenRefused unless the key verifies it, now."""
+    return _token(verified_claims(text, issuer, key, now), issuer, pepper)
+
+
+def verified_claims(text: str, issuer: Issuer, key: IssuerKey, now: datetime) -> Mapping[str, Any]:
+    """Return the claims of a token of this issuer. Raises TokenRefused unless the key verifies it, now."""
     algorithm = claimed(text).algorithm
     if algorithm not in issuer.algorithms or key.algorithm not in {"", algorithm}:
         raise TokenRefused(f"Tokens of this issuer are signed with {', '.join(issuer.algorithms)}, not so.")
@@ -125,14 +130,29 @@ def verified(text: str, issuer: Issuer, key: IssuerKey, pepper: str, now: dateti
         claims = jwt.decode(text, key.key, [algorithm], registry).claims
         checks.validate(claims)
     except ExpiredTokenError as expired:
-        raise TokenRefused("The token has expired: sign in again.") from expired
+        raise TokenRefused("The token has expired: get another one from the issuer.") from expired
     except MissingClaimError as missing:
         raise TokenRefused(
             "The token lacks one of iss, aud, sub, exp and iat: the issuer must send them."
         ) from missing
     except (JoseError, ValueError, TypeError, OverflowError, RecursionError) as wrong:
         raise TokenRefused(_why(wrong, issuer)) from wrong
-    return _token(claims, issuer, pepper)
+    life_of(claims)
+    return claims
+
+
+def life_of(claims: Mapping[str, Any]) -> tuple[datetime, datetime]:
+    """Return when a token was issued and when it ends. Raises TokenRefused for a life that is too long."""
+    issued_at, expires_at = _moment(claims["iat"]), _moment(claims["exp"])
+    if issued_at is None or expires_at is None:
+        raise TokenRefused("The times of the token are no numbers of seconds.")
+    if (expires_at - issued_at).total_seconds() > LONGEST_LIFE:
+        raise TokenRefused(
+            f"The token lasts more than {LONGEST_LIFE // 3600} hours: the issuer must end it earlier."
+        )
+    if len(claims["sub"]) > 255:
+        raise TokenRefused("`sub` has more than 255 characters.")
+    return issued_at, expires_at
 
 
 def _why(wrong: Exception, issuer: Issuer) -> str:
@@ -145,19 +165,11 @@ def _why(wrong: Exception, issuer: Issuer) -> str:
 
 
 def _token(claims: Mapping[str, Any], issuer: Issuer, pepper: str) -> Token:
-    issued_at, expires_at = _moment(claims["iat"]), _moment(claims["exp"])
-    if issued_at is None or expires_at is None:
-        raise TokenRefused("The times of the token are no numbers of seconds.")
-    if (expires_at - issued_at).total_seconds() > LONGEST_LIFE:
-        raise TokenRefused(
-            f"The token lasts more than {LONGEST_LIFE // 3600} hours: the issuer must end it earlier."
-        )
-    sub, acr = claims["sub"], claims.get("acr")
-    if len(sub) > 255:
-        raise TokenRefused("`sub` has more than 255 characters.")
+    issued_at, expires_at = life_of(claims)
+    acr = claims.get("acr")
     return Token(
         issuer.key,
-        account_of(pepper, issuer.url, sub),
+        account_of(pepper, issuer.url, claims["sub"]),
         issued_at,
         expires_at,
         _texts(claims.get(issuer.groups_claim)),

@@ -38,6 +38,9 @@ Verifying releases the interpreter lock, so two threads are faster than one.
 PATIENCE = 2.0
 """Seconds that open transactions get to end before a batch with an unknown key is reported as waiting."""
 
+BROKERS_TIME = 1
+"""The `timestamp_type` of a record whose time the broker set (LogAppendTime)."""
+
 AT_ONCE = 8
 """Records up to which a batch is judged on the event loop: handing it to a thread would cost half as much."""
 
@@ -167,7 +170,7 @@ def _judge(
     if signer is None:
         return UnknownKey(f"signed with the key {key_id[:80]!r}, which is unknown")
     verify(event, public_key(signer.public_key))
-    if ended := _ended(signer, event, subscription):
+    if ended := _ended(signer, event, subscription, stored_at(record)):
         return Refused(f"signed with the key {key_id[:80]!r}, {ended}")
     if not subscription.may_send(signer, event):
         return Refused(f"{signer.subject} may not publish {event.type} from {event.source} on {record.topic}")
@@ -184,23 +187,32 @@ def _judge(
         record.offset,
         event.extensions.get("traceparent", "") or new_trace(),
         key_id,
+        signer.started_by,
     )
 
 
-def _ended(signer: Signer, event: CloudEvent, subscription: Subscription) -> str:
+def stored_at(record: ConsumerRecord[Any, Any]) -> datetime | None:
+    """Return when the broker stored a record; None on a topic whose records have a time of their sender."""
+    if record.timestamp_type != BROKERS_TIME:
+        return None
+    return datetime.fromtimestamp(record.timestamp / 1000, UTC)
+
+
+def _ended(signer: Signer, event: CloudEvent, subscription: Subscription, stored: datetime | None) -> str:
     """Return why the signer's key is not valid for this event; "" when it is.
 
     An event of a service is accepted when the key was valid at the moment the event was recorded, however
     late it is read: it cannot be signed again. The time in a publisher's message is the publisher's own
-    claim, and a publisher can send again, so its key has to be valid now.
+    claim. So the expiry of a publisher's key is compared with the time at which the broker stored the
+    message, where the broker states it, and else with now. A key that was revoked has to be valid now.
     """
     if signer.compromised:
         return "which was revoked as compromised: nothing it signed counts"
     if subscription.from_publishers:
+        now = datetime.now(UTC)
+        sent = now if stored is None or signer.taken else min(stored, now)
         return (
-            ""
-            if signer.live(datetime.now(UTC))
-            else "which is revoked or expired: send it again, signed with a live key"
+            "" if signer.live(sent) else "which is revoked or expired: send it again, signed with a live key"
         )
     recorded = event.extensions.get("recordedtime")
     if signer.until is None or (recorded is not None and signer.live(datetime.fromisoformat(utc(recorded)))):

@@ -57,6 +57,8 @@ DENIED = frozenset({"role_missing", "no_live_key", "identity_disabled", "unknown
 PUBLISHERS = "/publishers/"
 T = TypeVar("T")
 MOST_LISTED = 100_000
+_READING = {"enable_auto_commit": False, "isolation_level": "read_committed", "fetch_max_wait_ms": 10}
+"""A consumer stops when its last request is answered: the usual wait for new messages is half a second."""
 MOST_OF_VALUE, HEAD_OF_VALUE = 64 * 1024, 4 * 1024
 """A larger value is not copied: its head, its digest and its size are. A replay takes it from its topic."""
 MOST_OF_KEY, MOST_OF_HEADERS = 8 * 1024, 64 * 1024
@@ -165,12 +167,8 @@ class DeadLetters:
         Replayed and dismissed ones only on request. Raises KafkaTimeoutError after ANSWERED_WITHIN.
         """
         names = [dlq_of(t) for t in self.topics if topic in {"", t, dlq_of(t)}]
-        found = [
-            one
-            for some in await self._in_time(asyncio.gather(*map(self._listed, names)))
-            for one in some
-            if (replayed or not one.replayed) and (dismissed or not one.dismissed)
-        ]
+        listed = await self._in_time(self._listed(*names)) if names else []
+        found = [one for one in listed if (replayed or not one.replayed) and (dismissed or not one.dismissed)]
         found.sort(key=lambda one: (one.at, one.id), reverse=True)
         return found[:limit]
 
@@ -185,16 +183,17 @@ class DeadLetters:
         except TimeoutError as late:
             raise KafkaTimeoutError(f"Kafka did not answer within {self.ANSWERED_WITHIN:g} s") from late
 
-    async def _listed(self, topic: str) -> list[DeadLetter]:
-        """Return the dead letters of a topic, without values, with the replay markers applied."""
-        return merged(await self._read(topic, lambda record: marker(record) or dead_letter(record)))
+    async def _listed(self, *topics: str) -> list[DeadLetter]:
+        """Return the dead letters of topics, without values, with the replay markers applied."""
+        found = await self._read(topics, lambda one: (one.topic, marker(one) or dead_letter(one)))
+        return [one for topic in topics for one in merged(part for of, part in found if of == topic)]
 
     async def find(self, dead_letter_id: str) -> Record | None:
         """Return the record of a dead letter, or None when there is no such dead letter (any more)."""
         topic, partition, offset = _parsed(dead_letter_id)
         if topic not in {dlq_of(t) for t in self.topics}:
             return None
-        reading = self._read(topic, lambda record: record, TopicPartition(topic, partition), offset, 1)
+        reading = self._read((topic,), lambda record: record, TopicPartition(topic, partition), offset, 1)
         return next((r for r in await self._in_time(reading) if r.offset == offset and not marker(r)), None)
 
     async def show(self, dead_letter_id: str) -> DeadLetterDetail | None:
@@ -210,8 +209,8 @@ class DeadLetters:
         headers = {name: value.decode("utf-8", "backslashreplace") for name, value in record.headers}
         return DeadLetterDetail(letter, headers, text, encoding)
 
-    async def replay(self, record: Record, subject: str) -> str:
-        """Send the original message to its topic again, write the marker and return that topic.
+    async def replay(self, record: Record, subject: str, reason: str = "") -> str:
+        """Send the original message to its topic again, write the marker, and return that topic.
 
         Raises KafkaError, also when this service may not write to the topic, and OriginalGone.
         """
@@ -219,7 +218,7 @@ class DeadLetters:
         covers = await self._newest_of(record)
         original = await self._original(record)
         await self._send(topic, original.key, original.value, kept(original.headers))
-        await self._close(record, REPLAYED, subject, covers)
+        await self._close(record, REPLAYED, subject, covers, reason)
         return topic
 
     async def dismiss(self, record: Record, subject: str, reason: str) -> None:
@@ -236,7 +235,7 @@ class DeadLetters:
             return record
         where = TopicPartition(source_of(record.topic), int(about[f"{OWN}partition"]))
         offset = int(about[f"{OWN}offset"])
-        found = await self._read(where.topic, lambda one: one, where, offset, 1)
+        found = await self._read((where.topic,), lambda one: one, where, offset, 1)
         original = next((one for one in found if one.offset == offset), None)
         if original is None or _digests(original, left_out) != left_out:
             raise OriginalGone(f"{where.topic}/{where.partition}/{offset}")
@@ -257,7 +256,7 @@ class DeadLetters:
 
     async def _read(
         self,
-        topic: str,
+        topics: Sequence[str],
         keep: Callable[[Record], T],
         only: TopicPartition | None = None,
         offset: int = 0,
@@ -267,9 +266,7 @@ class DeadLetters:
 
         With `only` and `count`: of `count` records of that partition from `offset`.
         """
-        consumer = AIOKafkaConsumer(
-            topic, **connection(self._settings), enable_auto_commit=False, isolation_level="read_committed"
-        )
+        consumer = AIOKafkaConsumer(*topics, **connection(self._settings), **_READING)
         try:
             async with asyncio.timeout(15):
                 await consumer.start()

@@ -67,7 +67,10 @@ class Malformed(Exception):  # noqa: N818 - a fault of the message
 
 @dataclass(frozen=True)
 class Received:
-    """An authentic message. `signer` is the verified subject and `kind` its kind of identity."""
+    """An authentic message. `signer` is the verified subject and `kind` its kind of identity.
+
+    `started_by`: who started the job that signed it, "" for a key of no job.
+    """
 
     event: CloudEvent
     signer: str
@@ -77,6 +80,7 @@ class Received:
     offset: int
     trace: str = ""
     key_id: str = ""
+    started_by: str = ""
 
     @cached_property
     def data(self) -> dict[str, Any]:
@@ -95,7 +99,7 @@ class Received:
     @property
     def actor(self) -> Actor:
         """The signer as an actor, with the key it signed with."""
-        return Actor(self.signer, method=f"signature:{self.key_id}")
+        return Actor(self.signer, method=f"signature:{self.key_id}", on_behalf_of=self.started_by or None)
 
     @property
     def source(self) -> Source:

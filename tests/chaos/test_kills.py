@@ -25,6 +25,7 @@ from services.cleanup.service import SERVICE as CLEANUP
 from services.kafka.topics import SERVICES, WRITERS
 from services.local import lifecycle
 from services.local.folders import InstanceFolder
+from services.local.fronts import OPTIONAL
 from services.local.instance import Instance
 from services.local.kafka import SECURITY
 from services.local.supervisor_state import read_state
@@ -176,7 +177,7 @@ async def all_settled(admin: AsyncClient, model: str) -> bool:
 async def drained(instance: Instance) -> bool:
     """Every service is ready and every relay published everything."""
     async with httpx.AsyncClient() as http:
-        for service in SERVICES:
+        for service in (name for name in SERVICES if name not in OPTIONAL):
             url = instance.urls[service]
             if (await http.get(f"{url}/readyz")).status_code != 200:
                 return False

@@ -40,6 +40,8 @@ class Record:
     topic: str = "regista.training.v1"
     partition: int = 0
     offset: int = 0
+    timestamp: int = 0
+    timestamp_type: int = 0
 
 
 def _record(case: dict[str, Any]) -> Record:

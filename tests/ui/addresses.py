@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.ui.conftest import Site
+from urllib.parse import urlencode
+
+from tests.ui.conftest import HOSTILE, Site
 
 FIXED = {
     "home": "/",
@@ -23,18 +25,24 @@ FIXED = {
     "reviews": "/reviews",
     "rollouts": "/rollouts",
     "rollout": "/rollouts/fraud.scoring/production",
+    "rollout-none": "/rollouts/sales.churn/production",
     "rollout-change": "/rollouts/fraud.scoring/production/change?n=1&p=90&r=champion&n=2&p=10&r=challenger",
     "rollout-rollback": "/rollouts/fraud.scoring/production/rollback",
     "rollout-stop": "/rollouts/fraud.scoring/production/stop",
     "data-set": "/data-sets?q=transactions-1",
+    "data-set-step": "/data-sets/withdraw?q=transactions-1",
     "history": "/history",
     "history-timeline": "/history?what=timeline&model=fraud.scoring",
     "as-of": "/history/as-of",
     "cleanup": "/cleanup",
+    "retention": "/models/fraud.scoring/retention",
     "policies": "/policies",
+    "policy-new": "/new-policy?name=sales-high",
     "access": "/access",
+    "issuers": "/access/issuers",
     "person": "/people/person:bob",
     "operations": "/operations",
+    "dead-letters": "/operations/dead-letters/registry",
     "search": "/search?q=fraud",
     "missing": "/models/fraud.none",
 }
@@ -43,3 +51,23 @@ FIXED = {
 def addresses(site: Site) -> dict[str, str]:
     """Return the address of each page by a name for its screenshot."""
     return FIXED | {"review": f"/reviews/{site.review}"}
+
+
+def hostile_addresses() -> list[str]:
+    """Return the address of every page that shows texts of the hostile pipeline, or of its reader."""
+    model, typed = "/models/fraud.hostile", urlencode({"q": HOSTILE, "page": HOSTILE, "model": HOSTILE})
+    tabs = [f"{model}/{tab}" for tab in ("metrics", "lineage", "timeline", "usage", "rules")]
+    return [
+        *(
+            model,
+            *tabs,
+            f"{model}/versions/1",
+            "/",
+            "/models",
+            "/versions",
+            "/reviews",
+            "/history",
+            "/access",
+        ),
+        *(f"{path}?{typed}" for path in ("/search", "/data-sets", "/models", "/sign-in")),
+    ]

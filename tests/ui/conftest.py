@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -27,7 +28,7 @@ PEOPLE = {
     "eve": ("Eve Example", [("approver", "fraud")]),
     "olga": ("Olga Outside", [("engineer", "sales")]),
 }
-HOSTILE = "<img src=x onerror=alert(1)>\"'--><script>alert(2)</script>{{7*7}}"
+HOSTILE = "<img src=x onerror=alert(1)>\"'--><script>alert(2)</script>{{98765*98765}}"
 
 
 @dataclass
@@ -72,6 +73,15 @@ def csrf(page: httpx.Response) -> str:
     return found[1]
 
 
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """One browser for the tests of a module: its event loop must have ended before tests that are async."""
+    from tests.ui.browsers import running  # noqa: PLC0415 - it imports this module
+
+    with running() as found:
+        yield found
+
+
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Versions of fraud.scoring in Production, in review, blocked and incomplete; hostile texts."""
@@ -103,12 +113,20 @@ def _move_in(site: Site) -> None:
 def _run(seed: int, auc: float, *, text: str = "") -> regista.Run:
     run = regista.capture(config={"C": 1.0, "note": text or "none"}, seed=seed)
     run.train_data(text or f"transactions-{seed}", b"rows" * seed, features=["age", text or "sum"])
-    run.test_data(text or "holdout", b"holdout").metric("auc", auc, primary=True)
+    run.test_data(text or "holdout", b"holdout").metric(text or "auc", auc, primary=True, definition=text)
+    unit = {"unit": text} if text else {}
     run.model_schema = {
-        "inputs": [{"name": "age", "type": "float64"}, {"name": text or "sum", "type": "float64"}],
-        "outputs": [{"name": "score", "type": "float64"}],
+        "inputs": [{"name": "age", "type": "float64"} | unit, {"name": text or "sum", "type": "float64"}],
+        "outputs": [{"name": "score", "type": "float64"} | unit],
     }
     return run
+
+
+def _hostile_training() -> dict[str, Any]:
+    """Every text of a training that a pipeline chooses freely, beside those of its run."""
+    code = {"digest": f"sha256:{'c' * 64}", "repository": HOSTILE, "revision": HOSTILE}
+    framework = {"name": HOSTILE, "version": HOSTILE}
+    return {"code": code, "framework": framework, "environment": {HOSTILE: HOSTILE}}
 
 
 def _publish(site: Site, folder: Path) -> None:
@@ -138,11 +156,19 @@ def _publish(site: Site, folder: Path) -> None:
             "fraud.hostile",
             hostile,
             _run(4, 0.5, text=HOSTILE),
+            training=_hostile_training(),
             description=HOSTILE,
             run_url="javascript:alert(4)",
-            tags={"note": HOSTILE},
+            tags={HOSTILE: HOSTILE},
         ).wait(60)
     site.review = open_review(site, "fraud.scoring@2")
+
+
+def publish(site: Site, model: str, folder: Path) -> None:
+    """Publish a version of a model of its own."""
+    (folder / "model.onnx").write_bytes(b"onnx" * 700)
+    with site.client("ci") as ci:
+        ci.publish(model, folder / "model.onnx", _run(7, 0.9)).wait(60)
 
 
 def open_review(site: Site, reference: str, *, serve: bool = False) -> str:

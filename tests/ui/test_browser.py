@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.ui.addresses import addresses
-from tests.ui.browsers import PICTURES, axe, person, running
+from tests.ui.addresses import addresses, hostile_addresses
+from tests.ui.browsers import PICTURES, axe, person
 from tests.ui.conftest import Site, open_review, until
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(240)]
@@ -22,12 +21,6 @@ AXE_CONTRAST = (
     "runOnly: {type: 'rule', values: ['color-contrast', 'link-in-text-block']}})"
 )
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with running() as found:
-        yield found
 
 
 def _picture(page: Any, name: str) -> None:
@@ -64,15 +57,16 @@ def test_every_page_is_accessible_and_fits_the_screen_in_light_and_dark(site: Si
     assert {name: wrong for name, wrong in found.items() if wrong} == {}
 
 
-def test_the_sign_in_has_no_violation_either(site: Site, browser: Any) -> None:
+def test_the_pages_to_sign_in_have_no_violation_either(site: Site, browser: Any) -> None:
     source = axe()
     for scheme in ("light", "dark"):
         context = browser.new_context(color_scheme=scheme)
         page = context.new_page()
-        page.goto(f"{site.url}/sign-in")
-        _picture(page, f"sign-in-{scheme}")
-        page.evaluate(source)
-        assert page.evaluate("() => axe.run()")["violations"] == []
+        for name, address in (("sign-in", "/sign-in"), ("sign-in-link", "/sign-in/link")):
+            page.goto(f"{site.url}{address}")
+            _picture(page, f"{name}-{scheme}")
+            page.evaluate(source)
+            assert page.evaluate("() => axe.run()")["violations"] == []
         context.close()
 
 
@@ -84,6 +78,7 @@ def test_pages_are_reached_by_the_keyboard_alone(site: Site, browser: Any) -> No
     page.keyboard.press("j")
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="fraud.hostile", exact=True).wait_for()
+    page.wait_for_load_state()  # a heading is there before the script that listens to keys
     page.keyboard.press("/")
     page.keyboard.type("fraud.scoring@2")
     page.keyboard.press("Enter")
@@ -102,10 +97,11 @@ def test_no_script_of_a_hostile_text_runs(site: Site, browser: Any) -> None:
     page = person(browser, site, "ann")
     opened: list[str] = []
     page.on("dialog", lambda dialog: (opened.append(dialog.message), dialog.dismiss()))
-    for address in ("/models/fraud.hostile", "/models/fraud.hostile/versions/1", "/models"):
+    for address in hostile_addresses():
         page.goto(f"{site.url}{address}")
     assert opened == []
-    assert page.errors == []
+    refused = "Failed to load resource: the server responded with a status of 422"
+    assert [error for error in page.errors if not error.startswith(refused)] == []
     page.context.close()
 
 

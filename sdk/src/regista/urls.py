@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote
 
+from regista.wire.secret_parameters import is_secret
+
 _BEFORE_HOST = re.compile(
     r'(?P<container>\b(?:abfs|wasb)s?)?(?P<start>:(?:\\*/){2})(?P<user>[^/?#\s"<>]*)@', re.IGNORECASE
 )
@@ -12,9 +14,6 @@ _BEFORE_HOST = re.compile(
 _TAIL = re.compile(r'[?#](?:[^\s"<>\\]|\\+(?![\\"]))*')
 """Query and fragment, up to a blank or a quotation mark."""
 _BETWEEN = re.compile(r"[?#&;]|\\+u0026")
-_NAMES = frozenset({"sig", "se", "sp"})
-_BEGIN = ("x-amz-", "x-goog-", "x-oss-")
-_PARTS = ("token", "signature", "secret", "passw", "credential", "accesskey", "apikey")
 
 
 def without_credentials(text: str) -> str:
@@ -37,6 +36,4 @@ def _public_tail(found: re.Match[str]) -> str:
 
 def _is_secret(parameter: str) -> bool:
     name, sign, _ = parameter.replace("\\u003d", "=").partition("=")
-    name = unquote(name).lower()
-    plain = name.replace("_", "").replace("-", "")
-    return bool(sign) and (name in _NAMES or name.startswith(_BEGIN) or any(part in plain for part in _PARTS))
+    return bool(sign) and is_secret(unquote(name))

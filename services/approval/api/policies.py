@@ -23,6 +23,7 @@ from services.approval.shapes.policies import (
     PolicyPage,
     PolicyPreview,
     PolicyQuery,
+    PublicationQuery,
 )
 from shared.deciding.access import permits, stream_of
 from shared.deciding.decider import NotFound, Stale
@@ -36,7 +37,7 @@ from shared.log.transact import routed
 ADMIN = Permission("admin", "")
 
 
-async def put_policy(call: Call[PolicyBody]) -> Reply:
+async def put_policy(call: Call[PolicyBody, PublicationQuery]) -> Reply:
     """Publish the next revision of a policy, or propose it.
 
     The caller needs the role admin everywhere, because a policy may select any model. To change a policy that
@@ -61,6 +62,7 @@ async def put_policy(call: Call[PolicyBody]) -> Reply:
             call.actor,
             depends_on=reads,
             permission=ADMIN,
+            reason=call.query.reason,
             under_locks=partial(_with_admins_and_models, call),
         )
 
@@ -116,7 +118,15 @@ async def confirm_policy(call: Call[ConfirmBody]) -> Reply:
         command = ConfirmPolicy(name, call.body.revision, people[me], people[proposer])
         reads = tuple(stream_of(subject) for subject in behind(call, {me, proposer} - {""}))
         streams = (policy.stream_of(name),)
-        return Submission(command, streams, cause, call.actor, depends_on=reads, permission=ADMIN)
+        return Submission(
+            command,
+            streams,
+            cause,
+            call.actor,
+            depends_on=reads,
+            permission=ADMIN,
+            reason=call.body.reason,
+        )
 
     await routed(call.app.transactor, build)
     return await _policy(call, name)
@@ -178,6 +188,7 @@ ROUTES = (
         put_policy,
         "Publish the next revision of a policy",
         body=PolicyBody,
+        query=PublicationQuery,
         response=PolicyAnswer,
         also=(202, 428),
         tags=["policies"],

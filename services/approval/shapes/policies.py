@@ -86,9 +86,16 @@ class PolicyBody(Body):
 
 
 class ConfirmBody(Body):
-    """`revision`: that of the proposal, as it was read."""
+    """`revision`: that of the proposal, as it was read. `reason`: why it is right; the log stores it."""
 
     revision: int = Field(ge=1)
+    reason: str = Field(default="", max_length=2_000)
+
+
+class PublicationQuery(Body):
+    """Why the policy changes. The log stores it permanently."""
+
+    reason: str = Field(default="", max_length=2_000)
 
 
 class PolicyQuery(Body):

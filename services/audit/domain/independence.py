@@ -14,7 +14,12 @@ Event = dict[str, Any]
 Identities = Mapping[str, Sequence[Event]]
 """The events of each identity's stream, by subject."""
 
-APPOINTMENTS = {"IdentityCreated": "created", "KeyIssued": "keyed", "RoleGranted": "granted"}
+APPOINTMENTS = {
+    "IdentityCreated": "created",
+    "KeyIssued": "keyed",
+    "RoleGranted": "granted",
+    "TrustAdded": "keyed",
+}
 
 DIRECT, THROUGH_OTHERS = 1, 2
 """The rules that grants state (`rules`; 1 in grants without it): appointments count when they are direct, or

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from itertools import takewhile
 from typing import Any
 
 from services.audit.domain.as_of import Event, reference
@@ -19,7 +20,7 @@ Mapped = list[dict[str, Any]]
 def rights(
     events: Iterable[Event], at: datetime, mapped: Mapping[str, Mapped] | None = None
 ) -> dict[str, Any] | None:
-    """Return an identity as it was at `at`: its kind, roles and live keys; None before it was created.
+    """Return an identity as it was at `at`: its kind, roles, live keys and trusts; None before its creation.
 
     `disabled` names the event that disabled it; its roles have no effect then, and none of its keys is live.
     `mapped` has the roles of groups at each trusted issuer then, by the issuer's key: those of the groups
@@ -30,11 +31,9 @@ def rights(
     found: dict[str, Any] | None = None
     disabled: dict[str, Any] | None = None
     roles: dict[tuple[Any, Any, Any], dict[str, Any]] = {}
-    keys: dict[Any, dict[str, Any]] = {}
     sign_ins: dict[Any, dict[str, Any]] = {}
-    for event in events:
-        if event["recorded_at"] > at:
-            break
+    happened = list(takewhile(lambda event: event["recorded_at"] <= at, events))
+    for event in happened:
         data, given = event["data"], _given(event)
         match event["type"]:
             case "IdentityCreated":
@@ -48,22 +47,46 @@ def rights(
                 roles.setdefault(_role(data), role | {"granted": given})
             case "RoleRevoked":
                 roles.pop(_role(data), None)
-            case "KeyIssued":
-                keys[data.get("key_id")] = {
-                    "key_id": data.get("key_id"),
-                    "algorithm": data.get("algorithm"),
-                    "expires_at": data.get("expires_at"),
-                    "issued": given,
-                }
-            case "KeyRevoked":
-                keys.pop(data.get("key_id"), None)
             case "SignedIn":
                 sign_ins[data.get("issuer")] = data
     if found is None:
         return None
-    live = [key for key in keys.values() if not _expired(key["expires_at"], at)]
     held = [*roles.values(), *_through_groups(sign_ins, mapped or {})]
-    return found | {"disabled": disabled, "roles": held, "keys": [] if disabled else live}
+    keys = [] if disabled else _live_keys(happened, at)
+    return found | {"disabled": disabled, "roles": held, "keys": keys, "trusts": _trusts(happened)}
+
+
+def _live_keys(happened: Iterable[Event], at: datetime) -> list[dict[str, Any]]:
+    """Return the keys that were live: neither revoked nor expired, nor ended with the trust of their job."""
+    keys: dict[Any, dict[str, Any]] = {}
+    of_trust: dict[Any, Any] = {}
+    for event in happened:
+        data = event["data"]
+        match event["type"]:
+            case "KeyIssued":
+                shown = {name: data.get(name) for name in ("key_id", "algorithm", "expires_at")}
+                keys[data.get("key_id")] = shown | {"issued": _given(event)}
+                of_trust[data.get("key_id")] = (data.get("job") or {}).get("trust_id")
+            case "KeyRevoked":
+                keys.pop(data.get("key_id"), None)
+            case "TrustRemoved":
+                keys = {name: key for name, key in keys.items() if of_trust[name] != data.get("trust_id")}
+    return [key for key in keys.values() if not _expired(key["expires_at"], at)]
+
+
+def _trusts(happened: Iterable[Event]) -> list[dict[str, Any]]:
+    """Return whose jobs acted as the publisher."""
+    trusts: dict[Any, dict[str, Any]] = {}
+    for event in happened:
+        data = event["data"]
+        match event["type"]:
+            case "TrustAdded":
+                asked = {name: data.get(name) for name in ("trust_id", "issuer", "audience")}
+                lists = {name: list(data.get(name) or ()) for name in ("claims", "namespaces")}
+                trusts[data.get("trust_id")] = asked | lists | {"added": _given(event)}
+            case "TrustRemoved":
+                trusts.pop(data.get("trust_id"), None)
+    return list(trusts.values())
 
 
 def mapped_roles(events: Iterable[Event], at: datetime) -> Mapped:

@@ -19,6 +19,7 @@ from services.cleanup.shapes import (
     Policy,
     Retention,
     RetentionChanged,
+    WhyQuery,
     policy_shown,
 )
 from shared.deciding.access import EVERYWHERE, namespace_of
@@ -54,11 +55,11 @@ async def read_retention(call: Call[None, PageQuery]) -> Reply:
     return Reply(body, headers={"etag": f'"{revision}"'})
 
 
-async def change_retention(call: Call[Policy, None]) -> Reply:
+async def change_retention(call: Call[Policy, WhyQuery]) -> Reply:
     return await _change(call, call.body.to_domain())
 
 
-async def remove_retention(call: Call[None, None]) -> Reply:
+async def remove_retention(call: Call[None, WhyQuery]) -> Reply:
     """Remove the model's own policy: it inherits one again."""
     return await _change(call, None)
 
@@ -70,7 +71,14 @@ async def _change(call: Call[Any, Any], policy: RetentionPolicy | None) -> Reply
     before, _ = await _in_force(call, model)
     command = ChangeRetention(model.model_id, policy, call.if_match)
     outcome = await call.app.transactor.submit(
-        Submission(command, (stream_of(model.model_id),), call.cause(), call.actor, permission=permission)
+        Submission(
+            command,
+            (stream_of(model.model_id),),
+            call.cause(),
+            call.actor,
+            permission=permission,
+            reason=call.query.reason,
+        )
     )
     after, revision = await _in_force(call, model)
     body = {
@@ -97,11 +105,11 @@ async def list_defaults(call: Call[None, None]) -> dict[str, Any]:
     return {"items": items}
 
 
-async def change_default(call: Call[Policy, None]) -> Reply:
+async def change_default(call: Call[Policy, WhyQuery]) -> Reply:
     return await _change_default(call, call.body.to_domain())
 
 
-async def remove_default(call: Call[None, None]) -> Reply:
+async def remove_default(call: Call[None, WhyQuery]) -> Reply:
     return await _change_default(call, None)
 
 
@@ -116,7 +124,14 @@ async def _change_default(call: Call[Any, Any], policy: RetentionPolicy | None) 
     before = (await queries.defaults(call.app.pool)).get(namespace)
     command = ChangeDefault(namespace, policy, call.if_match)
     outcome = await call.app.transactor.submit(
-        Submission(command, (defaults.STREAM,), call.cause(), call.actor, permission=permission)
+        Submission(
+            command,
+            (defaults.STREAM,),
+            call.cause(),
+            call.actor,
+            permission=permission,
+            reason=call.query.reason,
+        )
     )
     after = (await queries.defaults(call.app.pool)).get(namespace)
     revision = after[1] if after else 0
@@ -147,6 +162,7 @@ ROUTES = (
         "Change how long versions of a model are kept",
         body=Policy,
         response=RetentionChanged,
+        query=WhyQuery,
         needs_if_match=True,
         tags=["retention"],
     ),
@@ -156,6 +172,7 @@ ROUTES = (
         remove_retention,
         "Remove a model's own policy, so that it inherits one",
         response=RetentionChanged,
+        query=WhyQuery,
         needs_if_match=True,
         tags=["retention"],
     ),
@@ -174,6 +191,7 @@ ROUTES = (
         "Set the policy that the models of a namespace inherit (* for all models)",
         body=Policy,
         response=DefaultChanged,
+        query=WhyQuery,
         needs_if_match=True,
         tags=["retention"],
     ),
@@ -183,6 +201,7 @@ ROUTES = (
         remove_default,
         "Remove the policy that the models of a namespace inherit",
         response=DefaultChanged,
+        query=WhyQuery,
         needs_if_match=True,
         tags=["retention"],
     ),

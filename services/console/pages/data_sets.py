@@ -8,6 +8,7 @@ from services.console.view import Page, Shown, View
 async def show_data_set(view: View) -> Shown:
     wanted = view.query("q")
     content: dict[str, object] = {"wanted": wanted, "versions": [], "token": "", "truncated": False}
+    content |= {"engineer": False, "usable": False}
     if wanted:
         found = await view.calls.get(
             "registry", "/versions", trained_on=wanted, page_size=100, page_token=view.query("page")
@@ -17,6 +18,8 @@ async def show_data_set(view: View) -> Shown:
             "token": found["next_page_token"],
             "truncated": found["truncated"],
             "serving": [v for v in found["items"] if v["rollouts"]],
+            "usable": any(v["use"] != "evaluation" for v in found["items"]),
+            "engineer": any(held["role"] in {"engineer", "admin"} for held in view.session.caller["roles"]),
         }
     cli = f"regista versions trained-on {wanted}" if wanted else ""
     title = f"Data set {wanted}" if wanted else "Data sets"

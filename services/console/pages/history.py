@@ -6,12 +6,10 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
 from regista.errors import Invalid, NotFound
 from services.console.calls import part, segment
 from services.console.rendering import moment
-from services.console.view import Download, Page, Shown, View
+from services.console.view import Page, Shown, View
 
 Json = Mapping[str, Any]
 WHAT: Mapping[str, str] = {
@@ -24,30 +22,42 @@ WHAT: Mapping[str, str] = {
 PAGE_SIZE = 50
 
 
+def kind_of(view: View) -> str:
+    """Return the kind of report that the address names: one of WHAT."""
+    what = view.query("what", "promotions")
+    return what if what in WHAT else "promotions"
+
+
+async def read(view: View, what: str, page_size: int, token: str) -> Json:
+    """Return a page of what the filters of the address select. Raises RegistaError."""
+    model = view.query("model")
+    period = {"since": view.query("since"), "until": view.query("until")}
+    path = f"/timeline/{segment(model)}" if what == "timeline" else f"/reports/{what}"
+    more = {"newest": True, "notes": False} if what == "timeline" else {"model": model}
+    found: Json = await view.calls.get("audit", path, **period, **more, page_size=page_size, page_token=token)
+    return found
+
+
 async def show_history(view: View) -> Shown:
-    what, model = view.query("what", "promotions"), view.query("model")
-    what = what if what in WHAT else "promotions"
+    what, model = kind_of(view), view.query("model")
     since, until = view.query("since"), view.query("until")
-    period = {"since": since, "until": until, "page_size": PAGE_SIZE, "page_token": view.query("page")}
     content: dict[str, Any] = {"what": what, "kinds": WHAT, "items": None, "token": "", "problem": None}
     if what == "timeline" and not model:
         content["problem"] = Invalid(
             "no_model", "Name the model.", advice="The whole log has too many events."
         )
     else:
-        path = f"/timeline/{segment(model)}" if what == "timeline" else f"/reports/{what}"
-        more = {"newest": True, "notes": False} if what == "timeline" else {"model": model}
-        found = await part(view.calls.get("audit", path, **period, **more))
+        found = await part(read(view, what, PAGE_SIZE, view.query("page")))
         content["problem"] = found.error
         if found.value:
             content |= {"items": found.value["items"], "token": found.value["next_page_token"]}
-    people = _people(content["items"] or [])
+    people = people_of(content["items"] or [])
     options = "".join(f" --{k} {v}" for k, v in (("model", model), ("since", since), ("until", until)) if v)
     cli = f"regista timeline {model}" if what == "timeline" else f"regista audit {what}{options}"
     return Shown("history.html", "History", "History", content, cli, "", await view.names(people))
 
 
-def _people(items: list[Json]) -> list[str]:
+def people_of(items: list[Json]) -> list[str]:
     found: list[str] = []
     for item in items:
         found += [
@@ -124,27 +134,8 @@ async def show_event(view: View) -> Shown:
     )
 
 
-async def proof_of(view: View) -> tuple[str, bytes]:
-    """Return an event with its inclusion proof and the signed log checkpoint, verifiable without a server."""
-    leaf = view.param("leaf")
-    if not leaf.isdigit() or len(leaf) > 18:
-        raise Invalid("invalid_leaf", "A leaf has a number.")
-    checkpoints = await view.calls.get("audit", "/log-checkpoints", page_size=1)
-    newest = next(iter(checkpoints["items"]), None)
-    size = newest["size"] if newest and newest["size"] > int(leaf) else None
-    inclusion = await view.calls.get("audit", "/proofs/inclusion", leaf_index=leaf, size=size)
-    bundle = {
-        "origin": checkpoints["origin"],
-        "verifier_key": checkpoints["verifier_key"],
-        "log_checkpoint": newest,
-        "inclusion": inclusion,
-    }
-    return f"proof-of-leaf-{leaf}.json", msgspec.json.encode(bundle)
-
-
 PAGES = (
     Page("/history", show_history),
     Page("/history/as-of", show_as_of),
     Page("/history/events/{event}", show_event),
 )
-DOWNLOADS = (Download("/history/proofs/{leaf}", proof_of),)

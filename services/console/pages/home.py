@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from services.console import feed
-from services.console.calls import Part, part
+from services.console.calls import BY_SCRIPT, Part, part
 from services.console.pages.reviews import waits_for
 from services.console.view import Page, Shown, View
 
 Json = Mapping[str, Any]
-MOST = 12
 
 
 async def show_home(view: View) -> Shown:
     calls, subject = view.calls, view.session.subject
-    since = datetime.now(UTC) - timedelta(days=1)
     pending, mine, serving, happened = await asyncio.gather(
         part(calls.get("approval", "/reviews", state="pending", page_size=100)),
         part(calls.get("registry", "/versions:search", created_by=subject, page_size=50)),
         part(calls.get("registry", "/serving", production=True, page_size=20)),
-        part(feed.lately(calls, since, MOST)),
+        part(view.session.recent.newest(calls, wait=BY_SCRIPT in view.request.headers)),
     )
     reviews = _items(pending)
     content = {
@@ -34,8 +30,8 @@ async def show_home(view: View) -> Shown:
         "blocked": [v for v in _items(mine) if _is_blocked(v)],
         "serving": serving,
         "happened": happened,
-        "events": happened.value[0] if happened.value else [],
-        "whole": happened.value[1] if happened.value else True,
+        "events": happened.value.events if happened.value else [],
+        "whole": happened.value.whole if happened.value else True,
     }
     people = [
         *(r["requester"] for r in reviews),

@@ -75,7 +75,12 @@ async def show_metrics(view: View) -> Shown:
         name = model["model"]
         found = await view.calls.get("registry", model_path(name, "versions"), page_size=200)
         measured = [v for v in found["items"] if v["primary_metric"]]
-        content = {"charts": _charts(measured), "without": len(found["items"]) - len(measured)}
+        shown = len(found["items"])
+        content = {
+            "charts": _charts(measured),
+            "without": shown - len(measured),
+            "newest": shown if found["next_page_token"] else 0,
+        }
         return content, [], f"regista compare {name}@{model['newest'] or 1} …"
 
     return await _framed(view, "Metrics", fill)
@@ -144,9 +149,18 @@ async def show_usage(view: View) -> Shown:
         name = model["model"]
         usage, retention = await asyncio.gather(
             part(view.calls.get("cleanup", f"/usage/{segment(name)}", page_size=200)),
-            part(view.calls.get("cleanup", f"/retention/{segment(name)}", page_size=100)),
+            part(
+                view.calls.get(
+                    "cleanup",
+                    f"/retention/{segment(name)}",
+                    page_size=PAGE_SIZE,
+                    page_token=view.query("page"),
+                )
+            ),
         )
-        return {"usage": usage, "retention": retention}, [], f"regista cleanup usage {name}"
+        token = retention.value["next_page_token"] if retention.value else ""
+        content = {"usage": usage, "retention": retention, "token": token}
+        return content, [], f"regista cleanup usage {name}"
 
     return await _framed(view, "Usage", fill)
 

@@ -36,7 +36,7 @@ async def show_review(view: View) -> Shown:
         "review": review,
         "summary": summary,
         "mine": mine,
-        "why_not": _why_not(review, mine),
+        "why_not": _why_not(review, mine, view.session.caller["name"] or subject),
         "metrics": changes.pop("metrics", []),
         "changes": changes,
         "kinds": KINDS,
@@ -63,7 +63,7 @@ async def show_review(view: View) -> Shown:
     )
 
 
-def _why_not(review: Json, mine: Json | None) -> str:
+def _why_not(review: Json, mine: Json | None, name: str) -> str:
     """Return why the person may not decide, "" for one who may."""
     if review["state"] != "open":
         return f"The review is {review['state']}: there is nothing to decide."
@@ -71,7 +71,7 @@ def _why_not(review: Json, mine: Json | None) -> str:
         roles = " or ".join(review["roles"])
         namespace = review["model"].rpartition(".")[0] or "everywhere"
         return f"You need the role {roles} in {namespace}. An administrator grants it."
-    return "" if mine["may_decide"] else f"You may not decide: you {mine['why_not']}."
+    return "" if mine["may_decide"] else f"You may not decide: {name} {mine['why_not']}."
 
 
 def _path(view: View) -> tuple[str, str]:

@@ -14,7 +14,18 @@ from services.console.view import Act, Done, Page, Shown, View
 Json = Mapping[str, Any]
 PAGE_SIZE = 100
 ROLES = ("champion", "challenger", "shadow", "standby")
-NONE: Json = {"entries": [], "previous": [], "champion": 0, "revision": 0, "reason": "", "changed_by": ""}
+MAY_SERVE = ("Validated", "Production", "Archived")
+MOST_CANDIDATES = 50
+"""The versions of each stage that a form offers; the command line takes any."""
+NONE: Json = {
+    "entries": [],
+    "previous": [],
+    "champion": 0,
+    "revision": 0,
+    "reason": "",
+    "changed_by": "",
+    "warning": "",
+}
 
 
 async def show_rollouts(view: View) -> Shown:
@@ -53,12 +64,12 @@ async def _now(view: View) -> tuple[str, str, Json, Json]:
 
 async def show_rollout(view: View) -> Shown:
     name, environment, model, rollout = await _now(view)
-    versions = await part(view.calls.get("registry", model_path(name, "versions"), page_size=100))
+    versions = await asyncio.gather(*(part(_of_stage(view, name, stage)) for stage in MAY_SERVE))
     content = {
         "model": model,
         "environment": environment,
         "rollout": rollout,
-        "candidates": _candidates((versions.value or {"items": []})["items"]),
+        "candidates": candidates(rollout, [v for found in versions for v in found.value or ()]),
         "engineer": view.may("engineer", model["namespace"]),
         "roles": ROLES,
     }
@@ -73,13 +84,22 @@ async def show_rollout(view: View) -> Shown:
     )
 
 
-def _candidates(versions: Sequence[Json]) -> list[Json]:
-    """Return the versions that may serve."""
-    return [
-        v
-        for v in versions
-        if v["stage"] in {"Validated", "Production", "Archived"} and not v["withdrawn"] and not v["retired"]
-    ]
+async def _of_stage(view: View, name: str, stage: str) -> Sequence[Json]:
+    """Return the newest versions of a stage."""
+    path = model_path(name, "versions")
+    found: Json = await view.calls.get("registry", path, stage=stage, page_size=MOST_CANDIDATES)
+    items: Sequence[Json] = found["items"]
+    return items
+
+
+def candidates(rollout: Json, versions: Sequence[Json]) -> list[Json]:
+    """Return the versions to choose from, the newest first: those that may serve, and those that do.
+
+    One that serves is among them however old it is: else the form would leave it without its share.
+    """
+    found = {e["number"]: {"stage": ""} | e for e in rollout["entries"]}
+    found |= {v["number"]: v for v in versions if not v["withdrawn"] and not v["retired"]}
+    return [found[number] for number in sorted(found, reverse=True)]
 
 
 def entries_of(query: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ async def show_version(view: View) -> Shown:
     )
     against = view.query("against") or _compared_with(model, version)
     gates, reviews, diff, artifact, lineage, environments = await asyncio.gather(
-        part(view.calls.get("approval", f"{path}/gates")),
+        part(_gates(view, path, version)),
         part(view.calls.get("approval", "/reviews", model=name, page_size=50)),
         part(_diff(view, name, against, number)),
         part(_artifact(view, version)),
@@ -84,6 +84,14 @@ async def _diff(view: View, name: str, against: str, number: str) -> Json | None
         return None
     query = {"from": against, "to": number}
     found: Json = await view.calls.get("registry", model_path(name, "diff"), **query)
+    return found
+
+
+async def _gates(view: View, path: str, version: Json) -> Json | None:
+    """Return what the gates wait for. Approval has no drafts."""
+    if version["stage"] == "Draft":
+        return None
+    found: Json = await view.calls.get("approval", f"{path}/gates")
     return found
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import httpx
 
 from regista.errors import RegistaError
-from services.local import lifecycle
+from services.local import lifecycle, links
 from services.local.demo import auditing, cleaning, people, production, publishing, verdicts
 from services.local.demo.narration import Narrator, Timed
 from services.local.demo.scene import NAMESPACE, Scene
@@ -145,8 +145,13 @@ def _where(scene: Scene) -> None:
     for service, url in instance.urls.items():
         narrator.plain(f"  {service:<10} {url}{'' if service in FRONTS else '/openapi.json'}")
     narrator.plain(f"  {'store':<10} {instance.stack.store_url}")
-    narrator.plain(f"\nLook at it: {instance.urls['console']} (sign in with a key, for example Grace's:")
-    narrator.plain(f"  {instance.identities.api_key_file('grace')})")
+    narrator.plain(
+        f"\nLook at it: {instance.urls['console']}, signed in by a link, each in a private window:"
+    )
+    for who, person in people.PEOPLE.items():
+        if person.kind == "person":
+            narrator.plain(f"  {who:<8} {', '.join(person.roles):<19} {links.link(instance, who)}")
+    narrator.plain(f"A link works once, within ten minutes. Another: {regista} console grace")
     narrator.plain(f"\nContinue as Ada:\n  export REGISTA_CONFIG={instance.profile_file} REGISTA_PROFILE=ada")
     narrator.plain(f"  {regista} versions list {scene.model}\n  {regista} status")
     others = "; ".join(f"{who}: {', '.join(person.roles)}" for who, person in people.PEOPLE.items())

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from services.registry.access.domain.commands import Role
-from services.registry.access.shapes import HeldRole
+from services.registry.access.shapes import HeldRole, Reason
 from services.registry.shapes.common import RequiredText
 from shared.http.routes import Body
 
@@ -28,6 +28,7 @@ class NewIssuer(Body):
     scopes: Annotated[list[Text], Field(min_length=1, max_length=20)] = Field(default=["openid", "profile"])
     algorithms: Annotated[list[Text], Field(min_length=1, max_length=9)] = Field(default=["RS256"])
     groups_claim: Text = "groups"
+    reason: Reason = ""
 
 
 class MappedGroup(Body):
@@ -36,6 +37,7 @@ class MappedGroup(Body):
     group: Text
     role: Role
     namespace: str = Field(min_length=1, max_length=200)
+    reason: Reason = ""
 
 
 class DistrustQuery(Body):

@@ -23,6 +23,7 @@ from shared.deciding.access import (
 from shared.deciding.changes import Change, Drop, Patch, Put
 from shared.deciding.events import Recorded
 from shared.deciding.issuers import GroupMapped, GroupUnmapped, IssuerDistrusted, IssuerTrusted, SignedIn
+from shared.deciding.trusts import TrustAdded, TrustRemoved
 
 
 def project(r: Recorded) -> Iterable[Change]:
@@ -43,6 +44,8 @@ def project(r: Recorded) -> Iterable[Change]:
             return (Drop(ROLES, _role(x)),)
         case SignedIn() | IssuerTrusted() | IssuerDistrusted() | GroupMapped() | GroupUnmapped():
             return ()  # read from the identities in memory, as every check does
+        case TrustAdded() | TrustRemoved():
+            return ()  # as above
         case _:
             assert_never(event)
 
@@ -73,7 +76,8 @@ def _key(r: Recorded, event: KeyIssued | KeyRevoked) -> Change:
     if isinstance(event, KeyRevoked):
         return Patch(KEYS, key, {"compromised_at" if event.compromised else "revoked_at": r.recorded_at})
     issued = {"issued_at": r.recorded_at, "issued_by": r.actor.subject, "expires_at": event.expires_at}
-    return Put(KEYS, {**key, "algorithm": event.algorithm, **issued})
+    trust = event.job.trust_id if event.job else ""
+    return Put(KEYS, {**key, "algorithm": event.algorithm, "trust": trust, **issued})
 
 
 def _role(event: RoleGranted | RoleRevoked) -> dict[str, str]:

@@ -12,7 +12,7 @@ SELECT i.subject, i.kind, coalesce(n.name, '') AS name, i.name_erased_at, i.crea
             'compromised', k.compromised_at IS NOT NULL,
             'last_used', (SELECT max(u.day) FROM directory.key_use u WHERE u.key_id = k.key_id))
             ORDER BY k.issued_at, k.key_id)
-        FROM identity_keys k WHERE k.subject = i.subject), '[]') AS keys,
+        FROM identity_keys k WHERE k.subject = i.subject AND k.trust = ''), '[]') AS keys,
     coalesce((SELECT jsonb_agg(jsonb_build_object('role', r.role, 'namespace', r.namespace,
             'group', r.through) ORDER BY r.role, r.namespace, r.through)
         FROM identity_roles r WHERE r.subject = i.subject), '[]') AS roles,

@@ -27,6 +27,8 @@ def _visible(name: str) -> str:
 
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200), AfterValidator(_visible)]
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2_000)]
+"""Why. The log stores it permanently, so it names no person."""
 
 
 class NewIdentity(Body):
@@ -38,6 +40,7 @@ class NewIdentity(Body):
     subject: str | None = Field(default=None, min_length=1, max_length=100)
     kind: Kind
     name: Name = ""
+    reason: Reason = ""
 
 
 class NewName(Body):
@@ -61,6 +64,7 @@ class NewKey(Body):
     key_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9-]{1,64}$")
     expires_at: AwareDatetime | None = None
     never_expires: bool = False
+    reason: Reason = ""
 
 
 class Grant(Body):
@@ -68,12 +72,14 @@ class Grant(Body):
 
     role: Role
     namespace: str = Field(min_length=1, max_length=200)
+    reason: Reason = ""
 
 
 class Member(Body):
     """The subject of a person or publisher that joins or leaves the group."""
 
     member: str = Field(min_length=1, max_length=100)
+    reason: Reason = ""
 
 
 class RevokeQuery(Body):

@@ -37,7 +37,9 @@ KEYS = Table(
     Column("expires_at", TIME),
     Column("revoked_at", TIME),
     Column("compromised_at", TIME),
+    Column("trust", Text, nullable=False),
 )
+"""`trust` is that by which a job got the key, "" for every other key."""
 
 ROLES = Table(
     "identity_roles",

@@ -65,7 +65,8 @@ async def register_version(call: Call[RegistrationMessage]) -> Reply:
     cause = call.cause()
 
     async def build() -> Submission:
-        return await look_ups(call).registration(name, message, cause, call.actor, creator=call.actor.subject)
+        creator = call.actor.on_behalf_of or call.actor.subject
+        return await look_ups(call).registration(name, message, cause, call.actor, creator=creator)
 
     outcome = await routed(call.app.transactor, build)
     raise_refusal(outcome)
@@ -155,12 +156,14 @@ async def record_evaluation(call: Call[NewEvaluation]) -> Reply:
     model, body = await model_of(call), call.body
     number = await number_of(call, model)
     evaluation = Evaluation(**body.model_dump(), by=call.actor.subject)
-    people = await _people(call, model, number, call.actor.subject) if evaluation.independent else {}
+    started_by = call.actor.on_behalf_of or ""
+    who = (call.actor.subject, *((started_by,) if started_by else ()))
+    people = await _people(call, model, number, *who) if evaluation.independent else {}
     role = next(
         (role for role in ("engineer", "auditor") if permits(call.access_state, role, model.namespace)),
         "publisher",
     )
-    command = RecordEvaluation(model.model_id, number, evaluation, call.if_match, people)
+    command = RecordEvaluation(model.model_id, number, evaluation, call.if_match, people, started_by)
     await submit(call, model, command, role=role)
     return await answer_version(call, model, number)
 

@@ -22,6 +22,7 @@ from regista.wire.keys import load_signing_key
 from services.kafka.topics import SERVICES, SUBSCRIBED, TRAINING
 from services.local import kafka_access
 from services.local.folders import InstanceFolder
+from services.local.fronts import OPTIONAL
 from services.local.identities import Identities
 from services.local.kafka import SECURITY
 from services.local.kafka_jars import class_path, java
@@ -58,7 +59,7 @@ def bootstrapped(folder: Path, database: Any) -> Identities:
 
 
 def started(start: Starter, own: OwnKafka, identities: Identities) -> str:
-    """Start all services with the users that were made; return the registry's address."""
+    """Start all services that always run with the users that were made; return the registry's address."""
     every = {
         service: start(
             service,
@@ -69,6 +70,7 @@ def started(start: Starter, own: OwnKafka, identities: Identities) -> str:
             REGISTA_KAFKA_PASSWORD_FILE=str(own.secrets / f"regista-{service}"),
         )
         for service in SERVICES
+        if service not in OPTIONAL
     }
     for service in every.values():
         asyncio.run(service.ready())

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import textwrap
 import uuid
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from services.local import lifecycle
 from services.local.folders import InstanceFolder
 from services.local.instance import Instance
 from tests.integration.sdk.conftest import House, _move_in
-from tests.integration.sdk.mlflow_server import environment
+from tests.integration.sdk.mlflow_server import OLDEST, SDK, environment
 
 WORKER = Path(__file__).with_name("client_worker.py")
 
@@ -29,6 +30,17 @@ WORKER = Path(__file__).with_name("client_worker.py")
 def mlflow_python() -> Path:
     """The interpreter of the environment with MLflow, made once and kept in the cache."""
     return environment()
+
+
+@pytest.fixture(scope="session")
+def sdk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the built and installed package of the client, with its entry points."""
+    folder = tmp_path_factory.mktemp("sdk")
+    copy, installed = folder / "source", folder / "installed"
+    shutil.copytree(SDK, copy, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info", "build"))
+    uv = [sys.executable, "-m", "uv", "--quiet", "pip", "install", "--python", sys.executable]
+    subprocess.run([*uv, "--no-deps", "--no-build-isolation", "--target", installed, copy], check=True)
+    return installed
 
 
 @dataclass
@@ -130,6 +142,37 @@ def mlflow(house: House, mlflow_python: Path) -> Iterator[MlflowClient]:
     )
     yield client
     client.close()
+
+
+@pytest.fixture(scope="session")
+def oldest(house: House) -> Iterator[MlflowClient]:
+    """The oldest client that is supported, of the same engineer, with the address alone."""
+    client = MlflowClient(
+        environment(OLDEST), house.folder, house.instance.urls["mlflow"], house.people["eng"].api_key
+    )
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def plugin(house: House, mlflow_python: Path, sdk: Path) -> Iterator[MlflowClient]:
+    """The client of the engineer with the plug-in. The key is in a profile, and none is for MLflow."""
+    client = MlflowClient(mlflow_python, house.folder, **of_plugin(house, sdk))
+    yield client
+    client.close()
+
+
+def of_plugin(house: House, sdk: Path) -> dict[str, str]:
+    """The environment of a client with the plug-in."""
+    registry = house.instance.urls["registry"]
+    return {
+        "url": registry.replace("http://", "regista+http://"),
+        "key": "",
+        "PYTHONPATH": str(sdk),
+        "REGISTA_CONFIG": "/nowhere",
+        "REGISTA_URL": registry,
+        "REGISTA_API_KEY": house.people["eng"].api_key,
+    }
 
 
 @pytest.fixture

@@ -133,8 +133,18 @@ def test_files_are_read_only_once_a_version_has_them(house: House, lab_name: str
             assert client.put(wrong, content=b"x").status_code == 400
         assert client.put(f"{root}/regista/{'0' * 64}/a", content=b"x").status_code == 400
         assert client.get(f"{root}/regista/{'0' * 64}/a").status_code == 404
-        create = house.instance.urls["mlflow"] + "/api/2.0/mlflow-artifacts/mpu/create/x"
-        assert client.post(create, json={"path": "x"}).status_code == 501
+
+
+def test_multipart_uploads_and_presigned_urls_are_refused_in_the_words_that_clients_know(
+    house: House,
+) -> None:
+    base = house.instance.urls["mlflow"] + "/api/2.0/mlflow-artifacts"
+    headers = {"authorization": f"Bearer {house.people['eng'].api_key}"}
+    created = httpx.post(f"{base}/mpu/create/x", json={"path": "x"}, headers=headers)
+    assert (created.status_code, created.json()["error_code"]) == (501, "NOT_IMPLEMENTED")
+    known = "Multipart upload is not supported for the current artifact repository"
+    assert created.json()["message"].startswith(known)
+    assert httpx.get(f"{base}/presigned/x/y", headers=headers).status_code == 501
 
 
 def test_a_range_of_a_verified_file_is_downloaded(mlflow: MlflowClient, house: House, lab_name: str) -> None:

@@ -189,3 +189,22 @@ async def test_an_issuer_is_trusted_by_an_admin_and_only_when_its_keys_can_be_re
         path = f"/issuers/{issuer_key(company.issuer.url)}/groups"
         role = {"group": "leads", "role": "admin", "namespace": "*"}
         assert (await eva.post(path, json=role)).status_code == 403
+
+
+async def test_a_person_who_signed_in_issues_a_key_of_their_own_with_no_role_of_a_group(
+    company: Company,
+) -> None:
+    token = company.issuer.token(groups=["leads"])
+    subject = (await company.sign_in(token))["subject"]
+    path = f"/access/identities/{subject}/keys"
+    made = await company.send("POST", path, token, json={"never_expires": True})
+    assert made.status_code == 201, made.text
+    key = made.json()
+    assert key["expires_at"] is not None
+    me = (await company.send("GET", "/access/me", key["api_key"])).json()
+    assert (me["subject"], me["key"]["key_id"], me["roles"]) == (subject, key["key_id"], [])
+    assert (await company.administers(key["api_key"])).json()["code"] == "role_missing"
+    other = await company.send("POST", "/access/identities/eva/keys", token, json={})
+    assert other.status_code == 403
+    gone = await company.send("DELETE", f"{path}/{key['key_id']}", token)
+    assert gone.status_code == 204

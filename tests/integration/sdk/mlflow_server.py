@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 import time
+import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,23 +22,31 @@ import yaml
 
 from services.local.folders import free_ports, home
 
-VERSION = "3.17.2"
-MLFLOW = f"mlflow=={VERSION} mlflow-skinny=={VERSION} mlflow-tracing=={VERSION}"
+VERSION, OLDEST = "3.17.2", "3.12.0"
+PACKAGES = ("mlflow", "mlflow-skinny", "mlflow-tracing")
 OF_A_SERVER = (
     "aiohttp alembic cachetools click cloudpickle cryptography databricks-sdk fastapi Flask Flask-CORS "
     "gitpython graphene gunicorn huey importlib_metadata numpy opentelemetry-api opentelemetry-proto "
     "opentelemetry-sdk packaging pandas protobuf pydantic python-dotenv pyyaml requests sqlalchemy "
     "sqlparse typing-extensions uvicorn"
 )
-"""What a server imports. Only clients need scikit-learn, SciPy, Arrow, Matplotlib and Docker."""
+"""What a server imports. Only clients need SciPy, Arrow, Matplotlib and Docker."""
+OF_A_CLIENT = "scikit-learn"
+SDK = Path(__file__).parents[3] / "sdk"
 PAUSE = threading.Event()
 STARTS_WITHIN = 120.0  # seconds; the first start makes the tables
 
 
-def environment() -> Path:
-    """Return the Python of the environment with MLflow. The first call installs it; without it tests skip."""
-    digest = hashlib.sha256(f"{MLFLOW} {OF_A_SERVER} {sys.version_info[:2]}".encode()).hexdigest()[:12]
-    target = home() / "cache" / f"mlflow-source-{digest}"
+def environment(version: str = VERSION) -> Path:
+    """Return the Python of the environment with this MLflow, and with what the client of Regista imports.
+
+    The first call installs it; without it tests skip.
+    """
+    mlflow = [f"{package}=={version}" for package in PACKAGES]
+    own = tomllib.loads((SDK / "pyproject.toml").read_text())["project"]["dependencies"]
+    others = [*OF_A_SERVER.split(), *OF_A_CLIENT.split(), *own]
+    digest = hashlib.sha256(f"{mlflow} {others} {sys.version_info[:2]}".encode()).hexdigest()[:12]
+    target = home() / "cache" / f"mlflow-{version}-{digest}"
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent) as folder:
@@ -46,10 +55,10 @@ def environment() -> Path:
             subprocess.run([*uv, "venv", "--python", sys.executable, made], check=True)
             install = [*uv, "pip", "install", "--python", made / "bin" / "python"]
             try:
-                subprocess.run([*install, *OF_A_SERVER.split()], check=True, timeout=600)
-                subprocess.run([*install, "--no-deps", *MLFLOW.split()], check=True, timeout=600)
+                subprocess.run([*install, *others], check=True, timeout=600)
+                subprocess.run([*install, "--no-deps", *mlflow], check=True, timeout=600)
             except subprocess.CalledProcessError:
-                pytest.skip(f"uv could not install MLflow {VERSION}: its error is printed above")
+                pytest.skip(f"uv could not install MLflow {version}: its error is printed above")
             if not target.exists():
                 made.rename(target)
     return target / "bin" / "python"

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 import httpx
 import pytest
 
+from regista.errors import Unauthorized
 from services.console.console import Console
 from services.console.service import application
 from services.console.sessions import Session
@@ -132,3 +133,17 @@ async def test_a_person_whose_sign_in_ended_at_the_issuer_signs_in_again(browser
     answer = await browser.http.get(f"{CONSOLE}{DEEP}")
     assert answer.status_code == 303
     assert parse_qs(urlsplit(answer.headers["location"]).query)["next"] == [DEEP]
+
+
+async def test_after_the_sign_out_neither_the_cookie_nor_the_refresh_token_works(browser: Browser) -> None:
+    page = await browser.sign_in("ann")
+    session, cookie = browser.session, browser.http.cookies["regista"]
+    assert session.tokens is not None
+    form = {"csrf": session.csrf}
+    answer = await browser.http.post(f"{CONSOLE}/sign-out", data=form, headers={"origin": CONSOLE})
+    assert answer.status_code == 303, page.text
+    browser.http.cookies.set("regista", cookie, domain="127.0.0.1")
+    assert (await browser.http.get(f"{CONSOLE}/models")).status_code == 303
+    session.tokens.until = 0.0
+    with pytest.raises(Unauthorized):
+        await browser.console.issuers.renew(session.tokens)

@@ -74,3 +74,31 @@ def test_a_role_of_a_group_was_held_while_sign_in_mapping_and_trust_gave_it(minu
 def test_who_trusted_the_issuer_and_mapped_the_group_appointed_the_person():
     assert appointers(PERSON) == [("u-1", "created"), ("root", "granted")]
     assert appointers(PERSON, T + timedelta(minutes=2)) == [("u-1", "created")]
+
+
+JOB = {"trust_id": "t-1", "started_by": "octocat", "claims": {}}
+PUBLISHER = events(
+    ("IdentityCreated", 1, {"subject": "ci", "kind": "publisher"}),
+    ("TrustAdded", 2, {"trust_id": "t-1", "issuer": "https://x", "claims": [], "namespaces": ["fraud"]}),
+    ("KeyIssued", 3, {"key_id": "k", "algorithm": "ed25519", "job": JOB}),
+    ("KeyIssued", 3, {"key_id": "own", "algorithm": "ed25519", "job": None}),
+    ("TrustRemoved", 10, {"trust_id": "t-1"}),
+)
+
+
+@pytest.mark.parametrize(
+    ("minute", "trusts", "keys"), [(1, [], []), (5, ["t-1"], ["k", "own"]), (10, [], ["own"])]
+)
+def test_a_trust_and_the_keys_of_its_jobs_count_until_it_is_removed(
+    minute: int, trusts: list[str], keys: list[str]
+):
+    found = rights(PUBLISHER, T + timedelta(minutes=minute))
+    assert found is not None
+    assert ([one["trust_id"] for one in found["trusts"]], [one["key_id"] for one in found["keys"]]) == (
+        trusts,
+        keys,
+    )
+
+
+def test_who_added_a_trust_appointed_the_publisher():
+    assert ("u-1", "keyed") in appointers(PUBLISHER, T + timedelta(minutes=2))

@@ -48,13 +48,11 @@ def as_sent(made: httpx.Response) -> httpx.Response:
     return httpx.Response(made.status_code, headers=made.headers, stream=Body(body))
 
 
-def at(answer: Answer | httpx.AsyncBaseTransport) -> tuple[Console, httpx.AsyncClient]:
-    """Return a console whose services and issuers are `answer`, and a browser."""
+def at(answer: Answer | httpx.AsyncBaseTransport, **more: Any) -> tuple[Console, httpx.AsyncClient]:
+    """Return a console whose services and issuers are `answer`, and a browser. `more` are settings."""
     net = answer if isinstance(answer, httpx.AsyncBaseTransport) else Net(answer)
-    settings = ConsoleSettings(
-        console_url=URL,
-        public_urls={name: f"https://{name}.example" for name in ("registry", "approval", "audit")},
-    )
+    urls = {name: f"https://{name}.example" for name in ("registry", "approval", "audit")}
+    settings = ConsoleSettings(**{"console_url": URL, "public_urls": urls} | more)
     console = Console(settings, httpx.AsyncClient(transport=net))
     served = httpx.ASGITransport(application(console))
     return console, httpx.AsyncClient(transport=served, base_url=URL, headers={"origin": URL})

@@ -38,7 +38,7 @@ def test_a_blocked_version_names_the_failed_gate_and_who_can_supply_what_is_miss
 
 def test_a_draft_names_every_missing_field() -> None:
     found = held(version("Draft", missing=["training.config", "artifact"]), None, [])
-    assert [one.what for one in found] == ["training.config is missing", "artifact is missing"]
+    assert [one.what for one in found] == ["Missing metadata: training.config, artifact"]
 
 
 def test_a_validated_version_links_its_open_review() -> None:

@@ -9,7 +9,17 @@ import pytest
 from regista.wire.event_types import EVENT_TYPES
 from services.console.charts import Point, chart
 from services.console.plain_words import WORDS, compared, in_words
-from services.console.rendering import ago, environment, exact, figure, initials, short, size, url
+from services.console.rendering import (
+    ago,
+    environment,
+    exact,
+    figure,
+    initials,
+    short,
+    size,
+    url,
+    with_code,
+)
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -17,7 +27,7 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("before", "shown"),
     [
-        (timedelta(seconds=20), "now"),
+        (timedelta(seconds=20), "just now"),
         (timedelta(minutes=5), "5 min ago"),
         (timedelta(hours=3), "3 h ago"),
         (timedelta(days=9), "9 d ago"),
@@ -55,6 +65,19 @@ def test_a_figure_has_at_most_four_decimals(value: object, shown: str) -> None:
 )
 def test_a_size_has_its_unit(count: object, shown: str) -> None:
     assert size(count) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("run `regista up` first", "run <code>regista up</code> first"),
+        ("`<b>` & <i>", "<code>&lt;b&gt;</code> &amp; &lt;i&gt;"),
+        ("one ` alone <b>", "one ` alone &lt;b&gt;"),
+        (None, ""),
+    ],
+)
+def test_a_command_in_a_text_is_shown_as_code_and_everything_is_escaped(text: object, shown: str) -> None:
+    assert with_code(text) == shown
 
 
 def test_initials_are_those_of_the_first_and_the_last_name() -> None:

@@ -215,6 +215,7 @@ def test_a_topic_has_its_name_in_kafka_and_one_that_kubernetes_allows() -> None:
             "retention.ms": -1,
             "retention.bytes": -1,
             "max.message.bytes": 2097152,
+            "message.timestamp.type": "LogAppendTime",
         },
     }
 

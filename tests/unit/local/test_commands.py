@@ -35,3 +35,23 @@ def test_a_service_without_read_models_is_not_rebuilt(tmp_path: Path) -> None:
     answer = CliRunner().invoke(COMMANDS["rebuild"], ["audit", "--instance", str(tmp_path)])
     assert answer.exit_code == 2
     assert "registry" in answer.stderr
+
+
+def test_a_link_for_a_person_without_a_key_is_refused_with_the_names_of_those_who_have_one(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "api-key-grace").write_text("rg_grace_secret")
+    answer = CliRunner().invoke(COMMANDS["console"], ["alan", "--instance", f"{tmp_path}/"])
+    assert answer.exit_code == 1
+    assert "'alan'" in answer.stderr
+    assert "grace" in answer.stderr
+    assert "secret" not in answer.stderr
+
+
+def test_a_link_needs_a_console_that_runs(tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "api-key-grace").write_text("rg_grace_secret")
+    answer = CliRunner().invoke(COMMANDS["console"], ["grace", "--instance", f"{tmp_path}/"])
+    assert answer.exit_code == 1
+    assert "regista up" in answer.stderr

@@ -11,23 +11,23 @@ from typing import Any
 import pytest
 import yaml
 
-from services.kafka.topics import SERVICES
 from services.local import containers, kafka_jars
 from services.local.folders import REPOSITORY
+from services.local.fronts import PROCESSES
 from tests import containers as containers_of_tests
 
 COMPOSE: dict[str, Any] = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())
 DOCKERFILE = (REPOSITORY / "deploy" / "Dockerfile").read_text()
 
 
-def test_there_is_one_container_for_each_service_from_one_image() -> None:
-    assert set(SERVICES) <= set(COMPOSE["services"])
-    assert {COMPOSE["services"][service]["image"] for service in SERVICES} == {"regista"}
+def test_there_is_one_container_for_each_service_and_front_from_one_image() -> None:
+    assert set(PROCESSES) <= set(COMPOSE["services"])
+    assert {COMPOSE["services"][service]["image"] for service in PROCESSES} == {"regista"}
 
 
 def test_each_service_sees_its_own_settings_only() -> None:
     targets = {"mirror": ["./mirrors:/targets:ro"]}
-    for service in SERVICES:
+    for service in PROCESSES:
         own = [f"{service}:/settings:ro", *targets.get(service, ())]
         assert COMPOSE["services"][service]["volumes"] == own
 
@@ -67,7 +67,7 @@ def test_the_servers_see_neither_pepper_nor_signing_keys(
 def test_services_wait_for_the_set_up_and_it_for_the_servers() -> None:
     assert {
         condition["condition"]
-        for service in SERVICES
+        for service in PROCESSES
         for condition in COMPOSE["services"][service]["depends_on"].values()
     } == {"service_completed_successfully"}
     assert set(COMPOSE["services"]["migrate"]["depends_on"]) == {"postgres", "kafka", "s3"}

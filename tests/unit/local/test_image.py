@@ -169,6 +169,7 @@ def test_the_console_calls_the_services_inside_the_network_and_is_opened_from_ou
     assert f"{settings.console_packages}/node_modules" in DOCKERFILE
     assert not settings.database_url
     assert not settings.pepper
+    assert len(settings.console_link_secret) >= 32  # for `local.containers link`
 
 
 def test_only_artifact_is_given_a_store(environment: dict[str, dict[str, str]]) -> None:

@@ -32,7 +32,9 @@ def no_waits(monkeypatch):
     monkeypatch.setattr("services.mlflow.upstream.WAITS", (0, 0))
 
 
-@pytest.mark.parametrize("path", ["/health", "/healthz", "/version", "/api/3.0/mlflow/server-info"])
+@pytest.mark.parametrize(
+    "path", ["/health", "/healthz", "/version", "/api/3.0/mlflow/server-info", "/metrics"]
+)
 async def test_what_the_server_states_of_itself_needs_no_key(path):
     async with front() as client:
         assert (await client.get(path)).status_code == 200

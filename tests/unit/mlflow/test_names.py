@@ -8,6 +8,7 @@ from urllib.parse import unquote, unquote_plus
 
 import pytest
 
+from regista.wire import mlflow_names
 from services.mlflow import artifacts, names
 from services.mlflow.errors import MlflowError
 from services.mlflow.sources import ModelUri, model_uri, proxy_path
@@ -240,12 +241,12 @@ def test_a_source_finds_the_upload_of_its_files(source, location):
     ],
 )
 def test_any_name_of_mlflow_has_one_in_regista_and_is_read_back(name, in_regista):
-    assert (names.written(name), names.read(in_regista)) == (in_regista, name)
+    assert (mlflow_names.written(name), mlflow_names.read(in_regista)) == (in_regista, name)
 
 
 def test_a_pattern_on_names_keeps_its_wildcards():
-    assert names.pattern("My model%_") == r"My\_x20\_model%_"
+    assert mlflow_names.pattern("My model%_") == r"My\_x20\_model%_"
 
 
 def test_a_model_of_regista_that_looks_escaped_is_shown_as_it_is_where_it_cannot_be_read():
-    assert names.read("a_xffffff_b") == "a_xffffff_b"
+    assert mlflow_names.read("a_xffffff_b") == "a_xffffff_b"

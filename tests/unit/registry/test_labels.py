@@ -12,7 +12,7 @@ from services.registry.domain.labels.labels import HideModel, RemoveLabelAlias, 
 from services.registry.domain.labels.modes import STREAM, MlflowModeSet, Modes, SetMlflowMode
 from services.registry.domain.model.events import Label
 from services.registry.domain.model.metadata import External, Metadata
-from services.registry.domain.registration.commands import RegisterVersion
+from services.registry.domain.registration.commands import AddMetadata, RegisterVersion
 from services.registry.domain.withdrawal.retirement import RetireOnRequest
 from services.registry.publish import publish
 from shared.deciding.decider import NotFound, RuleBroken, Unprocessable
@@ -178,3 +178,13 @@ def test_a_draft_from_elsewhere_publishes_its_files_and_other_drafts_do_not():
     sent = [publish(r).data for r in recorded(story) if r.type == "VersionRegistered"]
     assert [one.artifact and one.artifact.digest for one in sent] == [a_digest(1), None]
     assert sent[0].requester_subject == "ann"
+
+
+def test_files_that_come_later_are_published_while_the_draft_is_incomplete():
+    story = Story()
+    story.register(external("s3://b/a"), draft=True)
+    story.when(AddMetadata(MODEL_ID, 1, Metadata(artifact=metadata().artifact), by="ann"))
+    added = [publish(r).data for r in recorded(story) if r.type == "MetadataAdded"]
+    assert [(type(one).__name__, one.number, one.artifact.digest) for one in added] == [
+        ("DraftRegistered", 1, a_digest(1))
+    ]

@@ -207,3 +207,22 @@ def test_a_time_that_is_none_is_refused_with_the_forms_that_are_read(
     result = run("access", "key", "issue", "u-1", "--expires", typed)
     assert (result.exit_code, "2027-01-31" in result.stderr) == (2, True)
     assert not people.of("POST", keys)
+
+
+def test_a_person_issues_a_key_of_their_own(run: Any, people: Answers) -> None:
+    issued = {"subject": "u-1", "key_id": "K2", "algorithm": "hmac-sha256", "api_key": "rg_K2_x"}
+    people.fixed["POST", "/v1/access/identities/u-1/keys"] = JSONResponse(
+        {**issued, "expires_at": "2026-12-31T00:00:00Z"}, 201
+    )
+    done = run("access", "key", "issue", "--own", "--expires", "2026-12-31")
+    assert (done.exit_code, done.stdout.strip()) == (0, "rg_K2_x"), done.output
+    (sent,) = people.of("POST", "/v1/access/identities/u-1/keys")
+    assert json.loads(sent.body) == {"expires_at": "2026-12-31T00:00:00Z"}
+
+
+@pytest.mark.parametrize("words", [(), ("--own", "u-2")])
+def test_whose_key_is_issued_is_clear_before_anything_is_sent(
+    run: Any, people: Answers, words: tuple[str, ...]
+) -> None:
+    assert run("access", "key", "issue", *words).exit_code == 2
+    assert people.seen == []

@@ -11,11 +11,11 @@ import pytest
 
 from regista.importing.claims import MOST_BYTES, data_of
 from regista.importing.mlflow_claims import Facts, stated_of
-from regista.importing.mlmodel import MLmodel
 from regista.importing.source import SourceModel, Stated
 from regista.importing.texts import clean, fitted_tags, moment
 from regista.publishing.contract import check_publication
 from regista.wire import limits
+from regista.wire.mlmodel import MLmodel
 
 URI = "https://mlflow.example.com"
 VERSION: dict[str, Any] = {

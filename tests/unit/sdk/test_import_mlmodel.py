@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from regista.importing.mlmodel import MLmodel, read_mlmodel, type_of
+from regista.importing.mlmodel import read_mlmodel
 from regista.wire.bounded_yaml import MOST_NODES
+from regista.wire.mlmodel import MLmodel, type_of
 from regista.wire.type_spellings import parsed
 
 
@@ -82,7 +83,7 @@ def test_the_types_of_mlflow_are_types_that_the_registry_compares(spec: dict[str
         ),
         ({"python_function": {}, "mystery": {"mystery_version": 4}}, {"name": "mystery", "version": "4"}),
         ({"mystery": None}, {"name": "mystery", "version": ""}),
-        ({"python_function": {}}, None),
+        ({"python_function": {}, "mleap": {}}, None),
     ],
 )
 def test_the_framework_is_the_first_flavor_but_the_generic_one(flavors: Any, framework: Any) -> None:
@@ -151,3 +152,18 @@ def test_a_version_may_be_a_number() -> None:
 def test_a_shape_without_end_is_no_schema() -> None:
     tensor = {"type": "tensor", "tensor-spec": {"dtype": "float32", "shape": [float("inf")]}}
     assert "cannot be read" in read_mlmodel(mlmodel([tensor])).problem
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("'2026-11-30 00:10:20.5'", "2026-11-30T00:10:20.500000+00:00"),
+        ("2026-11-30 00:10:20", "2026-11-30T00:10:20+00:00"),
+        ("'2026-11-30T01:10:20+01:00'", "2026-11-30T01:10:20+01:00"),
+        ("yesterday", ""),
+        ("[1]", ""),
+        ("null", ""),
+    ],
+)
+def test_a_time_without_its_zone_is_utc(written: str, read: str) -> None:
+    assert read_mlmodel(f"utc_time_created: {written}".encode()).created == read

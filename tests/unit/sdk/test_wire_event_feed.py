@@ -23,7 +23,6 @@ from regista.wire.event_feed import (
     to_json,
 )
 from regista.wire.event_types import EVENT_TYPES, problem_of_type
-from shared.foundation.topics import PARTITIONS_OF
 from tools.contracts.documents import OUTBOUND
 
 positions = st.dictionaries(
@@ -98,7 +97,7 @@ def test_the_types_are_those_that_the_services_publish() -> None:
         service: [type_.split(".")[2] for type_ in types] for service, types in OUTBOUND.items() if types
     }
     assert {service: list(names) for service, names in EVENT_TYPES.items()} == published
-    assert set(SERVICES) == {service for service, parts in PARTITIONS_OF.items() if parts} == set(EVENT_TYPES)
+    assert set(SERVICES) == {service for service, types in OUTBOUND.items() if types} == set(EVENT_TYPES)
 
 
 @pytest.mark.parametrize("type_", ["VersionPromoted", "regista.registry.VersionPromoted.v1"])

@@ -33,6 +33,8 @@ class Record:
     partition: int = 1
     offset: int = 7
     key: bytes | None = None
+    timestamp: int = 0
+    timestamp_type: int = 0
 
 
 async def nothing(_: Received) -> list[Any]:
@@ -197,6 +199,34 @@ def test_a_publishers_key_must_be_valid_now_whatever_time_its_message_claims(
         Record(value, headers), STRICT, {KEY.key_id: Signer("anna", "publisher", KEY.public, until)}.get
     )  # type: ignore[arg-type]
     assert isinstance(verdict, Received if accepted else Refused)
+
+
+@pytest.mark.parametrize(
+    ("by_broker", "at", "taken", "accepted"),
+    [
+        (1, datetime(2026, 1, 1, tzinfo=UTC), False, True),
+        (1, datetime(2026, 1, 3, tzinfo=UTC), False, False),
+        (0, datetime(2026, 1, 1, tzinfo=UTC), False, False),
+        (1, datetime(2026, 1, 1, tzinfo=UTC), True, False),
+    ],
+    ids=["stored before its end", "stored after its end", "the sender's own time", "revoked since"],
+)
+def test_an_expired_key_counts_for_what_the_broker_stored_before(
+    by_broker: int, at: datetime, taken: bool, accepted: bool
+) -> None:
+    _, value, headers = to_kafka(sign(EVENT, KEY))
+    owner = Signer("anna", "publisher", KEY.public, datetime(2026, 1, 2, tzinfo=UTC), taken=taken)
+    record = Record(value, headers, timestamp=int(at.timestamp() * 1000), timestamp_type=by_broker)
+    verdict = judge(record, STRICT, {KEY.key_id: owner}.get)  # type: ignore[arg-type]
+    assert isinstance(verdict, Received if accepted else Refused)
+
+
+def test_a_message_of_a_job_carries_who_started_it() -> None:
+    _, value, headers = to_kafka(sign(EVENT, KEY))
+    owner = Signer("anna", "publisher", KEY.public, started_by="octocat")
+    message = judge(Record(value, headers), STRICT, {KEY.key_id: owner}.get)  # type: ignore[arg-type]
+    assert isinstance(message, Received)
+    assert message.actor == Actor("anna", method=f"signature:{KEY.key_id}", on_behalf_of="octocat")
 
 
 def test_the_time_that_decides_is_signed() -> None:

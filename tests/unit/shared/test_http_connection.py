@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator
 
 import pytest
@@ -47,6 +48,15 @@ async def port() -> AsyncIterator[int]:
     yield server.port
     server.stop()
     await asyncio.wait_for(task, 10)
+
+
+def test_an_answer_in_two_parts_does_not_wait_for_an_acknowledgement() -> None:
+    """Whatever the event loop: the plain one leaves accepted sockets as they are."""
+    server = Server(echo, Settings(http_host="127.0.0.1", http_port=0))
+    with server._socket as listening, socket.create_connection(("127.0.0.1", server.port)):
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 async def exchanged(port: int, *pieces: bytes, until: bytes = b"") -> bytes:

@@ -11,6 +11,7 @@ from regista.choices import IdentityKind
 from regista.cli.access_issuers import add_to, issuers
 from regista.cli.access_keys import keys
 from regista.cli.access_scopes import ROLE, WHERE, in_words, namespace_of
+from regista.cli.access_trusts import trusts
 from regista.cli.terminal.options import REASON
 from regista.cli.terminal.output import say
 from regista.cli.terminal.session import Session, command, confirm, on_a_terminal
@@ -26,6 +27,7 @@ def access() -> None:
 
 access.add_command(keys)
 access.add_command(issuers)
+access.add_command(trusts)
 
 
 @access.group()

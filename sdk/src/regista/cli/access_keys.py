@@ -39,10 +39,12 @@ def keys() -> None:
 
 @command(
     group=keys,
-    examples="regista access key issue u-7k2m --out ann.key\n"
+    examples="regista access key issue --own --expires 2026-12-31 --out my.key\n"
+    "regista access key issue u-7k2m --out ann.key\n"
     "regista access key issue publisher:nightly --signing --out nightly.key.json",
 )
-@click.argument("subject", metavar="IDENTITY")
+@click.argument("subject", metavar="[IDENTITY]", required=False)
+@click.option("--own", is_flag=True, help="For yourself: with your sign-in no admin is needed.")
 @click.option(
     "--signing",
     is_flag=True,
@@ -50,9 +52,19 @@ def keys() -> None:
 )
 @OUT
 @EXPIRES
-def issue(session: Session, subject: str, signing: bool, file: Path | None, expires: str | None) -> None:
-    """Issue an API key (shown once), or make and register a signing key."""
+def issue(
+    session: Session, subject: str | None, own: bool, signing: bool, file: Path | None, expires: str | None
+) -> None:
+    """Issue an API key (shown once), or make and register a signing key.
+
+    A key of your own has the roles that were granted to you, not those of your groups, and always expires.
+    """
+    if own == (subject is not None):
+        raise click.UsageError("name the identity, or give --own for a key of yourself")
     expiry = _expiry(expires)
+    if subject is None:
+        with session.client() as client:
+            subject = str(client.whoami()["subject"])
     if signing:
         _register(session, subject, new_signing_key(subject, file), expiry)
         return

@@ -26,6 +26,7 @@ from regista.calls.models import ModelCalls
 from regista.calls.remarks import RemarkCalls
 from regista.calls.reports import ReportCalls
 from regista.calls.rollouts import RolloutCalls
+from regista.calls.trusts import TrustCalls
 from regista.calls.waiting import WaitingCalls
 from regista.choices import Kind, Tier, Via
 from regista.client.async_publication import AsyncPublication
@@ -71,6 +72,7 @@ class AsyncClient(
     DeadLetterCalls,
     AccessCalls,
     IssuerCalls,
+    TrustCalls,
 ):
     """All calls to Regista over one connection pool.
 
@@ -125,12 +127,25 @@ class AsyncClient(
 
     @property
     def _on_kafka(self) -> bool:
-        return bool(self.profile.kafka_bootstrap and self.profile.key_file)
+        in_job = self._transport.credentials.of_a_job
+        return bool(self.profile.kafka_bootstrap and (self.profile.key_file or in_job))
 
-    def _signing_key(self) -> SigningKey:
+    async def _signing_key(self) -> SigningKey:
+        """Return the key of the profile; in a job without one, the one that was exchanged with its token."""
+        if not self.profile.key_file and self._transport.credentials.of_a_job:
+            return (await self._transport.credentials.job()).signing_key()
         if self._key is None:
             self._key = signing_key(Path(self.profile.need("key_file")))
         return self._key
+
+    async def _creator(self) -> str:
+        """Return who made what this program publishes, as far as its settings state it."""
+        if self.profile.creator or self.profile.key_file:
+            return self.profile.creator or (await self._signing_key()).subject
+        if not self._on_kafka:
+            return ""  # over HTTP the registry takes the caller
+        key = (await self._transport.credentials.job()).key()
+        return key.started_by or key.publisher
 
     async def publish(
         self,
@@ -176,9 +191,9 @@ class AsyncClient(
         RegistaErrors. A message on Kafka has its outcome later: `wait()` raises
         it, and a warning at the end of the program reports what was not waited for.
         """
-        key = self._key_for(via)
+        key = await self._key_for(via)
         if creator is None:
-            creator = self.profile.creator or (self._signing_key().subject if self.profile.key_file else "")
+            creator = await self._creator()
         data = await asyncio.to_thread(
             publication.document,
             model,
@@ -216,14 +231,14 @@ class AsyncClient(
 
         Data that the registry could not even read raise Refused or TooLarge and are not sent.
         """
-        key = self._key_for(via)
+        key = await self._key_for(via)
         await asyncio.to_thread(check_message, data)
         return await self._send_trained(data, key)
 
-    def _key_for(self, via: str) -> SigningKey | None:
+    async def _key_for(self, via: str) -> SigningKey | None:
         """Return the signing key for Kafka, None for HTTP."""
         on_kafka = via == "kafka" or (via != "http" and self._on_kafka)
-        return self._signing_key() if on_kafka else None
+        return await self._signing_key() if on_kafka else None
 
     async def upload(
         self, artifact: str | Path, progress: Progress | None = None, follow_links: bool = False
@@ -321,7 +336,7 @@ class AsyncClient(
         if self._on_kafka:
             await self._kafka.send(
                 self.profile.topic(USAGE_TOPIC),
-                publication.event(MODEL_USED, data["model"], data, self._signing_key(), message_id),
+                publication.event(MODEL_USED, data["model"], data, await self._signing_key(), message_id),
             )
         else:
             await self._transport.call("POST", "cleanup", "/usage", body=data, idempotency_key=message_id)

@@ -89,6 +89,7 @@ from regista.shapes.registry import (
     SignInOption,
     TrainedVersion,
     Training,
+    TrustAnswer,
     VersionAnswer,
     VersionFacts,
     VersionLine,
@@ -885,6 +886,28 @@ class SyncCalls:
         """
     def unmap_group(self, group: str, role: str, namespace: str, issuer: str | None = None) -> None:
         """Take a role from a group, and from all its members."""
+    def trusts(self) -> list[TrustAnswer]:
+        """Return the trusts of all publishers."""
+    def add_trust(
+        self,
+        issuer: str,
+        claims: Mapping[str, str],
+        publisher: str,
+        namespaces: Sequence[str],
+        *,
+        audience: str | None = None,
+        algorithms: Sequence[str] | None = None,
+        starter_claim: str | None = None,
+    ) -> TrustAnswer:
+        """Let jobs whose token an issuer signed, with these claims, act as a publisher.
+
+        `claims`: the exact value of each, or one that ends in `/*` for one more part; one of them names a
+        project (`repository`, `project_path`, `sub`). The key of a job has the role publisher in
+        `namespaces`. `starter_claim` names the person who started the job; left out, the registry uses those
+        of GitHub and GitLab. What else is left out has its default: audience `regista`, RS256.
+        """
+    def remove_trust(self, trust_id: str, reason: str) -> None:
+        """Remove a trust. The keys that jobs have by it end immediately."""
     def close(self) -> None:
         """Report usage and close the connections, in about 10 seconds at most."""
     def publish(

@@ -51,7 +51,7 @@ class Transport:
 
     def __init__(self, profile: Profile, patience: Patience | None = None) -> None:
         self._profile = profile
-        self._credentials = Credentials(profile)
+        self.credentials = Credentials(profile)
         self.patience = patience or Patience()
         self._http: httpx.AsyncClient | None = None
         self._urls: dict[str, str] = {}
@@ -66,7 +66,7 @@ class Transport:
         if self._http is None:
             self._http = httpx.AsyncClient(
                 headers={"User-Agent": "regista-python"},
-                event_hooks={"request": [self._credentials.add_to]},
+                event_hooks={"request": [self.credentials.add_to]},
                 timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
                 verify=trusted(self._profile.ca_file),
             )
@@ -227,7 +227,7 @@ class Transport:
                         return got
                     await got.aread()
                     error = _error(got)
-                    if error.code == SIGN_IN_NEEDED and self._credentials.of_a_person and not signed_in:
+                    if error.code == SIGN_IN_NEEDED and self.credentials.of_a_person and not signed_in:
                         signed_in = True
                         await self._sign_in()
                         continue

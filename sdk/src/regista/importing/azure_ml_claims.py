@@ -9,10 +9,10 @@ from typing import Any
 
 from regista.importing import mlflow_claims
 from regista.importing.claims import given, label
-from regista.importing.mlmodel import MLmodel
 from regista.importing.source import Stated
 from regista.importing.texts import bare, shortened
 from regista.wire import limits
+from regista.wire.mlmodel import MLmodel
 
 COMMITS = ("azureml.git.commit", "mlflow.source.git.commit")
 REPOSITORIES = ("azureml.git.repository_uri", "mlflow.source.git.repoURL")

@@ -10,11 +10,11 @@ from regista.importing.azure_blobs import Datastores
 from regista.importing.azure_ml import AzureMlServer, Workspace, default_credential
 from regista.importing.azure_ml_claims import Facts, stated_of, tags_of
 from regista.importing.files import Files, SourceFile, Unreachable, listed
-from regista.importing.mlmodel import MLmodel
 from regista.importing.mlmodel_files import mlmodel_among
 from regista.importing.requests import SourceBroken, Waits
 from regista.importing.source import SourceModel, SourceVersion, Stated
 from regista.importing.texts import bare
+from regista.wire.mlmodel import MLmodel
 
 READY = frozenset({"Succeeded", ""})
 MOST_JOBS = 1_000

@@ -42,9 +42,14 @@ def data_of(
     training = dict(stated.training)
     if creator := creators.get(str(imported.get("created_by") or "")):
         training["creator"] = creator
-    found = clean({"training": training, "signature": stated.schema, "imported_from": imported})
-    data = given(found)
-    _fit(data, stated.notes)
+    found = {"training": training, "signature": stated.schema, "imported_from": imported}
+    return fitted(found, stated.notes)
+
+
+def fitted(found: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
+    """Return data in the form and within the limits of a registration. Losses are added to the notes."""
+    data = given(clean(found))
+    _fit(data, notes)
     return data
 
 
@@ -67,7 +72,8 @@ def _fit(data: dict[str, Any], notes: list[str]) -> None:
         if _removed(data, path):
             left_out.append(".".join(path))
     if left_out:
-        data["imported_from"].setdefault("details", {})["left_out_as_too_large"] = left_out
+        if "imported_from" in data:
+            data["imported_from"].setdefault("details", {})["left_out_as_too_large"] = left_out
         notes.append(f"too large: {', '.join(left_out)}")
 
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from regista.importing.claims import given, label
+from regista.importing.claims import fitted, given, label
 from regista.importing.mlflow import tags_of
-from regista.importing.mlmodel import MLmodel
 from regista.importing.source import Stated
 from regista.importing.texts import bare, moment, shortened
 from regista.wire import limits
+from regista.wire.mlmodel import MLmodel
 
 GIT_COMMIT, GIT_REPOSITORY = "mlflow.source.git.commit", "mlflow.source.git.repoURL"
 CONTEXT = "mlflow.data.context"
@@ -46,6 +46,13 @@ def stated_of(facts: Facts) -> Stated:
     return found
 
 
+def metadata_of(facts: Facts) -> dict[str, Any]:
+    """Return `training` and `signature` of a version that is registered by who made it."""
+    facts = bare(facts)
+    schema = facts.mlmodel.schema if facts.mlmodel else None
+    return fitted({"training": _training(facts, []), "signature": schema}, [])
+
+
 def _training(facts: Facts, notes: list[str]) -> dict[str, Any]:
     run = facts.run or {}
     info, tags = run.get("info") or {}, tags_of(run.get("data") or {})
@@ -59,12 +66,18 @@ def _training(facts: Facts, notes: list[str]) -> dict[str, Any]:
             or None,
             "dataset": _training_data(datasets),
             "metrics": _metrics(facts, notes),
-            "trained_at": moment(info.get("end_time")) or moment(info.get("start_time")),
+            "trained_at": _trained_at(facts, info),
             "framework": facts.mlmodel.framework if facts.mlmodel else None,
             "environment": _environment(facts) or None,
             "run_url": _run_url(facts.uri, info),
         }
     )
+
+
+def _trained_at(facts: Facts, info: Mapping[str, Any]) -> str | None:
+    """Return when the run ended; of one that runs, when the model was logged, else when it began."""
+    logged = facts.mlmodel.created if facts.mlmodel else ""
+    return moment(info.get("end_time")) or logged or moment(info.get("start_time"))
 
 
 def _parameters(facts: Facts) -> dict[str, str]:
@@ -198,7 +211,7 @@ def _user(facts: Facts) -> str:
 
 
 def _run_url(uri: str, info: Mapping[str, Any]) -> str | None:
-    if not info.get("run_id"):
+    if not uri or not info.get("run_id"):
         return None
     parts = (quote(str(info.get(name, "")), safe="") for name in ("experiment_id", "run_id"))
     url = uri + "/#/experiments/{}/runs/{}".format(*parts)

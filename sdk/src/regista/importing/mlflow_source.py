@@ -10,11 +10,11 @@ from regista.errors import Forbidden, Invalid, NotFound, RegistaError
 from regista.importing.files import Files, SourceFile, Unreachable, listed
 from regista.importing.mlflow import Address, MlflowServer, tags_of
 from regista.importing.mlflow_claims import Facts, stated_of
-from regista.importing.mlmodel import MLmodel
 from regista.importing.mlmodel_files import mlmodel_among
 from regista.importing.requests import Waits
 from regista.importing.source import SourceModel, SourceVersion, Stated
 from regista.importing.texts import bare
+from regista.wire.mlmodel import MLmodel
 
 READY = frozenset({"READY", ""})
 MOST_RUNS = 1_000

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from regista.importing.files import Files, SourceFile, small_file
-from regista.importing.mlmodel import MOST_BYTES, MLmodel, read_mlmodel
+from regista.importing.mlmodel import read_mlmodel
+from regista.wire.mlmodel import MOST_BYTES, MLmodel
+from regista.wire.mlmodel import NAME as MLMODEL
 
-MLMODEL, REQUIREMENTS = "MLmodel", "requirements.txt"
+REQUIREMENTS = "requirements.txt"
 MOST_REQUIREMENTS = 256 << 10
 
 
@@ -21,5 +23,10 @@ async def mlmodel_among(
     found = await small_file(reader, files, MLMODEL, MOST_BYTES, notes)
     mlmodel = None if found is None else read_mlmodel(found)
     packages = await small_file(reader, files, REQUIREMENTS, MOST_REQUIREMENTS, notes) or b""
-    lines = (line.strip() for line in packages.decode("utf-8", "replace").splitlines())
-    return mlmodel, [line for line in lines if line and not line.startswith(("#", "-"))]
+    return mlmodel, requirements_in(packages)
+
+
+def requirements_in(raw: bytes) -> list[str]:
+    """Return the requirements that a file of pip lists, without its comments and options."""
+    lines = (line.strip() for line in raw.decode("utf-8", "replace").splitlines())
+    return [line for line in lines if line and not line.startswith(("#", "-"))]

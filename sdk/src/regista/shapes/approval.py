@@ -64,9 +64,10 @@ class Compared(TypedDict):
 
 
 class ConfirmBody(TypedDict):
-    """`revision`: that of the proposal, as it was read."""
+    """`revision`: that of the proposal, as it was read. `reason`: why it is right; the log stores it."""
 
     revision: int
+    reason: NotRequired[str]
 
 
 class Decider(TypedDict):

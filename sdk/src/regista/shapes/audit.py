@@ -232,6 +232,7 @@ class IdentityRights(TypedDict):
     disabled: Given | None
     roles: list[Role]
     keys: list[LiveKey]
+    trusts: list[TrustThen]
 
 
 class InService(TypedDict):
@@ -501,6 +502,17 @@ class TimelineEvent(TypedDict):
     hidden: NotRequired[bool]
     caused_by: NotRequired[Cause | None]
     effects: NotRequired[list[TimelineEvent] | None]
+
+
+class TrustThen(TypedDict):
+    """Jobs with a token of `issuer`, with these claims, acted as the publisher in `namespaces`."""
+
+    trust_id: str | None
+    issuer: str | None
+    audience: str | None
+    claims: list[dict[str, Any]]
+    namespaces: list[str]
+    added: Given
 
 
 class Who(TypedDict):

@@ -89,6 +89,13 @@ class ChangeAnswer(TypedDict):
     level: Literal["patch", "minor", "major"] | None
 
 
+class ClaimOfJob(TypedDict):
+    """A claim of the token, and its exact value; a value that ends in `/*` stands for one more part."""
+
+    name: str
+    value: str
+
+
 class Code(TypedDict):
     digest: NotRequired[str | None]
     revision: NotRequired[str | None]
@@ -238,6 +245,44 @@ class EvaluationAnswer(TypedDict):
     recorded_at: str
 
 
+class ExchangeAnswer(TypedDict):
+    """The answer of RFC 8693: `access_token` is an API key, shown this once and stored nowhere.
+
+    `scope` is `publisher:<namespace>`, divided by spaces. `publisher` is the subject that the key acts
+    as. `started_by`: who counts as a maker of what the job publishes, "" where the token states no one.
+    `signing_key_id`: the id of the signing key whose public half came with the request.
+    """
+
+    access_token: str
+    issued_token_type: Literal["urn:ietf:params:oauth:token-type:access_token"]
+    token_type: Literal["Bearer"]
+    expires_in: int
+    scope: str
+    publisher: str
+    started_by: str
+    key_id: str
+    signing_key_id: str | None
+    expires_at: str
+
+
+class ExchangeForm(TypedDict):
+    """The form of RFC 8693. `public_key`: of an Ed25519 key that the job made, to sign messages on Kafka.
+
+    `trust`: the id of a trust, needed only where a token fits several.
+    """
+
+    grant_type: Literal["urn:ietf:params:oauth:grant-type:token-exchange"]
+    subject_token: str
+    subject_token_type: Literal[
+        "urn:ietf:params:oauth:token-type:jwt",
+        "urn:ietf:params:oauth:token-type:id_token",
+        "urn:ietf:params:oauth:token-type:access_token",
+    ]
+    requested_token_type: NotRequired[Literal["urn:ietf:params:oauth:token-type:access_token"] | None]
+    public_key: NotRequired[str | None]
+    trust: NotRequired[str | None]
+
+
 class External(TypedDict):
     """Where a draft came from while its bytes are elsewhere: the source, and the run that made them."""
 
@@ -272,6 +317,7 @@ class Grant(TypedDict):
 
     role: Literal["publisher", "engineer", "approver", "auditor", "admin", "override"]
     namespace: str
+    reason: NotRequired[str]
 
 
 class HeldRole(TypedDict):
@@ -427,6 +473,7 @@ class MappedGroup(TypedDict):
     group: str
     role: Literal["publisher", "engineer", "approver", "auditor", "admin", "override"]
     namespace: str
+    reason: NotRequired[str]
 
 
 class MappedGroupAnswer(TypedDict):
@@ -442,6 +489,7 @@ class Member(TypedDict):
     """The subject of a person or publisher that joins or leaves the group."""
 
     member: str
+    reason: NotRequired[str]
 
 
 class Metric(TypedDict):
@@ -642,6 +690,7 @@ class NewIdentity(TypedDict):
     subject: NotRequired[str | None]
     kind: Literal["person", "publisher", "service", "group"]
     name: NotRequired[str]
+    reason: NotRequired[str]
 
 
 class NewIssuer(TypedDict):
@@ -658,6 +707,7 @@ class NewIssuer(TypedDict):
     scopes: NotRequired[list[str]]
     algorithms: NotRequired[list[str]]
     groups_claim: NotRequired[str]
+    reason: NotRequired[str]
 
 
 class NewKey(TypedDict):
@@ -671,6 +721,7 @@ class NewKey(TypedDict):
     key_id: NotRequired[str | None]
     expires_at: NotRequired[str | None]
     never_expires: NotRequired[bool]
+    reason: NotRequired[str]
 
 
 class NewModel(TypedDict):
@@ -701,6 +752,24 @@ class NewRollout(TypedDict):
     reason: NotRequired[str]
     from_number: NotRequired[int | None]
     entries: list[NewEntry]
+
+
+class NewTrust(TypedDict):
+    """Jobs with a token of `issuer` for `audience`, in which each of the claims is so, act as `publisher`.
+
+    `issuer` is the URL as its tokens name it in `iss`. One of the claims has to name a project.
+    `namespaces`: where the job's key has the role publisher, and below; `*` is everywhere.
+    `starter_claim`: the claim that names the person who started the job, "" for those of GitHub
+    (`actor`) and GitLab (`user_login`).
+    """
+
+    issuer: str
+    audience: NotRequired[str]
+    algorithms: NotRequired[list[str]]
+    claims: list[ClaimOfJob]
+    publisher: str
+    namespaces: list[str]
+    starter_claim: NotRequired[str]
 
 
 class NoteAnswer(TypedDict):
@@ -1181,6 +1250,25 @@ class Training(TypedDict):
     on_behalf_of: NotRequired[str | None]
     run_url: NotRequired[str | None]
     seed: NotRequired[int | None]
+
+
+class TrustAnswer(TypedDict):
+    """A trust. `live_keys`: API keys and signing keys of jobs that have not ended."""
+
+    trust_id: str
+    issuer: str
+    audience: str
+    algorithms: list[str]
+    claims: list[ClaimOfJob]
+    publisher: str
+    namespaces: list[str]
+    starter_claim: str
+    added_by: str
+    live_keys: int
+
+
+class Trusts(TypedDict):
+    items: list[TrustAnswer]
 
 
 class UsedKey(TypedDict):

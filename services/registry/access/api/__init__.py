@@ -1,7 +1,14 @@
-"""Identities and trusted issuers over HTTP. Only an admin changes those of others."""
+"""Identities, trusted issuers and trusted jobs over HTTP. Only an admin changes those of others."""
 
 from __future__ import annotations
 
-from services.registry.access.api import identities, issuers, keys, roles
+from services.registry.access.api import exchange, identities, issuers, keys, roles, trusts
 
-ROUTES = (*identities.ROUTES, *keys.ROUTES, *roles.ROUTES, *issuers.ROUTES)
+ROUTES = (
+    *identities.ROUTES,
+    *keys.ROUTES,
+    *roles.ROUTES,
+    *issuers.ROUTES,
+    *trusts.ROUTES,
+    *exchange.ROUTES,
+)

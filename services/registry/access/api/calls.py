@@ -12,6 +12,7 @@ import msgspec
 from services.registry.access import queries
 from services.registry.access.domain.commands import AccessCommand
 from services.registry.access.domain.issuers import OfIssuer
+from services.registry.access.domain.trusts import OfTrust
 from shared.deciding.access import EVERYWHERE, PARTITION, AccessState, permits, stream_of
 from shared.deciding.decider import NotFound
 from shared.deciding.submission import Cause, Outcome, Permission, Submission
@@ -27,7 +28,7 @@ def transactor(call: Call) -> Transactor:
 
 
 async def submit(
-    call: Call, command: AccessCommand | OfIssuer, permission: Permission = ADMIN, reason: str = ""
+    call: Call, command: AccessCommand | OfIssuer | OfTrust, permission: Permission = ADMIN, reason: str = ""
 ) -> Outcome:
     """Submit a command on the stream of one identity. The transaction checks the permission again."""
     return await transactor(call).submit(
@@ -37,7 +38,7 @@ async def submit(
 
 def submission(
     call: Call,
-    command: AccessCommand | OfIssuer,
+    command: AccessCommand | OfIssuer | OfTrust,
     subjects: tuple[str, ...],
     permission: Permission,
     *,

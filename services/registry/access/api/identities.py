@@ -51,7 +51,7 @@ async def create_identity(call: Call[NewIdentity]) -> Reply:
     call.require("admin", "")
     body = call.body
     subject = body.subject or f"u-{new_id(call.cause(), 'subject').hex[:20]}"
-    outcome = await submit(call, CreateIdentity(subject, body.kind, call.actor.subject))
+    outcome = await submit(call, CreateIdentity(subject, body.kind, call.actor.subject), reason=body.reason)
     await names.store_at_creation(call.app.pool, subject, body.name, outcome)
     return await answer(call, subject, status=201)
 

@@ -33,7 +33,7 @@ from shared.deciding.access import (
     stream_of,
 )
 from shared.deciding.acting import acting
-from shared.deciding.decider import Unprocessable
+from shared.deciding.decider import RuleBroken, Unprocessable
 from shared.deciding.events import Actor
 from shared.deciding.issuers import METHOD, subject_of_issuer
 from shared.deciding.submission import Permission, Submission
@@ -115,6 +115,17 @@ async def trust_issuer(call: Call[NewIssuer]) -> Reply:
             "issuer_unreadable",
             f"The keys of the issuer cannot be read ({why}): check the URL and that it is reachable.",
         ) from why
+    of_jobs = call.app.access.identities.trusting(body.issuer)
+    if any(
+        one.issuer == body.issuer and one.audience == body.audience
+        for state in of_jobs
+        for one in state.trusts.values()
+    ):
+        raise RuleBroken(
+            "audience_of_jobs",
+            f"Jobs exchange tokens of this issuer for the audience {body.audience!r}, so the sign-in "
+            "of people needs another one: choose it.",
+        )
     subject = subject_of_url(body.issuer)
     command = TrustIssuer(
         subject,
@@ -126,7 +137,7 @@ async def trust_issuer(call: Call[NewIssuer]) -> Reply:
         body.groups_claim,
         call.actor.subject,
     )
-    await submit(call, command)
+    await submit(call, command, reason=body.reason)
     return await _answer(call, subject)
 
 
@@ -142,7 +153,7 @@ async def map_group(call: Call[MappedGroup]) -> Reply:
     permission, subject = _administered(call, call.body), subject_of_issuer(call.path["key"])
     body = call.body
     command = MapGroup(subject, body.group, body.role, body.namespace, call.actor.subject)
-    await submit(call, command, permission)
+    await submit(call, command, permission, body.reason)
     return await _answer(call, subject)
 
 
@@ -151,7 +162,7 @@ async def unmap_group(call: Call[None, MappedGroup]) -> None:
     permission, subject = _administered(call, call.query), subject_of_issuer(call.path["key"])
     query = call.query
     command = UnmapGroup(subject, query.group, query.role, query.namespace, call.actor.subject)
-    await submit(call, command, permission)
+    await submit(call, command, permission, query.reason)
 
 
 def _administered(call: Call[Any, Any], mapped: MappedGroup) -> Permission:

@@ -10,7 +10,8 @@ from services.registry.access.api.calls import ADMIN, submit
 from services.registry.access.domain.commands import IssueKey, RevokeKey
 from services.registry.access.shapes import KeyAnswer, NewKey, RevokeQuery, ServiceKeys
 from shared.deciding.access import NO_ROLE, KeyIssued
-from shared.deciding.decider import Unprocessable
+from shared.deciding.acting import key_of
+from shared.deciding.decider import Forbidden, Unprocessable
 from shared.deciding.submission import Outcome, Permission
 from shared.http.problems import Problem
 from shared.http.routes import Call, Reply, Route
@@ -44,6 +45,13 @@ def _is_own(call: Call) -> bool:
 
 
 def _check_may_change(call: Call) -> None:
+    used = key_of(call.access_state, call.actor.method)
+    if used is not None and used.trust:
+        raise Forbidden(
+            "key_of_a_job",
+            f"The key of a job publishes and decides about no key: use another one of {call.actor.subject}, "
+            "or ask an admin.",
+        )
     if not _is_own(call):
         call.require("admin", "")
 
@@ -64,7 +72,7 @@ async def _issue(call: Call[NewKey], key_id: str, algorithm: str, verifier: str)
         by=call.actor.subject,
         valid_days=0 if unlimited else days,
     )
-    return await submit(call, command, _permission(call))
+    return await submit(call, command, _permission(call), call.body.reason)
 
 
 def _expiry(call: Call, outcome: Outcome, key_id: str) -> datetime | None:

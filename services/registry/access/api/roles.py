@@ -24,7 +24,7 @@ async def grant_role(call: Call[Grant]) -> Reply:
     async def build() -> Submission:
         members = await _members(call, subject)
         command = GrantRole(subject, body.role, body.namespace, call.actor.subject, members=members)
-        return submission(call, command, (subject, *sorted(members)), permission)
+        return submission(call, command, (subject, *sorted(members)), permission, reason=body.reason)
 
     await routed(transactor(call), build)
     granted = await answer(call, subject)
@@ -53,7 +53,7 @@ async def revoke_role(call: Call[None, Grant]) -> None:
     async def build() -> Submission:
         members = await _members(call, subject)
         command = RevokeRole(subject, query.role, query.namespace, call.actor.subject, members)
-        return submission(call, command, (subject, *sorted(members)), permission)
+        return submission(call, command, (subject, *sorted(members)), permission, reason=query.reason)
 
     await routed(transactor(call), build)
 
@@ -63,7 +63,7 @@ async def add_member(call: Call[Member]) -> Reply:
     call.require("admin", "")
     group, member = call.path["subject"], call.body.member
     command = AddMember(group, member, call.actor.subject)
-    await transactor(call).submit(submission(call, command, (group, member), ADMIN))
+    await transactor(call).submit(submission(call, command, (group, member), ADMIN, reason=call.body.reason))
     return await answer(call, group)
 
 
@@ -71,7 +71,7 @@ async def remove_member(call: Call[None, Member]) -> None:
     call.require("admin", "")
     group, member = call.path["subject"], call.query.member
     command = RemoveMember(group, member, call.actor.subject)
-    await transactor(call).submit(submission(call, command, (group, member), ADMIN))
+    await transactor(call).submit(submission(call, command, (group, member), ADMIN, reason=call.query.reason))
 
 
 async def _members(call: Call, subject: str) -> frozenset[str]:

@@ -109,11 +109,12 @@ class TagsChanged:
 class VersionRegistered:
     """A version was registered. Without `semver` it is a draft that lacks `missing`.
 
-    `contributors` are the subjects that sent any of its metadata. `notes`: what the sender should know about
-    the registration, as sentences.
+    `contributors` are the subjects that sent any of its metadata. `started_by`: who started the jobs among
+    them, by subject or, where the directory has no one of that name, as the issuer of the job names them.
+    `notes`: what the sender should know about the registration, as sentences.
     """
 
-    SCHEMA: ClassVar[int] = 4
+    SCHEMA: ClassVar[int] = 5
 
     model: str
     kind: Kind
@@ -129,6 +130,7 @@ class VersionRegistered:
     missing: tuple[str, ...] = ()
     contributors: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    started_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,7 @@ class MetadataAdded:
     With `semver` it is complete from now on.
     """
 
-    SCHEMA: ClassVar[int] = 4
+    SCHEMA: ClassVar[int] = 5
 
     model: str
     kind: Kind
@@ -153,6 +155,7 @@ class MetadataAdded:
     champion: Champion | None
     missing: tuple[str, ...] = ()
     contributors: tuple[str, ...] = ()
+    started_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

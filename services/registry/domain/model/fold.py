@@ -286,7 +286,8 @@ def _registered(state: ModelState, event: e.VersionRegistered) -> ModelState:
 
 def _makers(state: ModelState, event: e.VersionRegistered | e.MetadataAdded) -> Map[str, bool]:
     training = event.metadata.training
-    return _with_makers(state.makers, training.creator, training.on_behalf_of, *event.contributors)
+    people = (training.creator, training.on_behalf_of, *event.contributors, *event.started_by)
+    return _with_makers(state.makers, *people)
 
 
 def _with_makers(makers: Map[str, bool], *people: str | None) -> Map[str, bool]:

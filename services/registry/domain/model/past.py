@@ -109,9 +109,9 @@ def makers(model_id: str, state: ModelState, number: int, streams: Streams) -> t
 
 
 def makers_of(event: VersionRegistered | MetadataAdded) -> tuple[str, ...]:
-    """Return the creator, the person a pipeline acted for, and all contributors."""
+    """Return the creator, the person a pipeline acted for, all contributors, and who started their jobs."""
     training = event.metadata.training
-    named = (training.creator, training.on_behalf_of, *event.contributors)
+    named = (training.creator, training.on_behalf_of, *event.contributors, *event.started_by)
     return tuple(dict.fromkeys(name for name in named if name))
 
 

@@ -17,10 +17,10 @@ class RegisterVersion:
     With `new_model` no model had the name when it was looked up; `model_id` is then made from the cause.
     `kind`, `owner`, `description` and `tags` count only for a new model; `tier` may also be raised. `stated`:
     which of these the message gives. `strict`: refuse rather than leave something out. `base` is a number, an
-    environment, an alias, or a semantic version that the look-up did not find. `by` is the actor's subject.
-    `policy` states which changes count. The streams of all parents are written, too; for a parent whose model
-    does not exist the command depends on `name-<name>`. `unknown_creator`: no identity has the creator's
-    name.
+    environment, an alias, or a semantic version that the look-up did not find. `by` is the actor's subject,
+    `started_by` who started the job that acts. `policy` states which changes count. The streams of all
+    parents are written, too; for a parent whose model does not exist the command depends on `name-<name>`.
+    `unknown_creator`: no identity has the creator's name.
     """
 
     model_id: str
@@ -36,6 +36,7 @@ class RegisterVersion:
     claim: Claim = NO_CLAIM
     base: int | str | None = None
     by: str = ""
+    started_by: str = ""
     stated: frozenset[str] = frozenset()
     strict: bool = False
     unknown_creator: bool = False
@@ -58,7 +59,7 @@ class RegisterVersion:
 class AddMetadata:
     """Complete a draft, in one step or several. What is given replaces what was there.
 
-    `keep_draft`: the version stays a draft even when nothing is missing.
+    `keep_draft`: the version stays a draft even when nothing is missing. `by` and `started_by` are as above.
     """
 
     model_id: str
@@ -69,6 +70,7 @@ class AddMetadata:
     claim: Claim = NO_CLAIM
     base: int | str | None = None
     by: str = ""
+    started_by: str = ""
     policy: BumpPolicy = DEFAULT
 
 

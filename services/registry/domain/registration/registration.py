@@ -92,6 +92,7 @@ def register(command: RegisterVersion, streams: Streams) -> Events:
         missing=missing(kind, command.metadata) if command.draft else (),
         contributors=(command.by,) if command.by else (),
         notes=_notes(command, about),
+        started_by=(command.started_by,) if command.started_by else (),
     )
     if problem := too_large(registered):
         return _refused(command, state, [problem], None)
@@ -138,12 +139,17 @@ def complete(command: AddMetadata, streams: Streams) -> Events:
         metadata=after,
         bump=number[1],
         missing=lacks,
-        contributors=tuple(dict.fromkeys((*draft.contributors, *((command.by,) if command.by else ())))),
+        contributors=_with(draft.contributors, command.by),
+        started_by=_with(draft.started_by, command.started_by),
     )
     if problem := too_large(added):
         return _refused(command, state, [problem], None)
     events: Events = {stream_of(command.model_id): [added]}
     return _linked(events, command.model_id, added, streams) if is_complete else events
+
+
+def _with(people: tuple[str, ...], one: str) -> tuple[str, ...]:
+    return people if not one or one in people else (*people, one)
 
 
 def existing(command: RegisterVersion, state: ModelState, streams: Streams) -> int | None:

@@ -18,13 +18,17 @@ MOST_EVALUATIONS = 200
 
 @dataclass(frozen=True, slots=True)
 class RecordEvaluation:
-    """`people`: all by which its author and the makers of the version are recognised."""
+    """`started_by`: who started the job that is its author, if any.
+
+    `people`: all by which its author, this person and the makers of the version are recognised.
+    """
 
     model_id: str
     number: int
     evaluation: Evaluation
     expected: int | None = None
     people: Mapping[str, Person] = field(default_factory=dict)
+    started_by: str = ""
 
 
 def record_evaluation(command: RecordEvaluation, streams: Streams) -> Events:
@@ -35,10 +39,12 @@ def record_evaluation(command: RecordEvaluation, streams: Streams) -> Events:
     state = streams.state(MODEL, stream_of(command.model_id))
     version = require_usable(state, command.number, command.expected)
     makers = past.makers(command.model_id, state, command.number, streams)
-    if command.evaluation.independent and is_one_of(command.evaluation.by, makers, command.people):
+    authors = [who for who in (command.evaluation.by, command.started_by) if who]
+    made_it = [who for who in authors if is_one_of(who, makers, command.people)]
+    if command.evaluation.independent and made_it:
         raise RuleBroken(
             "not_independent",
-            f"{command.evaluation.by} made this version: record the evaluation as claimed, or let another "
+            f"{made_it[0]} made this version: record the evaluation as claimed, or let another "
             "person measure.",
         )
     recorded = state.evaluations.get(command.number, ())

@@ -5,8 +5,6 @@ Everything that a command prints goes through `say` or a table: nothing foreign 
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import re
@@ -15,6 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
+
+from regista.wire.csv_text import csv_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -135,19 +135,8 @@ def print_fields(item: Mapping[str, Any]) -> None:
 
 def as_csv(items: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> str:
     """Return a table as CSV with a line of titles. No cell is a formula for a spreadsheet."""
-    written = io.StringIO()
-    lines = csv.writer(written, lineterminator="\n")
-    lines.writerow([_no_formula(one_line(title)) for title, _ in columns])
-    lines.writerows([[_no_formula(_cell(item, key)) for _, key in columns] for item in items])
-    return written.getvalue().rstrip("\n")
-
-
-def _no_formula(cell: str) -> str:
-    """Return a cell with an apostrophe before text that a spreadsheet would calculate."""
-    return f"'{cell}" if cell.startswith(tuple("=+-@\t\r")) and not _NUMBER.fullmatch(cell) else cell
-
-
-_NUMBER = re.compile(r"[+-]?[0-9.]+(e[+-]?[0-9]+)?|[+-]?(inf|nan)|-", re.ASCII)
+    titles = [one_line(title) for title, _ in columns]
+    return csv_text(titles, ([_cell(item, key) for _, key in columns] for item in items)).rstrip("\n")
 
 
 def as_json(value: Any) -> str:

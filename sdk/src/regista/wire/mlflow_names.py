@@ -1,0 +1,29 @@
+"""The names of models that MLflow's clients use, and how they are written in Regista."""
+
+from __future__ import annotations
+
+import re
+
+_FOREIGN = re.compile(r"[^A-Za-z0-9_.-]")
+_WRITTEN = re.compile(r"_x([0-9a-f]{1,6})_")
+
+
+def written(name: str) -> str:
+    """Return the name of a model in Regista: characters that no name has there are written `_x20_`."""
+    plain = _WRITTEN.sub(lambda found: f"_x5f_{found[0][1:]}", name)
+    return _FOREIGN.sub(lambda found: f"_x{ord(found[0]):x}_", plain)
+
+
+def read(name: str) -> str:
+    """Return the name that MLflow's clients use for a model of Regista."""
+    return _WRITTEN.sub(lambda found: _character(found[1]), name)
+
+
+def pattern(text: str) -> str:
+    """Return a pattern of LIKE on names in Regista. `%` and `_` are its wildcards."""
+    return _FOREIGN.sub(lambda found: found[0] if found[0] == "%" else rf"\_x{ord(found[0]):x}\_", text)
+
+
+def _character(digits: str) -> str:
+    number = int(digits, 16)
+    return chr(number) if number < 0x110000 and not 0xD800 <= number < 0xE000 else f"_x{digits}_"
