@@ -40,7 +40,7 @@ class Aws:
             from botocore.config import Config  # noqa: PLC0415
         except ImportError:
             raise NotConfigured(
-                "boto3_missing",
+                "aws_client_missing",
                 "the client of AWS is not installed",
                 advice="Install it: pip install 'regista[sagemaker]'.",
             ) from None
