@@ -20,7 +20,7 @@ import pytest
 
 from services.local import lifecycle
 from services.local.folders import InstanceFolder, LocalError
-from services.local.fronts import PROCESSES
+from services.local.fronts import OPTIONAL, PROCESSES
 from services.local.instance import Instance
 from services.local.processes import ProcessIdentity
 from services.local.status import Status, gather
@@ -30,6 +30,7 @@ from services.local.supervisor_state import SupervisorState, read_state
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 REGISTA = str(Path(sys.executable).with_name("regista"))
 SERVERS = ("postgres", "kafka", "s3")
+ALWAYS = [name for name in PROCESSES if name not in OPTIONAL]
 
 
 def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
@@ -76,9 +77,9 @@ def ready_again(folder: InstanceFolder, before: ProcessIdentity) -> bool:
 
 def test_all_servers_and_services_run_and_are_ready(up: SupervisorState, folder: InstanceFolder) -> None:
     found = gather(Instance.at(folder))
-    assert {part.name for part in found.parts} == {*SERVERS, *PROCESSES}
+    assert {part.name for part in found.parts} == {*SERVERS, *ALWAYS}
     assert found.ready
-    assert set(found.relays) == {"registry", "approval", "artifact", "cleanup"}
+    assert set(found.relays) == {"registry", "approval", "artifact", "cleanup", "mirror"}
     assert any(group.startswith("registry") for group in found.consumers)
 
 
@@ -135,7 +136,7 @@ def test_a_service_left_out_can_be_started_by_hand_with_the_settings_of_its_file
     instance = lifecycle.start(folder, 120.0, lifecycle.Progress(output=lambda _: None), ["registry"])
     state = read_state(folder)
     assert state
-    assert set(state.processes) == {*SERVERS, *PROCESSES} - {"registry"}
+    assert set(state.processes) == {*SERVERS, *ALWAYS} - {"registry"}
     command = f"set -a; . {instance.environment_file('registry')}; exec {sys.executable} -m services.registry"
     registry = subprocess.Popen(["sh", "-c", command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -163,7 +164,7 @@ def test_an_instance_that_runs_with_all_services_is_not_started_without_one(
 def test_down_leaves_no_process_behind(folder: InstanceFolder) -> None:
     processes = every_process(started(folder))
     ended = lifecycle.stop(folder)
-    assert set(ended) == {"supervisor", *SERVERS, *PROCESSES}
+    assert set(ended) == {"supervisor", *SERVERS, *ALWAYS}
     assert not [one.name for one in processes if one.alive()]
     assert lifecycle.stop(folder) == []
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.mirror.domain.target import MOST_ATTEMPTS, is_mirrored, pause_after
@@ -143,6 +143,7 @@ def test_a_target_is_left_alone_as_long_as_it_states() -> None:
     assert event.next_at - story.now == timedelta(seconds=600)  # type: ignore[union-attr, operator]
 
 
+@settings(deadline=None)
 @given(st.integers(1, 10_000), st.floats(allow_nan=False))
 def test_no_rest_is_longer_than_a_day(failures: int, retry_after: float) -> None:
     assert timedelta(seconds=1) <= pause_after(failures, retry_after) <= timedelta(days=1)
