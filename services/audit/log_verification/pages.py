@@ -308,9 +308,12 @@ async def _undecided(
         for event in promoted:
             events = promotions.get(_promotion_id(event), [])
             policy = policies.get(_policy(events))
-            faults += _faults(
-                event, partial(production_faults, promotion=events, policy=policy, identities=people)
-            )
+            known = {
+                "policy": policy,
+                "identities": people,
+                "registered": await decided.adopted(pool, event, events),
+            }
+            faults += _faults(event, partial(production_faults, promotion=events, **known))
     if serving:
         champions = {
             (e["stream"], str(e["data"].get("environment")), number)
