@@ -18,8 +18,8 @@ class ReasonBody(Body):
 class AdoptionBody(Body):
     """A version in another registry that serves in production there, as the caller read it at `read_at`.
 
-    `system`, `uri`, `id` (the model) and `number` are those of its `imported_from`. `stage`: the words of that
-    registry.
+    `system`, `uri`, `id` (the model) and `number` are those of its `imported_from`. `stage`: the words
+    of that registry.
     """
 
     system: str = Field(min_length=1, max_length=LABEL)
