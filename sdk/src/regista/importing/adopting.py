@@ -12,6 +12,7 @@ from regista.client.async_client import AsyncClient
 from regista.errors import Forbidden, Invalid, NotFound, Refused, RuleBroken, TimedOut
 from regista.importing.parallel import each
 from regista.importing.plan import AT_ONCE, KEY, PlannedModel
+from regista.importing.source import Serving
 from regista.importing.texts import shortened
 from regista.progress import Report, begin
 from regista.shapes.approval import AdoptionBody
@@ -62,12 +63,17 @@ class Adopter:
 
     async def plan(self, planned: Sequence[PlannedModel]) -> dict[str, Adoption]:
         """Return what would be adopted, or why not, by the model there. Nothing is changed."""
-        for model in planned:
-            if model.serves and not model.problem:
-                adoption = Adoption(model.serves.number, model.serves.stage, self._choice.environment)
-                await self._check(model, adoption)
-                self.found[model.there] = adoption
-        return self.found
+        serving = [model for model in planned if model.serves and not model.problem]
+        if serving:
+            self._caller = cast("dict[str, Any]", await self._client.whoami())
+        await each(serving, self._plan, AT_ONCE)
+        return {model.there: self.found[model.there] for model in serving}
+
+    async def _plan(self, model: PlannedModel) -> None:
+        serves = cast("Serving", model.serves)
+        adoption = Adoption(serves.number, serves.stage, self._choice.environment)
+        await self._check(model, adoption)
+        self.found[model.there] = adoption
 
     async def adopt(self, planned: Sequence[PlannedModel], progress: Report | None = None) -> None:
         """Adopt what was imported; `found` has what became of it. Raises RegistaError."""
@@ -109,7 +115,7 @@ class Adopter:
     async def _refused(self, model: PlannedModel, adoption: Adoption, champion: int) -> str:
         if champion:
             return f"version {champion} serves in {adoption.environment} here: switch to another one yourself"
-        if why := await self._lacks(model.here.rpartition(".")[0]):
+        if why := self._lacks(model.here.rpartition(".")[0]):
             return why
         planned = next((v for v in model.versions if v.number == adoption.there), None)
         if planned is not None:
@@ -124,10 +130,8 @@ class Adopter:
             return f"it was withdrawn here: {version['withdrawn']}"
         return end.detail if end else ""
 
-    async def _lacks(self, namespace: str) -> str:
+    def _lacks(self, namespace: str) -> str:
         """Return why the caller may not adopt in a namespace, or "". The services check it again."""
-        if not self._caller:
-            self._caller = cast("dict[str, Any]", await self._client.whoami())
         if self._caller["kind"] != "person":
             return f"{self._caller['subject']} is no person: a person has to decide it"
         for role in ROLES:
