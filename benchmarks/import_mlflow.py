@@ -1,9 +1,9 @@
 """Measure `regista import mlflow` against a plain copy of the same bytes: `make bench-import`.
 
-The source is MLflow's server (one worker) with its artifact proxy, the target the object store of the artifact
-service. The copy reads each file there and stores it here, as many at a time as the import does, and nothing
-else. The import reads all metadata, plans, uploads through the artifact service, and registers every version;
-the services verify in the same time, on the same machine. `ARGS=50` imports 50 versions instead of 200.
+The source is MLflow's server (one worker) with its artifact proxy, the target the object store of the
+artifact service. The copy reads each file there and stores it here, as many at a time as the import does, and
+nothing else. The import reads all metadata, plans, uploads through the artifact service, and registers every
+version; the services verify in the same time, on the same machine. `ARGS=50` imports 50 versions, not 200.
 """
 
 from __future__ import annotations
