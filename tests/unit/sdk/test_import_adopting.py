@@ -7,20 +7,23 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
-from regista.importing.adopting import Adoption
+from regista.client.async_client import AsyncClient
+from regista.client.profile import Profile
+from regista.importing.adopting import Adopter, Adoption, Choice
 from regista.importing.azure_ml import Workspace
 from regista.importing.azure_ml_source import AzureMlSource
 from regista.importing.copying import ModelOutcome, Outcome
 from regista.importing.mlflow import read_address
 from regista.importing.mlflow_source import MlflowSource
+from regista.importing.plan import PlannedModel
 from regista.importing.sagemaker_source import SagemakerSource
 from regista.importing.source import Serving, SourceModel, SourceVersion
 from tests.sagemaker.registry import REGION
 from tests.sagemaker.server import ENVIRONMENT
 
-from .conftest import Answers
+from .conftest import QUICK, Answers, problem
 from .test_cli_import import API, VERSION, mlflow
 
 CHURN = SourceModel("churn", aliases={"live": "1"})
@@ -181,6 +184,62 @@ def test_only_a_person_with_both_roles_adopts(
 
 def test_nothing_is_adopted_where_nothing_serves_there(run: Any, answers: Answers) -> None:
     assert adopts(run, here(mlflow(answers, current_stage="Staging"))) is None
+
+
+def granting(answers: Answers, *overridden: Response, states: dict[str, str]) -> PlannedModel:
+    """A model of which version 1 is Validated here; `overridden` answers the override of promotion p1."""
+    here(mlflow(answers), imported_from=THERE | {"uri": answers.url})
+    version = "/v1/models/crm.churn/versions/1"
+    answers.fixed |= {
+        ("GET", "/v1/access/me"): JSONResponse({"subject": "person:olga", "kind": "person", "roles": ADMIN}),
+        ("GET", "/v1/models/m/versions/1"): answers.fixed["GET", version],
+        **{
+            ("GET", f"/v1/promotions/{id_}"): JSONResponse({"state": state, "reasons": []})
+            for id_, state in states.items()
+        },
+    }
+    answers.given |= {
+        ("POST", f"{version}:promote"): [JSONResponse({"promotion_id": id_}, 202) for id_ in states],
+        ("POST", "/v1/promotions/p1:override"): list(overridden),
+        ("GET", "/v1/serving"): [
+            JSONResponse({"items": items, "next_page_token": ""})
+            for items in ([], [{"model": "crm.churn", "champion": 1}])
+        ],
+    }
+    return PlannedModel("crm.churn", CHURN, exists=True, numbers={"1": 1}, serves=Serving("1", "Production"))
+
+
+async def adopted(profile: Profile, model: PlannedModel) -> Adoption:
+    async with AsyncClient(profile, patience=QUICK) as client:
+        adopter = Adopter(client, Choice("we move"))
+        await adopter.adopt([model])
+    return adopter.found["churn"]
+
+
+async def test_what_the_gates_denied_is_requested_again_and_its_override_names_the_source(
+    answers: Answers, profile: Profile
+) -> None:
+    refused = JSONResponse({"state": "refused", "override": True})
+    found = await adopted(profile, granting(answers, refused, states={"p1": "refused", "p2": "promoted"}))
+    assert (found.state, found.promotion_id, found.here) == ("adopted", "p2", 1)
+    (sent,) = answers.of("POST", "/v1/promotions/p1:override")
+    body = json.loads(sent.body)
+    assert body["adopts"].pop("read_at").endswith("Z")
+    assert body == {
+        "reason": "adopts churn version 1 of mlflow, there Production: we move",
+        "adopts": THERE | {"uri": answers.url, "stage": "Production"},
+    }
+
+
+async def test_what_its_gates_granted_already_needs_no_override(answers: Answers, profile: Profile) -> None:
+    closed = problem(409, "promotion_closed")
+    found = await adopted(profile, granting(answers, closed, states={"p1": "promoted"}))
+    assert (found.state, "no override was needed" in found.why) == ("adopted", True)
+
+
+async def test_an_adoption_that_the_services_refuse_states_why(answers: Answers, profile: Profile) -> None:
+    found = await adopted(profile, granting(answers, problem(409, "own_work"), states={"p1": "open"}))
+    assert (found.state, found.why) == ("refused", "it is own_work")
 
 
 @pytest.mark.parametrize(
