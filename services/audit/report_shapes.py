@@ -139,9 +139,12 @@ class Role(BaseModel):
 
 
 class LiveKey(BaseModel):
+    """`issuer` is the key of the issuer whose groups' roles the key has, "" for own roles only."""
+
     key_id: str | None
     algorithm: str | None
     expires_at: Any
+    issuer: str
     issued: Given
 
 

@@ -18,10 +18,10 @@ from shared.deciding.access import (
     check,
     evolve_access,
 )
-from shared.deciding.acting import acting, of_job, with_roles_of
+from shared.deciding.acting import acting, issuer_in, method_of, with_roles_of
 from shared.deciding.decider import Forbidden
-from shared.deciding.events import START, Actor, Cursor, Recorded
-from shared.deciding.issuers import IssuerTrusted, SignedIn, issuer_of, subject_of_issuer
+from shared.deciding.events import START, Actor, Cursor, Recorded, key_id_of
+from shared.deciding.issuers import IssuerTrusted, SignedIn, subject_of_issuer
 from shared.deciding.submission import Permission
 from shared.deciding.trusts import TrustAdded, TrustRemoved
 from shared.identity.public_keys import PublicKeyRecord, Signer
@@ -37,7 +37,7 @@ class Identified:
 
     @property
     def key_id(self) -> str:
-        return self.actor.method.partition(":")[2]
+        return key_id_of(self.actor.method)
 
 
 class Identities:
@@ -183,8 +183,8 @@ class Identities:
             or state.disabled
         ):
             return None
-        actor = Actor(state.subject, method=f"api-key:{key.key_id}", on_behalf_of=key.started_by or None)
-        return Identified(actor, of_job(state, key) if key.trust else state)
+        actor = Actor(state.subject, method=method_of(key), on_behalf_of=key.started_by or None)
+        return Identified(actor, self.acting(actor))
 
     def by_former_key(self, text: str) -> Actor | None:
         """Return whose API key this was, when it is revoked or expired, or its owner is disabled."""
@@ -196,7 +196,7 @@ class Identities:
         given = hmac.digest(self._pepper, text.encode("utf-8", "replace"), "sha256")
         if not hmac.compare_digest(given, bytes.fromhex(key.verifier)):
             return None
-        return Actor(state.subject, method=f"api-key:{key.key_id}")
+        return Actor(state.subject, method=method_of(key))
 
     def signer(self, key_id: str) -> Signer | None:
         """Return the owner of an Ed25519 key, live or not, or None for an unknown key."""
@@ -219,7 +219,7 @@ class Identities:
 
     def acting(self, actor: Actor) -> AccessState:
         """Return the actor's identity with the roles that count for what it does now. Raises Forbidden."""
-        of_issuer = self.state_of(subject_of_issuer(issuer_of(actor.method)))
+        of_issuer = self.state_of(subject_of_issuer(issuer_in(actor.method)))
         return acting(self.state_of(actor.subject), actor.method, of_issuer)
 
     def public_keys(self, kind: str) -> list[PublicKeyRecord]:

@@ -65,7 +65,8 @@ def _live_keys(happened: Iterable[Event], at: datetime) -> list[dict[str, Any]]:
         match event["type"]:
             case "KeyIssued":
                 shown = {name: data.get(name) for name in ("key_id", "algorithm", "expires_at")}
-                keys[data.get("key_id")] = shown | {"issued": _given(event)}
+                issuer = data.get("issuer") or ""
+                keys[data.get("key_id")] = shown | {"issuer": issuer, "issued": _given(event)}
                 of_trust[data.get("key_id")] = (data.get("job") or {}).get("trust_id")
             case "KeyRevoked":
                 keys.pop(data.get("key_id"), None)

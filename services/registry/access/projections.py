@@ -77,7 +77,7 @@ def _key(r: Recorded, event: KeyIssued | KeyRevoked) -> Change:
         return Patch(KEYS, key, {"compromised_at" if event.compromised else "revoked_at": r.recorded_at})
     issued = {"issued_at": r.recorded_at, "issued_by": r.actor.subject, "expires_at": event.expires_at}
     trust = event.job.trust_id if event.job else ""
-    return Put(KEYS, {**key, "algorithm": event.algorithm, "trust": trust, **issued})
+    return Put(KEYS, {**key, "algorithm": event.algorithm, "trust": trust, "issuer": event.issuer, **issued})
 
 
 def _role(event: RoleGranted | RoleRevoked) -> dict[str, str]:

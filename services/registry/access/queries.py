@@ -9,7 +9,7 @@ SELECT i.subject, i.kind, coalesce(n.name, '') AS name, i.name_erased_at, i.crea
             'issued_at', k.issued_at, 'issued_by', k.issued_by,
             'issued_by_another', k.issued_by <> k.subject, 'expires_at', k.expires_at,
             'revoked_at', least(k.revoked_at, k.compromised_at),
-            'compromised', k.compromised_at IS NOT NULL,
+            'compromised', k.compromised_at IS NOT NULL, 'with_groups', k.issuer <> '',
             'last_used', (SELECT max(u.day) FROM directory.key_use u WHERE u.key_id = k.key_id))
             ORDER BY k.issued_at, k.key_id)
         FROM identity_keys k WHERE k.subject = i.subject AND k.trust = ''), '[]') AS keys,

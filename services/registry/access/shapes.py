@@ -58,12 +58,16 @@ class NewKey(Body):
 
     Without it the service makes an API key and shows it once. Without `expires_at` the key is valid for
     REGISTA_KEY_DAYS days, unless an admin sends `never_expires`.
+
+    An API key that the caller issues for themselves with a token has the roles of their groups, too, and is
+    valid for 24 hours at most. `without_groups` makes one that has the roles granted to them only.
     """
 
     public_key: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     key_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9-]{1,64}$")
     expires_at: AwareDatetime | None = None
     never_expires: bool = False
+    without_groups: bool = False
     reason: Reason = ""
 
 
@@ -120,7 +124,8 @@ class Names(Body):
 class IdentityKey(Body):
     """`issued_by` is the subject itself after a rotation of its own. `last_used` is a day (UTC).
 
-    `issued_by_another`: the issuer has seen the key, so it does not prove who acts.
+    `issued_by_another`: the issuer has seen the key, so it does not prove who acts. `with_groups`: it has the
+    roles of the person's groups at the issuer of the token by which it was issued.
     """
 
     key_id: str
@@ -131,6 +136,7 @@ class IdentityKey(Body):
     expires_at: str | None
     revoked_at: str | None
     compromised: bool
+    with_groups: bool
     last_used: str | None
 
 
@@ -219,10 +225,11 @@ class Identities(Body):
 
 
 class KeyAnswer(Body):
-    """`api_key` is shown this once and stored nowhere."""
+    """`api_key` is shown this once and stored nowhere. `with_groups`: it has the roles of groups, too."""
 
     subject: str
     key_id: str
     algorithm: str
     expires_at: datetime | None
+    with_groups: bool
     api_key: str | None = None

@@ -38,8 +38,9 @@ KEYS = Table(
     Column("revoked_at", TIME),
     Column("compromised_at", TIME),
     Column("trust", Text, nullable=False),
+    Column("issuer", Text, nullable=False),
 )
-"""`trust` is that by which a job got the key, "" for every other key."""
+"""`trust` is that by which a job got the key, "" for every other key; `issuer` as in KeyIssued."""
 
 ROLES = Table(
     "identity_roles",

@@ -100,5 +100,15 @@ def test_a_trust_and_the_keys_of_its_jobs_count_until_it_is_removed(
     )
 
 
+def test_a_live_key_names_the_issuer_whose_groups_counted_for_it():
+    issued = events(
+        ("IdentityCreated", 1, {"subject": "u-1", "kind": "person"}),
+        ("KeyIssued", 3, {"key_id": "granted-only"}),
+        ("KeyIssued", 3, {"key_id": "with-groups", "issuer": "k"}),
+    )
+    found = rights(issued, T + timedelta(minutes=3)) or {}
+    assert {one["key_id"]: one["issuer"] for one in found["keys"]} == {"granted-only": "", "with-groups": "k"}
+
+
 def test_who_added_a_trust_appointed_the_publisher():
     assert ("u-1", "keyed") in appointers(PUBLISHER, T + timedelta(minutes=2))

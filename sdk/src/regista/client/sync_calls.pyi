@@ -202,14 +202,17 @@ class SyncCalls:
         public_key: str | None = None,
         expires_at: str | None = None,
         never_expires: bool = False,
+        without_groups: bool = False,
+        reason: str = "",
     ) -> KeyAnswer:
         """Issue an API key, or register a signing key.
 
         The answer has the API key; no later answer shows it. With `public_key` (hex) and `key_id` the call
         registers a signing key made elsewhere. `expires_at`: RFC 3339; without it the registry's default
         (a year) counts, unless an admin sends `never_expires`. Each identity may issue itself a key, so that
-        it can rotate its own. Raises RegistaError with the code
-        `key_not_shown` when the answer with the API key was lost.
+        it can rotate its own. An API key that you issue yourself with a sign-in has the roles of your groups
+        and ends after 24 hours; `without_groups` makes one with the roles granted to you only. Raises
+        RegistaError with the code `key_not_shown` when the answer with the API key was lost.
         """
     def rotate_key(
         self,

@@ -293,9 +293,12 @@ class Invariants(TypedDict):
 
 
 class LiveKey(TypedDict):
+    """`issuer` is the key of the issuer whose groups' roles the key has, "" for own roles only."""
+
     key_id: str | None
     algorithm: str | None
     expires_at: Any
+    issuer: str
     issued: Given
 
 

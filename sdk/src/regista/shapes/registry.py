@@ -356,7 +356,8 @@ class IdentityAnswer(TypedDict):
 class IdentityKey(TypedDict):
     """`issued_by` is the subject itself after a rotation of its own. `last_used` is a day (UTC).
 
-    `issued_by_another`: the issuer has seen the key, so it does not prove who acts.
+    `issued_by_another`: the issuer has seen the key, so it does not prove who acts. `with_groups`: it
+    has the roles of the person's groups at the issuer of the token by which it was issued.
     """
 
     key_id: str
@@ -367,6 +368,7 @@ class IdentityKey(TypedDict):
     expires_at: str | None
     revoked_at: str | None
     compromised: bool
+    with_groups: bool
     last_used: str | None
 
 
@@ -427,12 +429,13 @@ class Issuers(TypedDict):
 
 
 class KeyAnswer(TypedDict):
-    """`api_key` is shown this once and stored nowhere."""
+    """`api_key` is shown this once and stored nowhere. `with_groups`: it has the roles of groups, too."""
 
     subject: str
     key_id: str
     algorithm: str
     expires_at: str | None
+    with_groups: bool
     api_key: NotRequired[str | None]
 
 
@@ -715,12 +718,17 @@ class NewKey(TypedDict):
 
     Without it the service makes an API key and shows it once. Without `expires_at` the key is valid for
     REGISTA_KEY_DAYS days, unless an admin sends `never_expires`.
+
+    An API key that the caller issues for themselves with a token has the roles of their groups, too,
+    and is valid for 24 hours at most. `without_groups` makes one that has the roles granted to them
+    only.
     """
 
     public_key: NotRequired[str | None]
     key_id: NotRequired[str | None]
     expires_at: NotRequired[str | None]
     never_expires: NotRequired[bool]
+    without_groups: NotRequired[bool]
     reason: NotRequired[str]
 
 
