@@ -159,6 +159,14 @@ class TrustThen(BaseModel):
     added: Given
 
 
+class LinkThen(BaseModel):
+    """`other` counted as the same person: an identity, or with `login` a name under which it started jobs."""
+
+    other: str | None
+    login: bool
+    linked: Given
+
+
 class IdentityRights(BaseModel):
     subject: str | None
     kind: str | None
@@ -167,6 +175,7 @@ class IdentityRights(BaseModel):
     roles: list[Role]
     keys: list[LiveKey]
     trusts: list[TrustThen] = Field(description="whose jobs acted as the publisher then")
+    links: list[LinkThen] = Field(description="what counted as the same person then, directly")
 
 
 class Rights(BaseModel):

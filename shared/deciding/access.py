@@ -22,6 +22,14 @@ from shared.deciding.issuers import (
     SignIn,
     mapped_key,
 )
+from shared.deciding.links import (
+    NO_LINKS,
+    IdentityLinked,
+    IdentityUnlinked,
+    LinkEvent,
+    Links,
+    evolve_links,
+)
 from shared.deciding.submission import Permission
 from shared.deciding.trusts import (
     NO_TRUSTS,
@@ -185,6 +193,7 @@ AccessEvent = (
     | SignedIn
     | IssuerEvent
     | TrustEvent
+    | LinkEvent
 )
 
 
@@ -270,8 +279,8 @@ class AccessState:
     `grants` is keyed by `grant_key`, and `ended` has the keys of grants of its own that were revoked.
     `members` are those of a group. `appointed_by`: other subjects who created the identity, issued it a key
     or granted it a role, ever, and which of these (`created`, `keyed`, `granted`). `sign_ins` has the last
-    one by each issuer's key. `trusts` are those of a publisher. The stream of an issuer has `issuer` and
-    `mapped`, and no kind.
+    one by each issuer's key. `trusts` are those of a publisher. `links` names what else is of the
+    same human being. The stream of an issuer has `issuer` and `mapped`, and no kind.
     """
 
     subject: str = ""
@@ -288,6 +297,7 @@ class AccessState:
     issuer: Issuer | None = None
     mapped: Map[str, MappedRole] = field(default_factory=Map)
     trusts: Map[str, Trust] = NO_TRUSTS
+    links: Links = NO_LINKS
 
 
 def evolve_access(state: AccessState, event: AccessEvent) -> AccessState:
@@ -336,6 +346,8 @@ def evolve_access(state: AccessState, event: AccessEvent) -> AccessState:
             return _evolve_issuer(state, event)
         case TrustAdded() | TrustRemoved():
             return _evolve_trusts(state, event)
+        case IdentityLinked() | IdentityUnlinked():
+            return replace(state, links=evolve_links(state.links, event))
     return state
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, Field, SecretStr, StringConstraints
 
 from services.registry.access.domain.commands import Role
 from services.registry.shapes.common import RequiredText
@@ -86,6 +86,25 @@ class Member(Body):
     reason: Reason = ""
 
 
+class NewLink(Body):
+    """What is of the same human being as the identity: another identity, or a login that jobs name.
+
+    `proof` is an API key or an access token of the other identity, for a person who links their own
+    identities without an admin. It is stored nowhere, and `other` is not needed with it.
+    """
+
+    other: str = Field(default="", max_length=100)
+    login: bool = False
+    proof: SecretStr | None = Field(default=None, min_length=1, max_length=16_384)
+    reason: RequiredText
+
+
+class UnlinkQuery(Body):
+    other: str = Field(min_length=1, max_length=100)
+    login: bool = False
+    reason: RequiredText
+
+
 class RevokeQuery(Body):
     """Events that a key signed before its revocation stay valid, unless the key is `compromised`."""
 
@@ -148,11 +167,20 @@ class HeldRole(Body):
     group: str
 
 
+class IdentityLink(Body):
+    """`other` is another identity of the same person, or with `login` a name under which it starts jobs."""
+
+    other: str
+    login: bool
+    linked_at: str
+    linked_by: str
+
+
 class IdentityAnswer(Body):
     """`name` is empty when none was given, or when it was erased. `members` are those of a group.
 
-    An admin of a namespace sees the roles there only, and `keys` and `members` are null. `notes`: what who
-    just granted a role should know about it.
+    `links`: what counts as the same person, directly. An admin of a namespace sees the roles there only, and
+    `keys`, `members` and `links` are null. `notes`: what who just granted a role should know about it.
     """
 
     subject: str
@@ -165,6 +193,7 @@ class IdentityAnswer(Body):
     keys: list[IdentityKey] | None
     roles: list[HeldRole]
     members: list[str] | None
+    links: list[IdentityLink] | None
     notes: list[str] = Field(default=[])
 
 

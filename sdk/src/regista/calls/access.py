@@ -204,6 +204,22 @@ class AccessCalls(Requests):
         query = {"reason": reason or None, "compromised": True if compromised else None}
         await self._delete("registry", f"{_identity(subject)}/keys/{quote(key_id)}", **query)
 
+    async def link_identity(
+        self, subject: str, other: str = "", *, reason: str, login: bool = False, proof: str = ""
+    ) -> IdentityAnswer:
+        """Count two identities of one human being as one person, from now on.
+
+        With `login`, `other` is a name under which the person starts jobs. An admin links; or the person, by
+        `proof`: an API key or access token of the other identity, which then needs no name.
+        """
+        body = {"reason": reason} | given(other=other or None, login=login or None, proof=proof or None)
+        return await self._send(IdentityAnswer, "PUT", "registry", f"{_identity(subject)}/links", body)
+
+    async def unlink_identity(self, subject: str, other: str, reason: str, *, login: bool = False) -> None:
+        """Count two identities as two people from now on. What was decided before stays as it is."""
+        query = {"other": other, "login": True if login else None, "reason": reason}
+        await self._delete("registry", f"{_identity(subject)}/links", **query)
+
     async def grant(self, subject: str, role: str, namespace: str) -> IdentityAnswer:
         """Grant a role in a namespace and those below it (`*`: everywhere)."""
         body = {"role": role, "namespace": namespace}

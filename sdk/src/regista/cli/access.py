@@ -10,6 +10,7 @@ import click
 from regista.choices import IdentityKind
 from regista.cli.access_issuers import add_to, issuers
 from regista.cli.access_keys import keys
+from regista.cli.access_links import link, unlink
 from regista.cli.access_scopes import ROLE, WHERE, in_words, namespace_of
 from regista.cli.access_trusts import trusts
 from regista.cli.terminal.options import REASON
@@ -28,6 +29,8 @@ def access() -> None:
 access.add_command(keys)
 access.add_command(issuers)
 access.add_command(trusts)
+access.add_command(link)
+access.add_command(unlink)
 
 
 @access.group()

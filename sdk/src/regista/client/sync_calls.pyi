@@ -231,6 +231,16 @@ class SyncCalls:
         """
     def revoke_key(self, subject: str, key_id: str, reason: str = "", *, compromised: bool = False) -> None:
         """Revoke a key. With `compromised`, earlier signatures of a service with it become invalid, too."""
+    def link_identity(
+        self, subject: str, other: str = "", *, reason: str, login: bool = False, proof: str = ""
+    ) -> IdentityAnswer:
+        """Count two identities of one human being as one person, from now on.
+
+        With `login`, `other` is a name under which the person starts jobs. An admin links; or the person, by
+        `proof`: an API key or access token of the other identity, which then needs no name.
+        """
+    def unlink_identity(self, subject: str, other: str, reason: str, *, login: bool = False) -> None:
+        """Count two identities as two people from now on. What was decided before stays as it is."""
     def grant(self, subject: str, role: str, namespace: str) -> IdentityAnswer:
         """Grant a role in a namespace and those below it (`*`: everywhere)."""
     def revoke_role(self, subject: str, role: str, namespace: str) -> None:

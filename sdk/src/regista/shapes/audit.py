@@ -233,6 +233,7 @@ class IdentityRights(TypedDict):
     roles: list[Role]
     keys: list[LiveKey]
     trusts: list[TrustThen]
+    links: list[LinkThen]
 
 
 class InService(TypedDict):
@@ -290,6 +291,14 @@ class Invariants(TypedDict):
     invariants: list[Invariant]
     without_people: list[WithoutPeople]
     owed_after_reviews: list[OwedAfterReview]
+
+
+class LinkThen(TypedDict):
+    """`other` counted as the same person: an identity, or with `login` a name under which it started jobs."""
+
+    other: str | None
+    login: bool
+    linked: Given
 
 
 class LiveKey(TypedDict):

@@ -336,8 +336,9 @@ class Identities(TypedDict):
 class IdentityAnswer(TypedDict):
     """`name` is empty when none was given, or when it was erased. `members` are those of a group.
 
-    An admin of a namespace sees the roles there only, and `keys` and `members` are null. `notes`: what
-    who just granted a role should know about it.
+    `links`: what counts as the same person, directly. An admin of a namespace sees the roles there
+    only, and `keys`, `members` and `links` are null. `notes`: what who just granted a role should know
+    about it.
     """
 
     subject: str
@@ -350,6 +351,7 @@ class IdentityAnswer(TypedDict):
     keys: list[IdentityKey] | None
     roles: list[HeldRole]
     members: list[str] | None
+    links: list[IdentityLink] | None
     notes: NotRequired[list[str]]
 
 
@@ -370,6 +372,15 @@ class IdentityKey(TypedDict):
     compromised: bool
     with_groups: bool
     last_used: str | None
+
+
+class IdentityLink(TypedDict):
+    """`other` is another identity of the same person, or with `login` a name under which it starts jobs."""
+
+    other: str
+    login: bool
+    linked_at: str
+    linked_by: str
 
 
 class ImportName(TypedDict):
@@ -730,6 +741,19 @@ class NewKey(TypedDict):
     never_expires: NotRequired[bool]
     without_groups: NotRequired[bool]
     reason: NotRequired[str]
+
+
+class NewLink(TypedDict):
+    """What is of the same human being as the identity: another identity, or a login that jobs name.
+
+    `proof` is an API key or an access token of the other identity, for a person who links their own
+    identities without an admin. It is stored nowhere, and `other` is not needed with it.
+    """
+
+    other: NotRequired[str]
+    login: NotRequired[bool]
+    proof: NotRequired[str | None]
+    reason: str
 
 
 class NewModel(TypedDict):
