@@ -63,15 +63,14 @@ class AccessCalls(Requests):
             IdentityAnswer, "POST", "registry", f"{_identity(subject)}:enable", {"reason": reason}
         )
 
-    async def add_member(self, group: str, member: str) -> IdentityAnswer:
+    async def add_member(self, group: str, member: str, reason: str = "") -> IdentityAnswer:
         """Add a person or publisher to a group: it gets every role of the group."""
-        return await self._send(
-            IdentityAnswer, "PUT", "registry", f"{_identity(group)}/members", {"member": member}
-        )
+        body = {"member": member, **given(reason=reason or None)}
+        return await self._send(IdentityAnswer, "PUT", "registry", f"{_identity(group)}/members", body)
 
-    async def remove_member(self, group: str, member: str) -> None:
+    async def remove_member(self, group: str, member: str, reason: str = "") -> None:
         """Remove a member of a group: it loses the roles of the group."""
-        await self._delete("registry", f"{_identity(group)}/members", member=member)
+        await self._delete("registry", f"{_identity(group)}/members", member=member, reason=reason or None)
 
     async def service_keys(self) -> list[ServiceKey]:
         """Return the public keys of the services as JSON Web Keys, with the times in which they are valid."""
@@ -95,14 +94,14 @@ class AccessCalls(Requests):
         return named[0] if named else person
 
     async def create_identity(
-        self, subject: str | None, kind: IdentityKind, name: str = ""
+        self, subject: str | None, kind: IdentityKind, name: str = "", reason: str = ""
     ) -> IdentityAnswer:
         """Create an identity. It can do nothing before it has a key and a role.
 
         Without `subject` the registry makes a random one that identifies no person. `kind`: person,
         publisher, service or group.
         """
-        body = {"kind": kind, "name": name} | ({"subject": subject} if subject else {})
+        body = {"kind": kind, "name": name} | given(subject=subject or None, reason=reason or None)
         return await self._send(IdentityAnswer, "POST", "registry", "/access/identities", body)
 
     async def set_name(self, subject: str, name: str) -> IdentityAnswer:
@@ -220,14 +219,15 @@ class AccessCalls(Requests):
         query = {"other": other, "login": True if login else None, "reason": reason}
         await self._delete("registry", f"{_identity(subject)}/links", **query)
 
-    async def grant(self, subject: str, role: str, namespace: str) -> IdentityAnswer:
+    async def grant(self, subject: str, role: str, namespace: str, reason: str = "") -> IdentityAnswer:
         """Grant a role in a namespace and those below it (`*`: everywhere)."""
-        body = {"role": role, "namespace": namespace}
+        body = {"role": role, "namespace": namespace, **given(reason=reason or None)}
         return await self._send(IdentityAnswer, "PUT", "registry", f"{_identity(subject)}/roles", body)
 
-    async def revoke_role(self, subject: str, role: str, namespace: str) -> None:
+    async def revoke_role(self, subject: str, role: str, namespace: str, reason: str = "") -> None:
         """Revoke a role in a namespace."""
-        await self._delete("registry", f"{_identity(subject)}/roles", role=role, namespace=namespace)
+        query = {"role": role, "namespace": namespace, "reason": reason or None}
+        await self._delete("registry", f"{_identity(subject)}/roles", **query)
 
 
 def _with_its_key(issued: KeyAnswer) -> KeyAnswer:
