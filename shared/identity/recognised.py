@@ -14,8 +14,8 @@ from shared.identity.access_view import AccessView
 async def recognised(pool: asyncpg.Pool, access: AccessView, names: Iterable[str]) -> dict[str, Person]:
     """Return all by which the people with these subjects, logins or names are recognised.
 
-    Each has the names of all its identities, and their subjects and logins among its names. It knows every
-    link that was recorded before the call.
+    Each has the names of all its identities, and their subjects and logins among its names. Every
+    link that was recorded before the call counts.
     """
     wanted = set(names)
     await access.catch_up()

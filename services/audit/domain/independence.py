@@ -66,7 +66,7 @@ def independence_faults(
 
 
 def _person(who: str, identities: Identities, until: str, rules: Any = LINKED) -> list[str]:
-    """Return all by which the log knows the person at a moment: this identity first, then what is linked."""
+    """Return all that the log has of the person at a moment: this identity first, then what is linked."""
     return [who, *linked(who, identities, until)] if rules == LINKED else [who]
 
 
@@ -165,7 +165,7 @@ def _maker_overrides(
 ) -> Iterator[str]:
     """Yield the overrides by makers that the policy does not allow.
 
-    `people`: who overrode, each with all by which the log knows them.
+    `people`: who overrode, each with all that the log has of them.
     Who requested the promotion may override. So only those count whom the evidence names as makers.
     """
     if (document.get("break_glass") or {}).get("by_maker"):

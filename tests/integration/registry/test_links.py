@@ -10,7 +10,7 @@ from tests.integration.registry.conftest import Registry, trained
 from tests.integration.registry.test_access import ALL, events_of
 
 pytestmark = pytest.mark.servers
-WHY = "the same human being, by her letter of 3 March"
+WHY = "the same human being, as she stated on 3 March"
 
 
 async def test_an_admin_links_and_unlinks_with_a_reason_in_both_streams(

@@ -78,7 +78,7 @@ def test_what_is_linked_already_is_not_linked_again(command: LinkIdentity):
     ("command", "code"),
     [
         (replace(LINK, other="u-1"), "same_identity"),
-        (replace(LINK, other="nobody"), "unknown_identity"),
+        (replace(LINK, other="no-one"), "unknown_identity"),
         (replace(LINK, other="board"), "not_linkable"),
         (replace(LINK, subject="registry"), "not_linkable"),
         (replace(LINK, other=""), "invalid_link"),

@@ -17,7 +17,7 @@ from .conftest import Answers
 OPENAPI = Path(__file__).parents[3] / "schemas" / "public" / "openapi"
 WHY = "because of the audit"
 IDENTITY, ISSUER = "/access/identities/{subject}", "/issuers/{key}"
-LETTER = "regista.training.v1.dlq~0~17"
+DEAD = "regista.training.v1.dlq~0~17"
 Offered = tuple[Callable[[Client], Any], str]
 """How the client sends it, and which command does."""
 
@@ -56,7 +56,7 @@ OFFERED: dict[tuple[str, str], Offered] = {
         lambda c: c.unmap_group("g", "auditor", "*", reason=WHY),
         "access group unmap g auditor --everywhere",
     ),
-    ("POST", "/dlq/{id}:replay"): (lambda c: c.replay(LETTER, WHY), f"dlq replay {LETTER}"),
+    ("POST", "/dlq/{id}:replay"): (lambda c: c.replay(DEAD, WHY), f"dlq replay {DEAD}"),
     ("POST", "/models/{model}/rollouts/{environment}"): (
         lambda c: c.change_rollout("churn", [], reason=WHY),
         "rollout split churn 3=100",
