@@ -12,11 +12,12 @@ from services.audit.domain import as_of, reading
 from services.audit.domain.causal_tree import cause_in_log, forest
 from services.audit.log_verification import runs
 from services.audit.log_verification.pages import SEALED
-from services.audit.moments import end, period
+from services.audit.moments import period
 from services.audit.queries import Event
 from shared.deciding.access import covers, namespace_of, permits
 from shared.deciding.decider import Forbidden, NotFound, Unprocessable
 from shared.deciding.environments import is_for, unknown_environment
+from shared.http.moments import end
 from shared.http.problems import Problem
 from shared.http.routes import Call, Route
 
