@@ -182,6 +182,11 @@ async def identities(pool: asyncpg.Pool, after: str, limit: int) -> dict[str, li
     return await _by_stream(pool, [row["stream"] for row in rows])
 
 
+async def identity(pool: asyncpg.Pool, subject: str) -> dict[str, list[Event]]:
+    """Return the events of one identity, by its stream."""
+    return await _by_stream(pool, [key_of(f"{PARTITION}-{subject}")])
+
+
 async def issuers(pool: asyncpg.Pool) -> dict[str, list[Event]]:
     """Return the events of all issuers that were ever trusted, by key. An admin trusts each: they are few."""
     rows = await pool.fetch(ISSUER_STREAMS, PARTITION)
