@@ -17,9 +17,6 @@ from services.console.forms import BadForm, address_of, from_own_page, read_form
 from services.console.sessions import Unsigned
 from services.console.view import Act, Download, Page, Show, Shown, View
 
-PAST = Invalid(
-    "page_of_the_past", "A page of the past changes nothing.", advice="Return to now, and send it from there."
-)
 Endpoint = Callable[[Request], Awaitable[Response]]
 MEDIA_TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8", "zip": "application/zip"}
 NOT_SENT = "You had to sign in first, so nothing was sent. What you typed is below: check it and send it."
@@ -109,7 +106,7 @@ def serve_act(console: Console, act: Act) -> Endpoint:
         try:
             view.as_of = moment_of(view.query(PARAMETER))
             if view.as_of:
-                raise PAST
+                raise _changes_nothing()
             done = await act.do(view)
         except RegistaError as error:
             if error.status == 401:
@@ -124,6 +121,14 @@ def serve_act(console: Console, act: Act) -> Endpoint:
         return RedirectResponse(done.to, 303)
 
     return endpoint
+
+
+def _changes_nothing() -> Invalid:
+    return Invalid(
+        "page_of_the_past",
+        "A page of the past changes nothing.",
+        advice="Return to now, and send it from there.",
+    )
 
 
 def _other_origin(console: Console) -> str:

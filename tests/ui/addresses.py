@@ -47,10 +47,37 @@ FIXED = {
     "missing": "/models/fraud.none",
 }
 
+THEN = {
+    "then-home": "/",
+    "then-model": "/models/fraud.scoring",
+    "then-model-metrics": "/models/fraud.scoring/metrics",
+    "then-model-timeline": "/models/fraud.scoring/timeline",
+    "then-model-rules": "/models/fraud.scoring/rules",
+    "then-version": "/models/fraud.scoring/versions/1",
+    "then-reviews": "/reviews",
+    "then-rollouts": "/rollouts",
+    "then-rollout": "/rollouts/fraud.scoring/production",
+    "then-history": "/history",
+    "then-as-of": "/history/as-of",
+    "then-policies": "/policies",
+    "then-policy": "/policies/default",
+    "then-access": "/access",
+    "then-person": "/people/person:bob",
+    "then-search": "/search?q=fraud",
+    "then-only-now": "/operations",
+}
+"""The pages as of the moment `then` of the site."""
+
+
+def as_of(address: str, moment: str) -> str:
+    """Return the address of a page as of a moment."""
+    return f"{address}{'&' if '?' in address else '?'}{urlencode({'as_of': moment})}"
+
 
 def addresses(site: Site) -> dict[str, str]:
     """Return the address of each page by a name for its screenshot."""
-    return FIXED | {"review": f"/reviews/{site.review}"}
+    past = {name: as_of(address, site.then) for name, address in THEN.items()}
+    return FIXED | {"review": f"/reviews/{site.review}"} | past
 
 
 def hostile_addresses() -> list[str]:
