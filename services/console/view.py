@@ -152,7 +152,7 @@ Do = Callable[[View], Awaitable[Done | Shown]]
 class Page:
     """A page at a path, written as in Starlette.
 
-    `then` shows it as of the moment `as_of` of the view. It states why where no service can tell that: the
+    `then` shows it as of the moment `as_of` of the view. It states why where no service can state it: the
     text follows “This page shows only what is so now”.
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 from tests.ui.conftest import HOSTILE, Site
@@ -80,15 +81,25 @@ def addresses(site: Site) -> dict[str, str]:
     return FIXED | {"review": f"/reviews/{site.review}"} | past
 
 
+def with_own_template(site: Site) -> dict[str, str]:
+    """Return the pages without those of the past that differ from the page of now in the band only."""
+    same = {f"then-{one}" for one in ("model-metrics", "model-timeline", "model-rules", "history", "as-of")}
+    same |= {"then-search", "then-rollouts", "then-policies"}
+    return {name: address for name, address in addresses(site).items() if name not in same}
+
+
 def hostile_addresses() -> list[str]:
     """Return the address of every page that shows texts of the hostile pipeline, or of its reader."""
     model, typed = "/models/fraud.hostile", urlencode({"q": HOSTILE, "page": HOSTILE, "model": HOSTILE})
+    now = datetime.now(UTC).isoformat()
     tabs = [f"{model}/{tab}" for tab in ("metrics", "lineage", "timeline", "usage", "rules")]
     return [
         *(
             model,
             *tabs,
             f"{model}/versions/1",
+            as_of(model, now),
+            as_of(f"{model}/versions/1", now),
             "/",
             "/models",
             "/versions",

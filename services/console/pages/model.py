@@ -61,7 +61,8 @@ async def show_versions(view: View) -> Shown:
             "champion": _champion_metric(model, found["items"]),
             "refusals": refusals,
         }
-        return content, [v["creator"] for v in found["items"]], f"regista versions list {name}"
+        cli = f"regista timeline {name}{_until(view)}" if view.as_of else f"regista versions list {name}"
+        return content, [v["creator"] for v in found["items"]], cli
 
     return await _framed(view, "Versions", fill)
 
@@ -91,7 +92,8 @@ async def show_metrics(view: View) -> Shown:
             "without": shown - len(measured),
             "newest": shown if found["next_page_token"] else 0,
         }
-        return content, [], f"regista compare {name}@{model['newest'] or 1} …"
+        then = f"regista timeline {name}{_until(view)}"
+        return content, [], then if view.as_of else f"regista compare {name}@{model['newest'] or 1} …"
 
     return await _framed(view, "Metrics", fill)
 
@@ -192,7 +194,7 @@ async def show_rules(view: View) -> Shown:
         return (
             {"policies": policies, "matching": matching, "retention": retention},
             [p["published_by"] for p in matching],
-            f"regista audit policies --model {name}",
+            f"regista audit policy --model {name}",
         )
 
     return await _framed(view, "Rules", fill)
@@ -208,7 +210,7 @@ async def show_rules_then(view: View) -> Shown:
         ]
         in_force.sort(key=lambda p: -int(p["policy"].get("priority") or 0))
         content = {"policies": policies, "matching": in_force, "retention": Part(None)}
-        cli = f"regista audit policies --at {view.as_of}"
+        cli = f"regista audit policy --at {view.as_of}"
         return content, [p["published_by"] for p in in_force], cli
 
     return await _framed(view, "Rules", fill)

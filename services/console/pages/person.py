@@ -45,7 +45,7 @@ async def show_person(view: View) -> Shown:
         "named": names.get(subject) or subject,
     }
     title = names.get(subject) or subject
-    return Shown("person.html", title, "Access", content, f"regista audit acts {subject}", "", names)
+    return Shown("person.html", title, "Access", content, f"regista audit person {subject}", "", names)
 
 
 def _done(view: View, notice: str) -> Done:

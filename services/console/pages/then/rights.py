@@ -43,5 +43,5 @@ async def show_person(view: View) -> Shown:
     content = {"subject": subject, "identity": identity, "acts": acts}
     content["token"] = acts.value["next_page_token"] if acts.value else ""
     title = names.get(subject) or subject
-    cli = f"regista audit acts {subject} --until {view.as_of}"
+    cli = f"regista audit person {subject} --until {view.as_of}"
     return Shown("then_person.html", title, "Access", content, cli, "", names)
