@@ -898,6 +898,7 @@ class SyncCalls:
         audience: str | None = None,
         algorithms: Sequence[str] | None = None,
         starter_claim: str | None = None,
+        reason: str = "",
     ) -> TrustAnswer:
         """Let jobs whose token an issuer signed, with these claims, act as a publisher.
 

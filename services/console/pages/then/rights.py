@@ -1,4 +1,4 @@
-"""Who could do what at a moment: everyone, and one identity with what it had done until then."""
+"""Who could do what at a moment: everyone, jobs, and one identity with what it had done until then."""
 
 from __future__ import annotations
 
@@ -23,6 +23,16 @@ async def show_access(view: View) -> Shown:
     names = await view.names(i["subject"] for i in found["items"])
     cli = f"regista audit rights --at {view.as_of}"
     return Shown("then_access.html", "Access", "Access", content, cli, "", names)
+
+
+async def show_trusts(view: View) -> Shown:
+    found = await rights_report(view, page_token=view.query("page"))
+    publishers = [one for one in found["items"] if one["trusts"]]
+    people = [p["subject"] for p in publishers]
+    people += [t["added"]["by"]["subject"] for p in publishers for t in p["trusts"]]
+    content = {"publishers": publishers, "token": found["next_page_token"]}
+    cli = f"regista audit rights --at {view.as_of} --json"
+    return Shown("then_trusts.html", "Trusts", "Access", content, cli, "", await view.names(people))
 
 
 async def show_person(view: View) -> Shown:
