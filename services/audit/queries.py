@@ -163,12 +163,6 @@ SELECT now() AS now, ARRAY(
 ) AS events
 """
 
-# When the first event was recorded; nothing in an empty log.
-BEGAN = """
-SELECT i.recorded_at FROM audit.event_index i
-WHERE i.generation = (SELECT generation FROM audit.index_state) ORDER BY i.tx, i.seq LIMIT 1
-"""
-
 UNLIMITED = 2**31 - 1
 LONGEST_CHAIN = 1_000  # causes of causes that `causes` follows
 
@@ -343,12 +337,6 @@ async def indexed_up_to(pool: asyncpg.Pool) -> datetime:
     ]
     now: datetime = row["now"]
     return min([now, *waiting])
-
-
-async def began(pool: asyncpg.Pool) -> datetime | None:
-    """Return when the first event of the log was recorded."""
-    found: datetime | None = await pool.fetchval(BEGAN)
-    return found
 
 
 async def is_indexed(pool: asyncpg.Pool, position: Cursor) -> bool:

@@ -178,7 +178,7 @@ async def indexed_moment(call: Call[Any, Any], given: datetime | date | None) ->
 
 async def check_log_had_begun(call: Call[Any, Any], at: datetime) -> None:
     """Raise Unprocessable for a moment before the log: an empty answer would hide a typo."""
-    began = await queries.began(call.app.pool)
+    began = await report_queries.began(call.app.pool)
     if began is not None and at < began:
         raise Unprocessable(
             "before_first_event", f"The log begins at {began.isoformat()}: name a moment from then on."

@@ -10,6 +10,7 @@ from services.registry.as_of import answers
 from services.registry.as_of.replay import Then, document_of, then
 from services.registry.domain.model.state import LATEST
 from services.registry.queries import DocumentEvent
+from services.registry.shapes.search import VersionsOfModelQuery
 from services.registry.tables import ALIASES
 from shared.deciding.decider import NotFound, Unprocessable
 from shared.http.moments import end
@@ -29,6 +30,20 @@ async def model_then(call: Call[Any, Any], as_of: datetime | date) -> Then:
             "This moment is in the future: name an earlier one, or leave `as_of` out to ask about now.",
         )
     return await then(call.app, model.model_id, at)
+
+
+async def versions_then(
+    call: Call[None, VersionsOfModelQuery], as_of: datetime | date, before: int
+) -> dict[str, Any]:
+    """Return a page of the versions of the model in the path as they were, with numbers below `before`."""
+    q = call.query
+    if q.wanted().filters:
+        raise Unprocessable(
+            "as_of_with_conditions", "A list of a moment is not filtered: leave the other conditions out."
+        )
+    lines = [v for v in answers.version_lines(await model_then(call, as_of)) if v["number"] < before]
+    page = lines[: q.page_size]
+    return {"items": page, "next_page_token": q.next_token(page, "number")}
 
 
 async def version_then(call: Call[Any, Any], as_of: datetime | date) -> tuple[dict[str, Any], DocumentEvent]:

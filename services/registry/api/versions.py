@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from services.registry import queries, schema_words
 from services.registry.api.calls import check_parents, look_ups, model_of, number_of, parts, readable, submit
-from services.registry.api.past import model_then, version_then
+from services.registry.api.past import version_then, versions_then
 from services.registry.api.refusals import raise_refusal
-from services.registry.as_of import answers
 from services.registry.domain.model.events import Evaluation, PromotionRequested
 from services.registry.domain.model.metadata import Metadata, corrected
 from services.registry.domain.model.past import makers_of
@@ -91,26 +90,13 @@ async def list_versions(call: Call[None, VersionsOfModelQuery]) -> dict[str, Any
     after = q.after(int)
     before = after[0] if after else LARGEST
     if q.as_of is not None:
-        return await _listed_then(call, q.as_of, before)
+        return await versions_then(call, q.as_of, before)
     model = await model_of(call)
     wanted = q.wanted()
     statement, values = search.of_model(wanted, model.model_id, before, q.page_size)
     rows = await call.app.list_rows(statement, *values, search=wanted.filters)
     token = q.next_token(rows, "number")
     return {"items": [dict(row) for row in rows], "next_page_token": token}
-
-
-async def _listed_then(
-    call: Call[None, VersionsOfModelQuery], as_of: datetime | date, before: int
-) -> dict[str, Any]:
-    q = call.query
-    if q.wanted().filters:
-        raise Unprocessable(
-            "as_of_with_conditions", "A list of a moment is not filtered: leave the other conditions out."
-        )
-    lines = [v for v in answers.version_lines(await model_then(call, as_of)) if v["number"] < before]
-    page = lines[: q.page_size]
-    return {"items": page, "next_page_token": q.next_token(page, "number")}
 
 
 async def search_versions(call: Call[None, VersionQuery]) -> dict[str, Any]:
