@@ -61,7 +61,8 @@ async def show_versions(view: View) -> Shown:
             "champion": _champion_metric(model, found["items"]),
             "refusals": refusals,
         }
-        cli = f"regista timeline {name}{_until(view)}" if view.as_of else f"regista versions list {name}"
+        then = f"regista models show {name} --at {view.as_of}"
+        cli = then if view.as_of else f"regista versions list {name}"
         return content, [v["creator"] for v in found["items"]], cli
 
     return await _framed(view, "Versions", fill)

@@ -111,7 +111,7 @@ async def show_version_then(view: View) -> Shown:
     )
     content = {"version": version, "model": model, "steps": steps(version)}
     names = await view.names(_people(version, model))
-    cli = f"regista timeline {name} --number {version['number']} --until {view.as_of}"
+    cli = f"regista versions show {name}@{version['number']} --at {view.as_of}"
     return Shown("then_version.html", f"{name} #{version['number']}", "Models", content, cli, "", names)
 
 
