@@ -44,6 +44,7 @@ class ServingQuery(AtQuery):
 
 
 class RightsQuery(AtQuery):
+    subject: str = Field("", max_length=100, description="only this identity")
     role: str = Field(
         "", max_length=50, description="only identities that could act in this role, admins, too"
     )

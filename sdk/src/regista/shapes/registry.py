@@ -795,6 +795,7 @@ class NewTrust(TypedDict):
     (`actor`) and GitLab (`user_login`).
     """
 
+    reason: NotRequired[str]
     issuer: str
     audience: NotRequired[str]
     algorithms: NotRequired[list[str]]
