@@ -164,7 +164,7 @@ SELECT v.number, v.semver, v.corrected, event.stored FROM versions v {_DOCUMENT_
 
 # The promotion that a repeated request is about: the open one, else the granted one, else the newest.
 PROMOTION = """
-SELECT promotion_id, digest, state, serve FROM promotions
+SELECT promotion_id, digest, state, serve, requester AS requested_by, reason FROM promotions
 WHERE model_id = $1 AND number = $2 AND environment = $3
 ORDER BY state = 'open' DESC, state = 'promoted' DESC, requested_at DESC LIMIT 1
 """
