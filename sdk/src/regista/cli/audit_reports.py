@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from regista.cli.access_scopes import ROLE
 from regista.cli.terminal.moments import AT, SINCE, UNTIL
 from regista.cli.terminal.output import to_the_second
 from regista.cli.terminal.people import Shown, actors, naming, warn_of_faults, when, who
@@ -160,7 +161,7 @@ def person(session: Session, subject: str, since: str, until: str, limit: int) -
     examples="regista audit rights --at 2026-03-15\nregista audit rights --role approver --namespace fraud"
 )
 @AT
-@click.option("--role", metavar="ROLE", help="Only identities with this role.")
+@click.option("--role", type=ROLE, help="Only identities with this role.")
 @click.option("--namespace", metavar="NAME", help="Only roles that apply in this namespace.")
 @LIMIT
 def rights(session: Session, moment: str, role: str, namespace: str, limit: int) -> None:
