@@ -142,6 +142,10 @@ def test_a_time_that_is_shown_is_accepted_by_as_of(run: Any, answers: Answers) -
             {"subject": "u-1", "role": "approver", "namespace": "fraud"},
             "regista access grant u-1 approver --namespace fraud",
         ),
+        (
+            {"subject": "u-1", "role": "any", "namespace": "*"},
+            "regista access grant u-1 ROLE --everywhere",
+        ),
     ],
 )
 def test_a_missing_role_is_answered_with_the_command_that_grants_it(

@@ -191,6 +191,7 @@ def summary(*names: str) -> Callable[[Mapping[str, Any]], str]:
 
     def shown(present: Mapping[str, Any]) -> str:
         found = ((name, present.get(name)) for name in names)
-        return ", ".join(f"{name} {value}" for name, value in found if value not in (None, "", [], {}))
+        shown = ((name, " and ".join(map(str, x)) if isinstance(x, list) else x) for name, x in found)
+        return ", ".join(f"{name} {value}" for name, value in shown if value not in (None, "", {}))
 
     return shown

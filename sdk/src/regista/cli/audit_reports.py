@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from regista.cli.access_scopes import ROLE
 from regista.cli.terminal.moments import AT, SINCE, UNTIL
 from regista.cli.terminal.output import to_the_second
-from regista.cli.terminal.people import Shown, actors, naming, warn_of_faults, when, who
+from regista.cli.terminal.people import Shown, actors, check_known, naming, warn_of_faults, when, who
 from regista.cli.terminal.session import Session, command
 from regista.cli.terminal.stored_names import explain_stored_names
-from regista.errors import Forbidden, NotFound
-
-if TYPE_CHECKING:
-    from regista.client.sync_client import Client
 
 LIMIT = click.option("--limit", type=click.IntRange(1), default=200, show_default=True)
 MODEL = click.option("--model", metavar="NAME", help="Only this model.")
@@ -141,7 +137,7 @@ def person(session: Session, subject: str, since: str, until: str, limit: int) -
         identity = client.subject_of(subject)
         found = client.acts(identity, since, until, limit)
         if not found:
-            _check_known(client, identity)
+            check_known(client, identity)
         shown = naming(session, client, (one for event in found for one in actors(event)))
     columns = [
         ("when", when),
@@ -208,21 +204,6 @@ def policy(session: Session, name: str, moment: str, model: str) -> None:
     ]
     session.items(found, columns, "no policy was in force then")
     warn_of_faults(p["event"] for p in found)
-
-
-def _check_known(client: Client, person: str) -> None:
-    """Raise NotFound unless an identity has this name or subject, as far as the caller may list them."""
-    try:
-        known = any(one["subject"] == person for one in client.identities())
-    except Forbidden:
-        return
-    if not known:
-        raise NotFound(
-            "unknown_identity",
-            f"no identity is called {person!r} now, and none is {person!r}",
-            advice="`regista access identity list` lists them. A name that was corrected or erased finds "
-            "nothing: name the identity (u-…), as approvals and timelines show it.",
-        )
 
 
 def _version_columns(happened: str) -> list[tuple[str, Any]]:
