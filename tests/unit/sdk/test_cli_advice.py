@@ -170,3 +170,24 @@ def test_a_dead_letter_is_listed_with_its_code_and_what_it_is_about(run: Any, an
     row = dict(zip(columns, found, strict=True))
     assert (row["about"], row["code"]) == ("fraud.scoring", "not_authentic")
     assert "identity" not in row
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("timeline", "churn@3"),
+        ("as-of", "churn@3"),
+        ("rollback", "churn@3", "--reason", "slow"),
+        ("rollout", "stop", "churn@3", "--reason", "slow"),
+        ("serving", "--model", "churn@3"),
+        ("cleanup", "plan", "churn@3"),
+        ("events", "tail", "--model", "churn@3"),
+        ("audit", "promotions", "--model", "churn@3"),
+    ],
+)
+def test_a_version_where_a_model_is_expected_is_answered_with_the_model(
+    run: Any, words: tuple[str, ...]
+) -> None:
+    """Else the service would answer that there is no model `churn@3`, while the on-call sees it serve."""
+    result = run(*words)
+    assert (result.exit_code, "Name the model: churn." in result.stderr) == (2, True)
