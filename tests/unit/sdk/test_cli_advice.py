@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from .conftest import Answers, problem
 
@@ -191,3 +191,13 @@ def test_a_version_where_a_model_is_expected_is_answered_with_the_model(
     """Else the service would answer that there is no model `churn@3`, while the on-call sees it serve."""
     result = run(*words)
     assert (result.exit_code, "Name the model: churn." in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("status", [303, 403, 404])
+def test_a_refusal_that_no_service_wrote_names_the_address_and_is_not_taken_for_a_missing_model(
+    run: Any, answers: Answers, status: int
+) -> None:
+    answers.fixed["GET", "/v1/models/churn"] = Response("<html>sign in</html>", status)
+    result = run("models", "show", "churn")
+    assert (result.exit_code, f"answered {status}, and not as Regista does" in result.stderr) == (2, True)
+    assert "REGISTA_URL" in result.stderr
