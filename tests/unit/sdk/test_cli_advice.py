@@ -201,3 +201,20 @@ def test_a_refusal_that_no_service_wrote_names_the_address_and_is_not_taken_for_
     result = run("models", "show", "churn")
     assert (result.exit_code, f"answered {status}, and not as Regista does" in result.stderr) == (2, True)
     assert "REGISTA_URL" in result.stderr
+
+
+@pytest.mark.parametrize(("mistyped", "near"), [("version", "versions"), ("rolback", "rollback")])
+def test_a_mistyped_command_is_answered_with_the_near_one(run: Any, mistyped: str, near: str) -> None:
+    result = run(mistyped, "list", "--json")
+    assert (result.exit_code, near in json.loads(result.stderr)["detail"]) == (2, True)
+
+
+def test_no_events_of_a_period_are_not_taken_for_no_events_at_all(run: Any, answers: Answers) -> None:
+    answers.fixed["GET", "/v1/timeline/churn"] = JSONResponse({"items": [], "next_page_token": ""})
+    assert run("timeline", "churn", "--since", "2027-01-01").stderr == "churn has no such events\n"
+
+
+def test_a_published_draft_is_answered_with_what_it_lacks(run: Any, answers: Answers) -> None:
+    draft = {"model": "churn", "number": 3, "stage": "Draft", "missing": ["training.code", "signature"]}
+    answers.fixed["POST", "/v1/models/churn/versions"] = JSONResponse(draft, 201)
+    assert "missing: training.code, signature" in run("publish", "churn", "--draft").stderr

@@ -49,7 +49,9 @@ def timeline(
         ("why", _why),
         ("because of", _cause),
     ]
-    session.items(found, columns, f"{model} has no events", limit)
+    selected = number is not None or since or until
+    nothing = f"{model} has no such events" if selected else f"{model} has no events"
+    session.items(found, columns, nothing, limit)
     explain_stored_names(session, [{"type": event.get("type")} for event in found])
     warn_of_faults(found)
 
