@@ -116,6 +116,20 @@ def test_rights_show_each_role_with_who_granted_it(run: Any, answers: Answers) -
     assert "Bea (u-bea)\tperson\tapprover\tfraud\t2026-03-01T00:00:00Z\tAnn (u-ann)\t1" in shown
 
 
+@pytest.mark.parametrize(
+    ("words", "path"),
+    [(("timeline", "churn"), "/v1/timeline/churn"), (("audit", "person", "u-ann"), "/v1/reports/acts/u-ann")],
+)
+def test_a_denied_attempt_states_the_rule_and_why(
+    run: Any, answers: Answers, words: tuple[str, ...], path: str
+) -> None:
+    named(answers)
+    answers.fixed["GET", "/v1/access/identities"] = page({"subject": "u-ann", "name": "Ann"})
+    data = {"code": "own_work", "detail": "u-ann made this version"}
+    answers.fixed["GET", path] = page(EVENT | {"type": "AttemptsDenied", "actor": WHO, "data": data})
+    assert "own_work; u-ann made this version" in run(*words).stdout
+
+
 def test_a_timeline_comes_newest_first_without_notes_unless_requested(run: Any, answers: Answers) -> None:
     answers.fixed["GET", "/v1/timeline/churn"] = page()
     run("timeline", "churn")

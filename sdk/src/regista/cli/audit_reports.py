@@ -13,6 +13,7 @@ from regista.cli.terminal.output import to_the_second
 from regista.cli.terminal.people import Shown, actors, check_known, naming, warn_of_faults, when, who
 from regista.cli.terminal.session import Session, command
 from regista.cli.terminal.stored_names import explain_stored_names
+from regista.cli.timeline import why
 
 LIMIT = click.option("--limit", type=click.IntRange(1), default=200, show_default=True)
 MODEL = click.option("--model", metavar="NAME", help="Only this model.")
@@ -146,7 +147,7 @@ def person(session: Session, subject: str, since: str, until: str, limit: int) -
         ("version", "number"),
         ("environment", "environment"),
         ("who", lambda e: who(e, shown)),
-        ("why", "reason"),
+        ("why", why),
     ]
     session.items(found, columns, f"{subject} did nothing then, as far as you may read", limit)
     explain_stored_names(session, [{"type": event.get("type")} for event in found])
