@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
 from services.audit.as_of_shapes import ChangedBy, Promotion, Served
 from services.audit.shapes import SINCE, UNTIL, Event, Reference, Who
+from shared.deciding.access import Role as NameOfRole
 from shared.http.moments import Moment
 from shared.http.routes import PageQuery, page_token
 
@@ -44,8 +45,9 @@ class ServingQuery(AtQuery):
 
 
 class RightsQuery(AtQuery):
-    role: str = Field(
-        "", max_length=50, description="only identities that could act in this role, admins, too"
+    subject: str = Field("", max_length=100, description="only this identity")
+    role: NameOfRole | Literal[""] = Field(
+        "", description="only identities that could act in this role, admins, too"
     )
     namespace: str = Field("", max_length=200, description="only roles that apply in this namespace")
 
@@ -139,9 +141,12 @@ class Role(BaseModel):
 
 
 class LiveKey(BaseModel):
+    """`issuer` is the key of the issuer whose groups' roles the key has, "" for own roles only."""
+
     key_id: str | None
     algorithm: str | None
     expires_at: Any
+    issuer: str
     issued: Given
 
 
@@ -156,6 +161,14 @@ class TrustThen(BaseModel):
     added: Given
 
 
+class LinkThen(BaseModel):
+    """`other` counted as the same person: an identity, or with `login` a name under which it started jobs."""
+
+    other: str | None
+    login: bool
+    linked: Given
+
+
 class IdentityRights(BaseModel):
     subject: str | None
     kind: str | None
@@ -164,6 +177,7 @@ class IdentityRights(BaseModel):
     roles: list[Role]
     keys: list[LiveKey]
     trusts: list[TrustThen] = Field(description="whose jobs acted as the publisher then")
+    links: list[LinkThen] = Field(description="what counted as the same person then, directly")
 
 
 class Rights(BaseModel):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, overload
 from urllib.parse import quote
 
-from regista.calls.requests import Requests
+from regista.calls.requests import Requests, in_path, model_alone
 from regista.former_names import former
 from regista.shapes.cleanup import (
     CleanupRun,
@@ -51,7 +51,7 @@ class CleanupCalls(Requests):
         With `dry_run` the call returns the plan (under `policy`, if given) and marks no version; `namespace`
         limits the plan to the models below it.
         """
-        body = {"dry_run": dry_run, "model": model, "namespace": namespace}
+        body = {"dry_run": dry_run, "model": model_alone(model), "namespace": namespace}
         body |= {} if policy is None else {"policy": dict(policy)}
         shape: type[CleanupRunAccepted | Simulation] = Simulation if dry_run else CleanupRunAccepted
         return await self._send(shape, "POST", "cleanup", "/cleanup-runs", body, long=True)
@@ -79,7 +79,12 @@ class CleanupCalls(Requests):
         return await self._whole(Retention, "cleanup", _retention(model), "versions")
 
     async def set_retention(
-        self, model: str, policy: PolicyInput | Mapping[str, Any], *, expected: int | None = None
+        self,
+        model: str,
+        policy: PolicyInput | Mapping[str, Any],
+        *,
+        expected: int | None = None,
+        reason: str = "",
     ) -> RetentionChanged:
         """Replace the retention policy of a model.
 
@@ -95,9 +100,12 @@ class CleanupCalls(Requests):
             expected,
             what=f"the retention policy of {model}",
             shown=_policy,
+            query={"reason": reason or None},
         )
 
-    async def remove_retention(self, model: str, *, expected: int | None = None) -> RetentionChanged:
+    async def remove_retention(
+        self, model: str, *, expected: int | None = None, reason: str = ""
+    ) -> RetentionChanged:
         """Remove the model's own retention policy, so that it inherits one. `expected` as above."""
         return await self._change(
             RetentionChanged,
@@ -108,6 +116,7 @@ class CleanupCalls(Requests):
             expected,
             what=f"the retention policy of {model}",
             shown=_policy,
+            query={"reason": reason or None},
         )
 
     async def retention_defaults(self) -> list[Default]:
@@ -115,7 +124,12 @@ class CleanupCalls(Requests):
         return await self._items(Default, "cleanup", "/retention-defaults")
 
     async def set_default_retention(
-        self, namespace: str, policy: PolicyInput | Mapping[str, Any] | None, *, expected: int | None = None
+        self,
+        namespace: str,
+        policy: PolicyInput | Mapping[str, Any] | None,
+        *,
+        expected: int | None = None,
+        reason: str = "",
     ) -> DefaultChanged:
         """Set the policy that the models of a namespace inherit ("*": all models); None removes it.
 
@@ -132,15 +146,16 @@ class CleanupCalls(Requests):
             what=f"the retention default of {namespace}",
             shown=_policy,
             read="/retention-defaults",
+            query={"reason": reason or None},
         )
 
     async def usage(self, model: str) -> Usage:
         """Return how often the versions of a model were used, in all and by day."""
-        return await self._whole(Usage, "cleanup", f"/usage/{quote(model, safe='')}", "versions", "days")
+        return await self._whole(Usage, "cleanup", f"/usage/{in_path(model)}", "versions", "days")
 
 
 def _retention(model: str) -> str:
-    return f"/retention/{quote(model, safe='')}"
+    return f"/retention/{in_path(model)}"
 
 
 def _policy(retention: Mapping[str, Any]) -> str:
