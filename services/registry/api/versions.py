@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -41,7 +41,7 @@ from shared.deciding.access import permits
 from shared.deciding.decider import NotFound, Unprocessable
 from shared.deciding.events import Recorded
 from shared.deciding.person import Person
-from shared.deciding.submission import Permission, Submission, new_id
+from shared.deciding.submission import Outcome, Permission, Submission, new_id
 from shared.http.routes import Call, Reply, Route
 from shared.identity import directory
 from shared.log.transact import routed
@@ -51,6 +51,29 @@ async def register_version(call: Call[RegistrationMessage]) -> Reply:
     """Register a version.
 
     When the same artifact with the same metadata is registered already, return that version.
+    """
+    outcome, build = await submit_registration(call)
+    name = call.path["model"]
+    for recorded in outcome.events:
+        if recorded.type == "VersionRegistered" and not recorded.event.metadata.parents:
+            return _registered(recorded)
+        if recorded.type == "VersionRegistered":
+            found = await look_ups(call).models.get(recorded.stream.removeprefix("model-"))
+            return replace(await answer_version(call, found, recorded.event.number), status=201)
+    model, command = await look_ups(call).models.get(name), (await build()).command
+    identities = command.identities
+    number = await call.app.pool.fetchval(queries.SAME_VERSION, model.model_id, identities)
+    state = call.app.transactor.states.get(stream_of(model.model_id)).state
+    notes = [f"{p.field}: {p.problem}" for p in not_taken_of_existing(command, state)]
+    return await answer_version(call, model, number, notes)
+
+
+async def submit_registration(
+    call: Call[RegistrationMessage],
+) -> tuple[Outcome, Callable[[], Awaitable[Submission]]]:
+    """Submit the registration in the body. Return its outcome, and what makes the submission again.
+
+    Raises Problem 422 with every reason when it is refused.
     """
     message, name = call.body, call.path["model"]
     if message.model not in {"", name} and not is_model_id(name):
@@ -70,18 +93,7 @@ async def register_version(call: Call[RegistrationMessage]) -> Reply:
 
     outcome = await routed(call.app.transactor, build)
     raise_refusal(outcome)
-    for recorded in outcome.events:
-        if recorded.type == "VersionRegistered" and not recorded.event.metadata.parents:
-            return _registered(recorded)
-        if recorded.type == "VersionRegistered":
-            found = await look_ups(call).models.get(recorded.stream.removeprefix("model-"))
-            return replace(await answer_version(call, found, recorded.event.number), status=201)
-    model, command = await look_ups(call).models.get(name), (await build()).command
-    identities = command.identities
-    number = await call.app.pool.fetchval(queries.SAME_VERSION, model.model_id, identities)
-    state = call.app.transactor.states.get(stream_of(model.model_id)).state
-    notes = [f"{p.field}: {p.problem}" for p in not_taken_of_existing(command, state)]
-    return await answer_version(call, model, number, notes)
+    return outcome, build
 
 
 async def list_versions(call: Call[None, VersionQuery]) -> dict[str, Any]:

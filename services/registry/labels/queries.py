@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+import asyncpg
 
 from services.registry.shapes.labels import Condition, Order, Search
 
@@ -29,7 +31,8 @@ SELECT v.model_id, m.name AS model, m.namespace, {_GOVERNED} AS mode, v.number, 
         WHEN v.stage IN ('Archived', 'Rejected') THEN 'Archived' ELSE 'None' END AS label,
     v.description, v.tags, v.creator, v.registered_at, v.registered_by, v.changed_at, v.artifact_digest,
     v.artifact_state, v.artifact_detail, v.missing, v.reasons, v.external, v.withdrawn,
-    v.gates->'passed' AS gates_passed, coalesce(v.hidden OR v.retired IS NOT NULL, false) AS hidden,
+    v.gates->'passed' AS gates_passed,
+    coalesce(m.hidden, false) OR coalesce(v.hidden, false) OR v.retired IS NOT NULL AS hidden,
     coalesce((SELECT jsonb_agg(a.alias ORDER BY a.alias) FROM aliases a
         WHERE a.model_id = v.model_id AND a.number = v.number), '[]') AS aliases,
     coalesce((SELECT jsonb_agg(r.environment ORDER BY r.environment) FROM rollouts r
@@ -42,7 +45,8 @@ FROM {{wanted}} JOIN versions v USING (model_id, number) JOIN models m USING (mo
 LEFT JOIN rollouts serving ON serving.model_id = v.model_id AND serving.environment = 'production'
 {_MODE}
 """
-VERSION = _VERSIONS.format(wanted="(SELECT $1::text AS model_id, $2::int AS number) AS wanted")
+# Many versions by (model id, number).
+VERSIONS = _VERSIONS.format(wanted="unnest($1::text[], $2::int[]) AS wanted(model_id, number)")
 
 # The newest version of each stage and label of some models, and those that serve in production: as many rows
 # however many versions there are.
@@ -77,7 +81,11 @@ LEFT JOIN LATERAL (SELECT x.registered_at FROM versions x WHERE x.model_id = m.m
     ORDER BY x.number DESC LIMIT 1) AS newest ON true
 WHERE {{conditions}} {{order}}
 """
-MODEL = _MODELS.format(conditions="m.model_id = $1", order="")
+# Many models by id.
+MODELS = _MODELS.format(conditions="m.model_id = ANY($1::text[])", order="")
+
+# Whether these clients see a model, and by which name.
+SHOWN = "SELECT name, coalesce(hidden, false) AS hidden FROM models WHERE model_id = $1"
 
 # The number that an alias of a model has for these clients: an environment wins over an alias. `champion` is
 # the one in production unless an alias has that name.
@@ -174,3 +182,33 @@ def _with(given: Sequence[Order], *ties: Order) -> list[Order]:
     """Return the orders, with those that break ties after them."""
     named = {order.field for order in given}
     return [*given, *(tie for tie in ties if tie.field not in named)]
+
+
+Newest = Mapping[str, list[dict[str, Any]]]
+"""The newest version of each stage that MLflow's clients see, by model."""
+
+
+async def versions(
+    pool: asyncpg.Pool, wanted: Sequence[tuple[str, int]]
+) -> Mapping[tuple[str, int], dict[str, Any]]:
+    """Return versions as these clients see them, by (model id, number)."""
+    rows = await pool.fetch(VERSIONS, [model for model, _ in wanted], [number for _, number in wanted])
+    return {(row["model_id"], row["number"]): dict(row) for row in rows}
+
+
+async def models(pool: asyncpg.Pool, wanted: Sequence[str]) -> Mapping[str, dict[str, Any]]:
+    """Return models as these clients see them, by id."""
+    rows = await pool.fetch(MODELS, list(wanted))
+    found = await newest(pool, wanted)
+    return {row["model_id"]: {**row, "newest": found.get(row["model_id"], [])} for row in rows}
+
+
+async def newest(pool: asyncpg.Pool, wanted: Sequence[str]) -> Newest:
+    return newest_of_each(await pool.fetch(NEWEST, list(wanted)) if wanted else ())
+
+
+def newest_of_each(rows: Iterable[Mapping[str, Any]]) -> Newest:
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for row in sorted((row for row in rows if not row["hidden"]), key=lambda row: row["number"]):
+        found.setdefault(row["model_id"], {})[row["label"]] = dict(row)
+    return {model: list(by_label.values()) for model, by_label in found.items()}
