@@ -70,12 +70,11 @@ async def create(call: Call, repeats: Repeats) -> tuple[Json, tuple[str, int]]:
         raise no_version(name, row["number"])
     if description or tags:
         described = {"description": description or None, "set_tags": tags}
-        path = at(wanted, "versions", row["number"]) + ":describe"
-        await call.send("POST", path, described, idempotency_key=f"mlflow-{digest}-{number}-described")
+        path = at(wanted, "versions", row["number"], "mlflow") + ":describe"
+        key = f"mlflow-{digest}-{number}-described"
+        row = await call.send("POST", path, described, idempotency_key=key)
     if row["artifact_digest"]:
-        await uploads.complete(call, wanted, row["number"])
-    if description or tags or row["artifact_digest"]:
-        return await _answer(call, wanted, row["number"]), (digest, number)
+        row = await uploads.complete(call, row)
     return {"model_version": entities.version(call, row)}, (digest, number)
 
 
@@ -150,13 +149,6 @@ async def by_alias(call: Call, name: str, alias: str) -> Json:
     return row
 
 
-async def _answer(call: Call, model: str, number: int) -> Json:
-    row = await _row(call, model, number)
-    if row is None:
-        raise no_version(call.inner(model), number)
-    return {"model_version": entities.version(call, row)}
-
-
 async def _named(call: Call) -> Json:
     return await shown_version(call, call.text("name", required=True), call.text("version", required=True))
 
@@ -168,14 +160,24 @@ async def read(call: Call) -> Json:
 
 
 async def update(call: Call) -> Json:
-    row = await _named(call)
     description = check_text("description", call.text("description"))
-    await _describe(call, row, {"description": description})
-    return await _answer(call, row["model"], row["number"])
+    row = await _described(call, {"description": description})
+    return {"model_version": entities.version(call, row)}
 
 
-async def _describe(call: Call, row: Json, body: Json) -> None:
-    await call.send("POST", at(row["model"], "versions", row["number"]) + ":describe", body)
+async def _described(call: Call, body: Json) -> Json:
+    """Change description and tags of the version that the request names. Return the version."""
+    name, version = call.text("name", required=True), call.text("version", required=True)
+    number, wanted = check_version(version), call.outer(check_name(name))
+    try:
+        if number:
+            row: Json = await call.send("POST", at(wanted, "versions", number, "mlflow") + ":describe", body)
+            return row
+    except Problem as problem:
+        if problem.status != 404:
+            raise
+    await shown(call, name)  # what is wrong with the model is told first
+    raise no_version(name, version)
 
 
 async def delete(call: Call) -> Json:
@@ -203,13 +205,13 @@ async def search(call: Call) -> Json:
 
 async def set_tag(call: Call) -> Json:
     tags = check_tags({call.text("key", required=True): call.text("value")})
-    await _describe(call, await _named(call), {"set_tags": tags})
+    await _described(call, {"set_tags": tags})
     return {}
 
 
 async def delete_tag(call: Call) -> Json:
     key = check_tag(call.text("key", required=True))
-    await _describe(call, await _named(call), {"remove_tags": [key]})
+    await _described(call, {"remove_tags": [key]})
     return {}
 
 

@@ -19,9 +19,10 @@ from shared.identity.access_view import AccessView
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What MLflow's clients see: `names` and `models` by model id, `versions` by (model id, number).
+    """What MLflow's clients see: `models` by id, `versions` by (model id, number).
 
-    `aliases` finds the number of a version by (model id, alias).
+    `names` finds whether a model is hidden, or a version of it, by (model id, number or 0); `aliases` finds
+    the number of a version by (model id, alias).
     """
 
     names: RowBatcher
@@ -66,7 +67,7 @@ def make_parts(pool: asyncpg.Pool, access: AccessView, bump_policy: BumpPolicy =
         aliases=RowBatcher(pool, queries.ALIAS, "text", "text"),
         rollouts=RowBatcher(pool, serving_queries.ROLLOUT, "text", "text"),
         shown=Shown(
-            names=RowBatcher(pool, labels.SHOWN, "text"),
+            names=RowBatcher(pool, labels.SHOWN, "text", "int"),
             models=Batcher(lambda wanted: labels.models(pool, wanted)),
             versions=Batcher(lambda wanted: labels.versions(pool, wanted)),
             aliases=RowBatcher(pool, labels.ALIAS, "text", "text"),

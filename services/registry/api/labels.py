@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.registry.api.calls import model_of, number_of, parts, submit
+from services.registry.api.remarks import submit_edit
 from services.registry.api.versions import submit_registration
 from services.registry.domain.labels.labels import HideModel, RemoveLabelAlias, SetLabels
 from services.registry.domain.labels.modes import EVERYWHERE, STREAM, SetMlflowMode
@@ -24,6 +25,7 @@ from services.registry.shapes.labels import (
     ModelVisibility,
     Search,
 )
+from services.registry.shapes.remarks import VersionDescription
 from services.registry.shapes.versions import Registration
 from services.registry.trained_message import RegistrationMessage
 from shared.deciding.access import permits
@@ -92,16 +94,30 @@ async def register_version(call: Call[RegistrationMessage]) -> dict[str, Any]:
             "What MLflow's clients register is a draft with `external`: send `draft: true` and `external`.",
         )
     model = await model_of(call)
-    seen = await parts(call).shown.names.get((model.model_id,))
-    if seen is None or seen["hidden"] or seen["name"] != call.path["model"]:
-        raise NotFound(
-            "model_not_shown",
-            "MLflow's clients see no model by this name: it was deleted for them, or renamed. Create it "
-            "again, or use its present name.",
-        )
+    await _check_shown(call, model)
     outcome, _ = await submit_registration(call)
     registered = next(one for one in outcome.events if one.type == "VersionRegistered")
     return await _version(call, model, registered.event.number)
+
+
+async def describe_version(call: Call[VersionDescription]) -> dict[str, Any]:
+    """Change description and tags of a version that MLflow's clients see."""
+    model = await model_of(call)
+    number = await number_of(call, model)
+    await _check_shown(call, model, number)
+    await submit_edit(call, model, number, {})
+    return await _version(call, model, number)
+
+
+async def _check_shown(call: Call[Any], model: ModelRef, number: int = 0) -> None:
+    """Raise NotFound unless MLflow's clients see the model by the name in the path, and the version."""
+    seen = await parts(call).shown.names.get((model.model_id, number))
+    if seen is None or seen["hidden"] or seen["name"] != call.path["model"]:
+        raise NotFound(
+            "not_shown",
+            "MLflow's clients see no such model or version by this name: it was deleted for them, or "
+            "renamed. Create it again, or use the model's present name.",
+        )
 
 
 async def read_alias(call: Call) -> dict[str, Any]:
@@ -208,6 +224,15 @@ ROUTES = (
         change_labels,
         "Change what MLflow's clients see of a version, in the mode labels",
         body=LabelChange,
+        response=MlflowVersion,
+        tags=["mlflow"],
+    ),
+    Route(
+        "POST",
+        _VERSION + ":describe",
+        describe_version,
+        "Change the description and tags of a version that MLflow's clients see",
+        body=VersionDescription,
         response=MlflowVersion,
         tags=["mlflow"],
     ),

@@ -84,8 +84,11 @@ WHERE {{conditions}} {{order}}
 # Many models by id.
 MODELS = _MODELS.format(conditions="m.model_id = ANY($1::text[])", order="")
 
-# Whether these clients see a model, and by which name.
-SHOWN = "SELECT name, coalesce(hidden, false) AS hidden FROM models WHERE model_id = $1"
+# The name of a model, and whether it or its version of that number (0 for none) is hidden from these clients.
+SHOWN = """
+SELECT m.name, coalesce(m.hidden, false) OR coalesce(v.hidden, false) OR v.retired IS NOT NULL AS hidden
+FROM models m LEFT JOIN versions v ON v.model_id = m.model_id AND v.number = $2 WHERE m.model_id = $1
+"""
 
 # The number that an alias of a model has for these clients: an environment wins over an alias. `champion` is
 # the one in production unless an alias has that name.
