@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
-from services.registry.api.calls import model_of, number_of, parts, submit
+from services.registry.api.calls import look_ups, model_of, number_of, parts, submit
 from services.registry.api.remarks import submit_edit
 from services.registry.api.versions import submit_registration
 from services.registry.domain.labels.labels import HideModel, RemoveLabelAlias, SetLabels
@@ -160,8 +161,23 @@ async def search_models(call: Call[Search]) -> dict[str, Any]:
 async def search_versions(call: Call[Search]) -> dict[str, Any]:
     """Return a page of the versions that the caller may read."""
     call.require_any_role()
-    rows, more = await _page(call, queries.versions_sql)
-    return {"items": [dict(row) for row in rows], "more": more}
+    page, more = await _page(call, partial(queries.versions_sql, models=await _named(call)))
+    keys = [(row["model_id"], row["number"]) for row in page]
+    found = queries.by_number(await call.app.list_rows(queries.VERSIONS, *queries.columns_of(keys)))
+    return {"items": [found[key] for key in keys], "more": more}
+
+
+async def _named(call: Call[Search]) -> list[str] | None:
+    """Return the ids of the models that the search names, None for a search of all models."""
+    names = {
+        c.values[0]
+        for c in call.body.conditions
+        if c.field == "name" and c.tag is None and c.comparison == "="
+    }
+    if not names:
+        return None
+    found = [await look_ups(call).models.find(name) for name in sorted(names)]
+    return [model.model_id for model in found if model]
 
 
 async def _page(call: Call[Search], statement: Any) -> tuple[list[Mapping[str, Any]], bool]:

@@ -33,14 +33,14 @@ SELECT v.model_id, m.name AS model, m.namespace, {_GOVERNED} AS mode, v.number, 
     v.artifact_state, v.artifact_detail, v.missing, v.reasons, v.external, v.withdrawn,
     v.gates->'passed' AS gates_passed,
     coalesce(m.hidden, false) OR coalesce(v.hidden, false) OR v.retired IS NOT NULL AS hidden,
-    coalesce((SELECT jsonb_agg(a.alias ORDER BY a.alias) FROM aliases a
-        WHERE a.model_id = v.model_id AND a.number = v.number), '[]') AS aliases,
-    coalesce((SELECT jsonb_agg(r.environment ORDER BY r.environment) FROM rollouts r
-        WHERE r.model_id = v.model_id AND r.champion = v.number), '[]') AS environments,
-    coalesce((SELECT jsonb_agg(a.alias ORDER BY a.alias) FROM label_aliases a
-        WHERE a.model_id = v.model_id AND a.number = v.number), '[]') AS label_aliases,
-    coalesce((SELECT jsonb_agg(p.promotion_id ORDER BY p.requested_at) FROM promotions p
-        WHERE p.model_id = v.model_id AND p.number = v.number AND p.state = 'open'), '[]') AS open_promotions
+    ARRAY(SELECT a.alias FROM aliases a
+        WHERE a.model_id = v.model_id AND a.number = v.number ORDER BY a.alias) AS aliases,
+    ARRAY(SELECT r.environment FROM rollouts r
+        WHERE r.model_id = v.model_id AND r.champion = v.number ORDER BY r.environment) AS environments,
+    ARRAY(SELECT a.alias FROM label_aliases a
+        WHERE a.model_id = v.model_id AND a.number = v.number ORDER BY a.alias) AS label_aliases,
+    ARRAY(SELECT p.promotion_id FROM promotions p WHERE p.model_id = v.model_id AND p.number = v.number
+        AND p.state = 'open' ORDER BY p.requested_at) AS open_promotions
 FROM {{wanted}} JOIN versions v USING (model_id, number) JOIN models m USING (model_id)
 LEFT JOIN rollouts serving ON serving.model_id = v.model_id AND serving.environment = 'production'
 {_MODE}
@@ -166,19 +166,27 @@ def models_sql(search: Search, readable: Sequence[str] | None) -> tuple[str, lis
     return _MODELS.format(conditions=where, order=found.limited(orders, search)), found.values
 
 
-def versions_sql(search: Search, readable: Sequence[str] | None) -> tuple[str, list[Any]]:
-    """Return the statement of a page of versions, and its values. Only those of the page are looked up."""
+def versions_sql(
+    search: Search, readable: Sequence[str] | None, models: Sequence[str] | None = None
+) -> tuple[str, list[Any]]:
+    """Return the statement of a page of versions, and its values. It gives model ids and numbers.
+
+    `models` are the ids of the models that the search names: PostgreSQL knows how many versions have an id,
+    and not how many have a name. VERSIONS reads the page; it is planned once, because planning it takes as
+    long as reading.
+    """
     found = _Statement(search, _OF_VERSIONS, "v.tags")
     found.conditions += ["v.hidden IS NOT TRUE", "v.retired IS NULL", "m.hidden IS NOT TRUE"]
+    if models is not None:
+        found.conditions.append(f"v.model_id = ANY({found.value('text[]', models)})")
     found.conditions.append(f"log.covers({found.value('text[]', readable)}, m.name)")
     default = [Order(field="last_updated_timestamp", descending=True)]
     orders = _with(
         search.order or default, Order(field="name"), Order(field="version_number", descending=True)
     )
-    page = f"""(SELECT v.model_id, v.number, row_number() OVER () AS place FROM (
-        SELECT v.model_id, v.number FROM versions v JOIN models m USING (model_id)
-        WHERE {" AND ".join(found.conditions)} {found.limited(orders, search)}) AS v) AS wanted"""
-    return _VERSIONS.format(wanted=page) + " ORDER BY wanted.place", found.values
+    where = " AND ".join(found.conditions)
+    page = f"SELECT v.model_id, v.number FROM versions v JOIN models m USING (model_id) WHERE {where}"
+    return f"{page} {found.limited(orders, search)}", found.values
 
 
 def _with(given: Sequence[Order], *ties: Order) -> list[Order]:
@@ -195,7 +203,17 @@ async def versions(
     pool: asyncpg.Pool, wanted: Sequence[tuple[str, int]]
 ) -> Mapping[tuple[str, int], dict[str, Any]]:
     """Return versions as these clients see them, by (model id, number)."""
-    rows = await pool.fetch(VERSIONS, [model for model, _ in wanted], [number for _, number in wanted])
+    return by_number(await pool.fetch(VERSIONS, *columns_of(wanted)))
+
+
+def columns_of(wanted: Iterable[Sequence[Any]]) -> tuple[list[str], list[int]]:
+    """Return the values of VERSIONS for these (model id, number)."""
+    pairs = list(wanted)
+    return [model for model, _ in pairs], [number for _, number in pairs]
+
+
+def by_number(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[str, int], dict[str, Any]]:
+    """Return the rows of VERSIONS by (model id, number)."""
     return {(row["model_id"], row["number"]): dict(row) for row in rows}
 
 
