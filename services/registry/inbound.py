@@ -57,6 +57,17 @@ Features = Annotated[list[Label], Field(max_length=limits.FEATURES)]
 Document = Annotated[dict[str, Any], AfterValidator(exact)]
 
 
+def _ascii(text: str) -> str:
+    r"""Refuse digits of other scripts: `\d` of JSON Schema (ECMA-262) has none, `\d` of pydantic has all."""
+    if not text.isascii():
+        msg = f"{text!r} has digits of another script: write 0 to 9"
+        raise ValueError(msg)
+    return text
+
+
+SemanticVersion = Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$", max_length=30), AfterValidator(_ascii)]
+
+
 class Shape(BaseModel):
     """Unknown fields, NaN, infinity and values of another type are refused."""
 
@@ -200,7 +211,7 @@ class VersionFacts(Shape):
     version: VersionClaim | None = None
     base: (
         Annotated[int, Field(ge=1)]
-        | Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$", max_length=30)]
+        | SemanticVersion
         | Annotated[str, Field(pattern=r"^@?[A-Za-z][A-Za-z0-9_-]*$", max_length=61)]
         | None
     ) = None

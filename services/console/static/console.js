@@ -3,7 +3,7 @@
 
 const KEYS_WAIT = 1000;
 const QUIET_AFTER = 300;
-let goTo = 0;
+let goTo = -KEYS_WAIT;
 let stream = null;
 
 function typing(target) {
@@ -28,13 +28,13 @@ document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") event.target.blur();
     return;
   }
-  if (Date.now() - goTo < KEYS_WAIT) {
-    goTo = 0;
+  if (event.timeStamp - goTo < KEYS_WAIT) {
+    goTo = -KEYS_WAIT;
     const link = document.querySelector(`.rail a[data-go="${CSS.escape(event.key)}"]`);
     if (link) { event.preventDefault(); link.click(); }
     return;
   }
-  if (event.key === "g") goTo = Date.now();
+  if (event.key === "g") goTo = event.timeStamp;
   else if (event.key === "/") { event.preventDefault(); document.getElementById("search")?.focus(); }
   else if (event.key === "?") document.getElementById("keys")?.showModal();
   else if (event.key === "j") step(1);
@@ -86,6 +86,12 @@ function beingFilled() {
 }
 
 let waiting = 0;
+let pressed = false; // what is replaced between pressing and releasing gets no click
+
+document.addEventListener("pointerdown", () => { pressed = true; }, true);
+for (const end of ["pointerup", "pointercancel"]) {
+  document.addEventListener(end, () => setTimeout(() => { pressed = false; }), true);
+}
 
 function changed() {
   clearTimeout(waiting);
@@ -99,17 +105,30 @@ function changed() {
   }, QUIET_AFTER);
 }
 
+// what has the focus, told so that it is found again in fresh content
+function focused(shown) {
+  const one = document.activeElement;
+  if (!one || !shown.contains(one)) return null;
+  if (one.id) return `#${CSS.escape(one.id)}`;
+  const href = one.getAttribute("href");
+  return href ? `${one.localName}[href="${CSS.escape(href)}"]` : null;
+}
+
 async function refresh() {
   const here = location.href;
   const answer = await fetch(here, { headers: { "X-Live": "1" }, credentials: "same-origin", redirect: "manual" });
-  if (!answer.ok || location.href !== here || beingFilled()) return;
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("content");
+  const text = answer.ok ? await answer.text() : "";
+  if (!text || location.href !== here || beingFilled()) return;
+  if (pressed) return changed();
+  const fresh = new DOMParser().parseFromString(text, "text/html").getElementById("content");
   const shown = document.getElementById("content");
   if (!fresh || !shown) return;
   const before = new Set([...shown.querySelectorAll("tbody tr, .entry, .gate")].map((row) => row.textContent));
   const open = [...shown.querySelectorAll("details")].map((one) => one.open);
   const top = window.scrollY;
+  const at = focused(shown);
   shown.replaceChildren(...fresh.childNodes);
+  if (at) shown.querySelector(at)?.focus({ preventScroll: true });
   shown.querySelectorAll("details").forEach((one, at) => { if (open[at]) one.open = true; });
   shown.querySelectorAll("tbody tr, .entry, .gate").forEach((row) => {
     if (!before.has(row.textContent)) row.classList.add("changed-row");

@@ -6,7 +6,7 @@ import http.client
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
@@ -42,17 +42,16 @@ class Proxy:
             request.send_header("Content-Length", "0")
             request.end_headers()
             return
-        source = http.client.HTTPConnection(urlsplit(target).netloc, timeout=60)
-        source.request("GET", request.path, headers={"Host": urlsplit(target).netloc})
-        answer = source.getresponse()
-        body = answer.read()
+        with closing(http.client.HTTPConnection(urlsplit(target).netloc, timeout=60)) as source:
+            source.request("GET", request.path, headers={"Host": urlsplit(target).netloc})
+            answer = source.getresponse()
+            body = answer.read()
         request.send_response(answer.status)
         request.send_header("Content-Type", answer.headers.get("Content-Type", ""))
         request.send_header("Content-Length", str(len(body)))
         request.end_headers()
         breaks = self._count(self.breaks, request.path)
         request.wfile.write(body[: len(body) // 2] if breaks else body)
-        source.close()
 
     @staticmethod
     def _count(faults: dict[str, int], path: str) -> bool:
@@ -70,6 +69,8 @@ def proxy_of(target: str) -> Iterator[Proxy]:
     proxy = Proxy()
 
     class Handler(BaseHTTPRequestHandler):
+        timeout = 60
+
         def do_GET(self) -> None:
             proxy.forward(self, target)
 
@@ -77,6 +78,7 @@ def proxy_of(target: str) -> Iterator[Proxy]:
             """Write nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = False  # closing it waits for the requests that it forwards
     proxy.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

@@ -6,7 +6,7 @@ import contextlib
 import http.client
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
@@ -45,7 +45,10 @@ class MethodProxy:
     def forward(self, request: BaseHTTPRequestHandler, target: str) -> None:
         request.close_connection = True
         method, path = request.command, request.path
-        body = request.rfile.read(int(request.headers.get("Content-Length") or 0))
+        size = int(request.headers.get("Content-Length") or 0)
+        body = request.rfile.read(size)
+        if len(body) < size:  # the client was killed: the server would wait for the rest
+            return
         fault = next((f for f in self.faults if f.left and f.method == method and f.part in path), None)
         if fault is not None:
             fault.left -= 1
@@ -58,12 +61,11 @@ class MethodProxy:
                 self._answer(request, fault.status, b"", fault.headers)
             return
         self.seen.append((method, path))
-        server = http.client.HTTPConnection(urlsplit(target).netloc, timeout=60)
         headers = {k: v for k, v in request.headers.items() if k.lower() not in {"host", "connection"}}
-        server.request(method, path, body=body, headers=headers)
-        answer = server.getresponse()
-        content = answer.read()
-        server.close()
+        with closing(http.client.HTTPConnection(urlsplit(target).netloc, timeout=60)) as server:
+            server.request(method, path, body=body, headers=headers)
+            answer = server.getresponse()
+            content = answer.read()
         if fault is not None:
             self._answer(request, fault.status, b"", fault.headers)
             return
@@ -88,6 +90,8 @@ def method_proxy(target: str) -> Iterator[MethodProxy]:
     proxy = MethodProxy()
 
     class Handler(BaseHTTPRequestHandler):
+        timeout = 60
+
         def do_GET(self) -> None:
             proxy.forward(self, target)
 
@@ -97,6 +101,7 @@ def method_proxy(target: str) -> Iterator[MethodProxy]:
             """Write nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = False  # closing it waits for the requests that it forwards
     proxy.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

@@ -16,7 +16,8 @@ from click.testing import CliRunner
 from regista.cli import root
 from regista.client.async_client import AsyncClient
 from regista.importing.copying import Copier, ModelOutcome, Outcome
-from regista.importing.mlflow import MlflowSource, read_address
+from regista.importing.mlflow import read_address
+from regista.importing.mlflow_source import MlflowSource
 from regista.importing.plan import Choices, PlannedModel, Planner
 from regista.importing.requests import Waits
 

@@ -208,6 +208,7 @@ def accepted(decode: Any, raw: bytes) -> bool:
 
 @given(st.sampled_from(PATHS), VALUES, st.booleans())
 @example(("base",), "1.2.3", False)
+@example(("base",), "٣.2.1", False)
 @example(("artifact", "size"), 2**53, True)
 def test_the_model_and_the_struct_accept_the_same_messages(path, value, add):
     raw = changed(path, value, add=add)

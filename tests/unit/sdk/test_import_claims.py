@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import pytest
 
-from regista.importing.mlflow_claims import MOST_BYTES, Claims, Facts, claims_of
+from regista.importing.claims import MOST_BYTES, data_of
+from regista.importing.mlflow_claims import Facts, stated_of
+from regista.importing.source import SourceModel, Stated
 from regista.importing.texts import clean, fitted_tags, moment
 from regista.publishing.contract import check_publication
 from regista.wire import limits
@@ -51,9 +54,24 @@ ARTIFACT = {
 }
 
 
-def claims(version: Any = None, run: Any = RUN, **more: Any) -> Claims:
+KEY = {"system": "mlflow", "uri": URI, "id": "churn", "number": "7"}
+
+
+@dataclass
+class Claims:
+    """The data of a version, and the notes about it."""
+
+    data: dict[str, Any]
+    notes: list[str]
+
+
+def finished(stated: Stated, creators: dict[str, str], model: SourceModel | None = None) -> Claims:
+    return Claims(data_of(stated, KEY, creators, model), stated.notes)
+
+
+def claims(version: Any = None, run: Any = RUN, model: SourceModel | None = None, **more: Any) -> Claims:
     facts = {"mlmodel": MLMODEL, **more}
-    return claims_of(Facts(URI, VERSION | (version or {}), run=run, **facts), {})
+    return finished(stated_of(Facts(URI, VERSION | (version or {}), run=run, **facts)), {}, model)
 
 
 def checked(data: dict[str, Any], *, draft: bool = False) -> dict[str, Any]:
@@ -92,7 +110,7 @@ def test_foreign_people_times_stages_and_numbers_are_claims_only() -> None:
 
 
 def test_a_named_creator_is_the_creator_here() -> None:
-    found = claims_of(Facts(URI, VERSION, run=RUN), {"alice": "person:alice"})
+    found = finished(stated_of(Facts(URI, VERSION, run=RUN)), {"alice": "person:alice"})
     assert found.data["training"]["creator"] == "person:alice"
 
 
@@ -121,7 +139,7 @@ def test_no_credential_of_a_foreign_url_is_kept() -> None:
         location=SIGNED,
         bytes_problem=f"{SIGNED}: no",
         requirements=[f"pkg @ git+https://u:{SECRET}==@github.com/p"],
-        model={"description": REMOTE, "tags": {"origin": REMOTE}},
+        model=SourceModel("churn", REMOTE, {"origin": REMOTE}),
         mlmodel=MLmodel(schema=SCHEMA, flavors={"sklearn": REMOTE}, python=REMOTE),
         logged={"info": {"model_id": "m-1", "name": REMOTE}},
     )

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 
 from regista.errors import Forbidden, Invalid, NotFound, RegistaError, Unauthorized
 from regista.importing.files import CopiedFile, Files, LocalFiles, SourceFile, Unreachable, listed
-from regista.importing.mlflow import MlflowSource, read_address
+from regista.importing.mlflow import MlflowServer, read_address
 from regista.importing.mlflow_files import LoggedModelFiles, ProxiedFiles, RunFiles
 from regista.importing.requests import BROKE_OFF, SourceBroken, Waits
 
@@ -44,19 +44,19 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-async def source(answers: Answers, clock: Clock) -> AsyncIterator[MlflowSource]:
+async def source(answers: Answers, clock: Clock) -> AsyncIterator[MlflowServer]:
     address = read_address(answers.url, {"MLFLOW_TRACKING_TOKEN": "secret"})
-    found = MlflowSource(address, waits=clock.waits())
+    found = MlflowServer(address, waits=clock.waits())
     yield found
     await found.aclose()
 
 
-async def models(source: MlflowSource) -> list[Any]:
+async def models(source: MlflowServer) -> list[Any]:
     return [model async for model in source.models()]
 
 
 async def test_a_busy_server_is_asked_again_after_the_time_that_it_states(
-    answers: Answers, source: MlflowSource, clock: Clock
+    answers: Answers, source: MlflowServer, clock: Clock
 ) -> None:
     later = email.utils.formatdate(time.time() + 100, usegmt=True)
     answers.given["GET", MODELS] = [
@@ -70,7 +70,7 @@ async def test_a_busy_server_is_asked_again_after_the_time_that_it_states(
 
 
 async def test_a_server_that_states_no_time_gets_longer_and_longer_pauses(
-    answers: Answers, source: MlflowSource, clock: Clock
+    answers: Answers, source: MlflowServer, clock: Clock
 ) -> None:
     answers.given["GET", MODELS] = [*(Response(status_code=500) for _ in range(2)), JSONResponse(EMPTY)]
     await models(source)
@@ -78,7 +78,7 @@ async def test_a_server_that_states_no_time_gets_longer_and_longer_pauses(
 
 
 async def test_a_server_that_stays_unreachable_ends_the_import_with_what_to_do(clock: Clock) -> None:
-    source = MlflowSource(read_address("http://127.0.0.1:9", {}), waits=clock.waits())
+    source = MlflowServer(read_address("http://127.0.0.1:9", {}), waits=clock.waits())
     with pytest.raises(SourceBroken) as broken:
         await models(source)
     await source.aclose()
@@ -96,7 +96,7 @@ async def test_a_server_that_stays_unreachable_ends_the_import_with_what_to_do(c
     ],
 )
 async def test_a_refusal_is_not_repeated_and_states_what_to_do(
-    answers: Answers, source: MlflowSource, status: int, error: type[RegistaError], advice: str
+    answers: Answers, source: MlflowServer, status: int, error: type[RegistaError], advice: str
 ) -> None:
     answers.fixed["GET", MODELS] = JSONResponse({"message": "token expired\x1b[2J"}, status)
     with pytest.raises(error) as refused:
@@ -106,7 +106,7 @@ async def test_a_refusal_is_not_repeated_and_states_what_to_do(
 
 
 async def test_the_token_is_sent_to_the_source_and_never_to_where_it_redirects(
-    answers: Answers, source: MlflowSource
+    answers: Answers, source: MlflowServer
 ) -> None:
     answers.fixed["GET", MODELS] = RedirectResponse(answers.url + "/elsewhere")
     with pytest.raises(Invalid):
@@ -115,13 +115,13 @@ async def test_the_token_is_sent_to_the_source_and_never_to_where_it_redirects(
 
 
 @pytest.mark.parametrize("body", ["<html>", "[1]", "{"])
-async def test_what_is_no_mlflow_is_named(answers: Answers, source: MlflowSource, body: str) -> None:
+async def test_what_is_no_mlflow_is_named(answers: Answers, source: MlflowServer, body: str) -> None:
     answers.fixed["GET", MODELS] = PlainTextResponse(body)
     with pytest.raises(Invalid, match="source_answer"):
         await models(source)
 
 
-async def test_all_pages_are_read_and_prompts_are_no_models(answers: Answers, source: MlflowSource) -> None:
+async def test_all_pages_are_read_and_prompts_are_no_models(answers: Answers, source: MlflowServer) -> None:
     prompt = {"name": "p", "tags": [{"key": "mlflow.prompt.is_prompt", "value": "true"}]}
     answers.given["GET", MODELS] = [
         JSONResponse({"registered_models": [{"name": "a"}, prompt], "next_page_token": "t"}),
@@ -213,7 +213,7 @@ async def test_a_file_that_never_comes_further_ends_after_all_attempts(clock: Cl
         "",
     ],
 )
-async def test_no_place_is_read_that_the_caller_did_not_name(source: MlflowSource, location: str) -> None:
+async def test_no_place_is_read_that_the_caller_did_not_name(source: MlflowServer, location: str) -> None:
     with pytest.raises(Unreachable):
         source.files(location)
 
@@ -221,11 +221,11 @@ async def test_no_place_is_read_that_the_caller_did_not_name(source: MlflowSourc
 @pytest.mark.parametrize(
     "location", ["mlflow-artifacts:/1/a%20b", "{url}/api/2.0/mlflow-artifacts/artifacts/1"]
 )
-async def test_the_proxy_of_the_source_is_read(answers: Answers, source: MlflowSource, location: str) -> None:
+async def test_the_proxy_of_the_source_is_read(answers: Answers, source: MlflowServer, location: str) -> None:
     assert isinstance(source.files(location.format(url=answers.url)), ProxiedFiles)
 
 
-async def test_what_a_run_or_a_logged_model_owns_is_read_through_the_server(source: MlflowSource) -> None:
+async def test_what_a_run_or_a_logged_model_owns_is_read_through_the_server(source: MlflowServer) -> None:
     run = {"info": {"run_id": "r", "artifact_uri": "s3://bucket/r/artifacts"}}
     logged = {"info": {"model_id": "m-1", "artifact_uri": "s3://bucket/models/m-1/artifacts/"}}
     assert isinstance(source.files("s3://bucket/r/artifacts/model", run, logged), RunFiles)
@@ -332,7 +332,7 @@ async def test_nothing_outside_of_an_artifact_is_read_by_its_name(tmp_path: Path
 
 @pytest.mark.parametrize("names", [[], [".."], ["a", "A"], ["con"], [f"f{n}" for n in range(2_001)]])
 async def test_an_artifact_that_cannot_be_stored_is_no_artifact(
-    answers: Answers, source: MlflowSource, names: list[str]
+    answers: Answers, source: MlflowServer, names: list[str]
 ) -> None:
     files = [{"path": name, "is_dir": False, "file_size": 1} for name in names]
     answers.fixed["GET", "/api/2.0/mlflow-artifacts/artifacts"] = JSONResponse({"files": files})
@@ -340,7 +340,7 @@ async def test_an_artifact_that_cannot_be_stored_is_no_artifact(
         await listed(source.files("mlflow-artifacts:/1"))
 
 
-async def test_folders_that_contain_themselves_end(answers: Answers, source: MlflowSource) -> None:
+async def test_folders_that_contain_themselves_end(answers: Answers, source: MlflowServer) -> None:
     answers.fixed["GET", "/api/2.0/mlflow-artifacts/artifacts"] = JSONResponse(
         {"files": [{"path": name, "is_dir": True} for name in "ab"]}
     )

@@ -11,9 +11,9 @@ from regista.client.patience import Patience
 from regista.client.transport import Transport
 from regista.errors import Forbidden, Invalid, NotFound, Refused, RegistaError, RuleBroken, TooLarge
 from regista.importing.files import CopiedFile
-from regista.importing.mlflow import MlflowSource, tags_of
 from regista.importing.parallel import each
 from regista.importing.plan import AT_ONCE, PlannedModel, PlannedVersion
+from regista.importing.source import Source
 from regista.importing.texts import clean, fitted_tags, shortened
 from regista.progress import Report, begin
 from regista.publishing import publication
@@ -75,7 +75,7 @@ class Outcome:
 class Copier:
     """Copies planned versions. Each one is registered as soon as its bytes are here, and stays."""
 
-    def __init__(self, client: AsyncClient, source: MlflowSource) -> None:
+    def __init__(self, client: AsyncClient, source: Source) -> None:
         self._client = client
         self._source = source
         self._outcome = Outcome([])
@@ -103,7 +103,7 @@ class Copier:
         outcome.here_before = len(model.numbers)
         if model.problem:
             return
-        for version in sorted(model.versions, key=lambda v: int(v.number)):
+        for version in model.versions:
             if self._outcome.stopped is not None:
                 return
             try:
@@ -157,7 +157,7 @@ class Copier:
             if progress:
                 progress(f"{model.here} {version.number}/{name}", done, total)
 
-        waits = self._source.requests.waits
+        waits = self._source.waits
         streams = [CopiedFile(version.source, file, waits, report) for file in version.files]
         artifact = await upload_streams(self._transport, streams)
         self._outcome.bytes += version.bytes
@@ -182,8 +182,8 @@ class Copier:
     @staticmethod
     def _description(model: PlannedModel, outcome: ModelOutcome) -> dict[str, Any]:
         """Return description and tags of a new model, as far as they fit."""
-        tags, others = fitted_tags(clean(tags_of(model.model)))
-        text = str(clean(str(model.model.get("description") or "")))
+        tags, others = fitted_tags(clean(model.model.tags))
+        text = str(clean(model.model.description))
         if others:
             outcome.notes.append(
                 f"{len(others)} tags of the model; `imported_from` of its first version has them"
@@ -223,10 +223,10 @@ class Copier:
 
     async def _set_aliases(self, model: PlannedModel, outcome: ModelOutcome) -> None:
         """Set the aliases that are not set here. One that is set stays as it is."""
-        if not model.aliases or not model.exists:
+        if not model.model.aliases or not model.exists:
             return
         here = {one["alias"]: one["number"] for one in await self._client.aliases(model.here)}
-        for alias, there in sorted(model.aliases.items()):
+        for alias, there in sorted(model.model.aliases.items()):
             number = model.numbers.get(there)
             if number is None:
                 outcome.aliases_not_set[alias] = f"version {there} is not here"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,14 +19,19 @@ from regista.wire import limits
 from regista.wire.file_names import problem_of_names
 
 CHUNK = 512 << 10
+SHA256 = "sha256"
 
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """`path` is relative to the artifact, `size` in bytes."""
+    """`path` is relative to the artifact, `size` in bytes.
+
+    `digests` are those that the source declares, in hexadecimal, by the algorithm's name in `hashlib`.
+    """
 
     path: str
     size: int
+    digests: Mapping[str, str] = field(default_factory=dict)
 
 
 class Unreachable(Exception):  # noqa: N818 - not shown as an error: the version becomes a draft
@@ -104,6 +109,25 @@ async def listed(files: Files) -> list[SourceFile]:
     return found
 
 
+async def small_file(
+    reader: Files, files: Sequence[SourceFile], path: str, most: int, notes: list[str]
+) -> bytes | None:
+    """Return a file that describes the version, None when there is none or it is too large."""
+    size = next((file.size for file in files if file.path == path), None)
+    if size is None:
+        return None
+    raw = bytearray()
+    if size <= most:
+        async for piece in reader.read(path):
+            raw += piece
+            if len(raw) > most:
+                break
+    if size > most or len(raw) > most:
+        notes.append(f"{path} has more than {most:,} bytes and was not read")
+        return None
+    return bytes(raw)
+
+
 class CopiedFile:
     """One file on its way from there to here: read as a stream, hashed once, never stored on this machine.
 
@@ -113,6 +137,7 @@ class CopiedFile:
     def __init__(self, files: Files, file: SourceFile, waits: Waits, progress: Report | None) -> None:
         self.name = file.path
         self.total = file.size
+        self.declared = file.digests
         self.sha256 = ""
         self.size = 0
         self._files = files
@@ -120,8 +145,9 @@ class CopiedFile:
         self._progress = progress
 
     async def __call__(self) -> AsyncIterator[bytes]:
-        """Yield the pieces. Raises Invalid for another size or other bytes than before, and RegistaError."""
+        """Yield the pieces. Raises Invalid for another size, digest or content, and RegistaError."""
         sent: Any = hashlib.sha256()
+        others = {name: hashlib.new(name, usedforsecurity=False) for name in self.declared if name != SHA256}
         self.size, attempt = 0, 0
         while True:
             begun = self.size
@@ -131,6 +157,8 @@ class CopiedFile:
                     if self.size > self.total:
                         raise self._changed(f"has more than {self.total:,} bytes")
                     sent.update(piece)
+                    for other in others.values():
+                        other.update(piece)
                     if self._progress:
                         self._progress(self.name, self.size, self.total)
                     yield piece
@@ -143,6 +171,9 @@ class CopiedFile:
         if self.size < self.total:
             raise self._changed(f"ended after {self.size:,} of {self.total:,} bytes")
         self.sha256 = sent.hexdigest()
+        for name, found in {SHA256: sent, **others}.items():
+            if self.declared.get(name, found.hexdigest()) != found.hexdigest():
+                raise self._other_digest(name, found.hexdigest())
 
     async def _rest(self, sent: Any) -> AsyncIterator[bytes]:
         """Yield what follows the bytes that were sent, of which `sent` is the hash."""
@@ -156,6 +187,10 @@ class CopiedFile:
                     raise self._changed("has other bytes than before")
             if rest:
                 yield rest
+
+    def _other_digest(self, name: str, found: str) -> Invalid:
+        detail = f"{self.name!r:.120} has the {name} {found}; its source declares {self.declared[name]:.130}"
+        return Invalid("file_mismatch", detail, advice="It was damaged or replaced there: find out by whom.")
 
     def _changed(self, what: str) -> Invalid:
         detail = f"{self.name!r:.120} {what}: it changed there while it was read"

@@ -94,10 +94,8 @@ def _client(address: Address) -> httpx.AsyncClient:
     return httpx.AsyncClient(headers=headers, auth=auth, verify=context, timeout=timeout)
 
 
-class MlflowSource:
+class MlflowServer:
     """An MLflow server. `root`: the folder below which artifacts with local paths may be read, or None."""
-
-    system = "mlflow"
 
     def __init__(self, address: Address, *, root: Path | None = None, waits: Waits | None = None) -> None:
         self.uri = address.uri

@@ -1,25 +1,23 @@
-"""What MLflow states about a version, as ModelTrained's data: what is known, and the claims as they are."""
+"""What MLflow states about a version: what of it ModelTrained has a field for, and the claims as they are."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-import msgspec
-
+from regista.importing.claims import fitted, given, label
 from regista.importing.mlflow import tags_of
-from regista.importing.texts import bare, clean, moment, shortened
+from regista.importing.source import Stated
+from regista.importing.texts import bare, moment, shortened
 from regista.wire import limits
 from regista.wire.mlmodel import MLmodel
 
 GIT_COMMIT, GIT_REPOSITORY = "mlflow.source.git.commit", "mlflow.source.git.repoURL"
 CONTEXT = "mlflow.data.context"
 TRAINING = frozenset({"train", "training"})
-MOST_BYTES = limits.DATA_BYTES - (64 << 10)
-"""Bytes of the data without its artifact's list of files."""
 NO_STAGE = frozenset({"", "None"})
 
 
@@ -36,53 +34,34 @@ class Facts:
     requirements: Sequence[str] = ()
     location: str = ""
     bytes_problem: str = ""
-    model: Mapping[str, Any] | None = None
 
 
-@dataclass(slots=True)
-class Claims:
-    """ModelTrained's data of a version, without model and artifact. `notes`: what was left out, and why."""
-
-    data: dict[str, Any]
-    notes: list[str] = field(default_factory=list)
-
-
-def claims_of(facts: Facts, creators: Mapping[str, str]) -> Claims:
-    """Return what is known of a version. `creators`: identities here, by the user there."""
-    notes: list[str] = []
+def stated_of(facts: Facts) -> Stated:
+    """Return what is stated about a version, without its files."""
     facts = bare(facts)
-    found = _metadata(facts, creators, notes) | {"imported_from": _imported(facts, notes)}
-    return Claims(_fitted(found, notes), notes)
+    found = Stated(claims=_imported(facts), schema=facts.mlmodel.schema if facts.mlmodel else None)
+    found.training = _training(facts, found.notes)
+    if len(str(facts.version.get("description") or "")) > limits.CLAIM:
+        found.notes.append(f"the description beyond {limits.CLAIM:,} characters")
+    return found
 
 
 def metadata_of(facts: Facts) -> dict[str, Any]:
     """Return `training` and `signature` of a version that is registered by who made it."""
-    notes: list[str] = []
-    return _fitted(_metadata(bare(facts), {}, notes), notes)
+    facts = bare(facts)
+    schema = facts.mlmodel.schema if facts.mlmodel else None
+    return fitted({"training": _training(facts, []), "signature": schema}, [])
 
 
-def _metadata(facts: Facts, creators: Mapping[str, str], notes: list[str]) -> dict[str, Any]:
-    return {
-        "training": _training(facts, creators, notes),
-        "signature": facts.mlmodel.schema if facts.mlmodel else None,
-    }
-
-
-def _fitted(found: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
-    data = _given(clean(found))
-    _fit(data, notes)
-    return data
-
-
-def _training(facts: Facts, creators: Mapping[str, str], notes: list[str]) -> dict[str, Any]:
+def _training(facts: Facts, notes: list[str]) -> dict[str, Any]:
     run = facts.run or {}
     info, tags = run.get("info") or {}, tags_of(run.get("data") or {})
     datasets = _datasets(run)
-    return _given(
+    return given(
         {
             "config": _parameters(facts) or None,
-            "code": _given(
-                {"revision": _label(tags.get(GIT_COMMIT)), "repository": _label(tags.get(GIT_REPOSITORY))}
+            "code": given(
+                {"revision": label(tags.get(GIT_COMMIT)), "repository": label(tags.get(GIT_REPOSITORY))}
             )
             or None,
             "dataset": _training_data(datasets),
@@ -91,7 +70,6 @@ def _training(facts: Facts, creators: Mapping[str, str], notes: list[str]) -> di
             "framework": facts.mlmodel.framework if facts.mlmodel else None,
             "environment": _environment(facts) or None,
             "run_url": _run_url(facts.uri, info),
-            "creator": creators.get(_user(facts)),
         }
     )
 
@@ -117,7 +95,7 @@ def _datasets(run: Mapping[str, Any]) -> list[dict[str, Any]]:
     for one in (run.get("inputs") or {}).get("dataset_inputs") or ():
         dataset = one.get("dataset") or {}
         kept = {name: dataset.get(name) for name in ("name", "digest", "source_type", "source")}
-        found.append(_given({**kept, "context": tags_of(one).get(CONTEXT)}))
+        found.append(given({**kept, "context": tags_of(one).get(CONTEXT)}))
     return found
 
 
@@ -128,7 +106,7 @@ def _training_data(datasets: Sequence[Mapping[str, Any]]) -> dict[str, str] | No
     if len(chosen) != 1:
         return None
     name, digest = str(chosen[0].get("name") or ""), str(chosen[0].get("digest") or "")
-    return _given({"name": name[: limits.LABEL], "digest": _digest(digest) or None}) or None
+    return given({"name": name[: limits.LABEL], "digest": _digest(digest) or None}) or None
 
 
 def _digest(digest: str) -> str:
@@ -163,7 +141,7 @@ def _metrics(facts: Facts, notes: list[str]) -> list[dict[str, Any]]:
 def _environment(facts: Facts) -> dict[str, Any]:
     mlmodel = facts.mlmodel or MLmodel()
     packages = dict(_requirement(line) for line in facts.requirements)
-    return _given({"python": mlmodel.python or None, "packages": packages or None})
+    return given({"python": mlmodel.python or None, "packages": packages or None})
 
 
 def _requirement(line: str) -> tuple[str, str]:
@@ -171,20 +149,14 @@ def _requirement(line: str) -> tuple[str, str]:
     return (name.strip(), version.strip()) if version else (line.strip(), "")
 
 
-def _imported(facts: Facts, notes: list[str]) -> dict[str, Any]:
+def _imported(facts: Facts) -> dict[str, Any]:
     version = facts.version
     stage = str(version.get("current_stage") or "")
     description = str(version.get("description") or "")
-    if len(description) > limits.CLAIM:
-        notes.append(f"the description beyond {limits.CLAIM:,} characters")
-    return _given(
+    return given(
         {
-            "system": "mlflow",
-            "uri": facts.uri,
-            "id": str(version["name"]),
-            "number": str(version["version"]),
             "created_at": moment(version.get("creation_timestamp")),
-            "created_by": _label(_user(facts)),
+            "created_by": label(_user(facts)),
             "stage": None if stage in NO_STAGE else stage[: limits.LABEL],
             "aliases": sorted(alias[: limits.LABEL] for alias in facts.aliases),
             "description": shortened(description, limits.CLAIM) or None,
@@ -197,7 +169,7 @@ def _imported(facts: Facts, notes: list[str]) -> dict[str, Any]:
 def _details(facts: Facts) -> dict[str, Any]:
     version, mlmodel, run = facts.version, facts.mlmodel or MLmodel(), facts.run or {}
     info, logged = run.get("info") or {}, (facts.logged or {}).get("info") or {}
-    return _given(
+    return given(
         {
             "source": version.get("source"),
             "artifact_uri": facts.location or None,
@@ -206,20 +178,19 @@ def _details(facts: Facts) -> dict[str, Any]:
             "updated_at": moment(version.get("last_updated_timestamp")),
             "run": _run(info, tags_of(run.get("data") or {}), version),
             "datasets": _datasets(run) or None,
-            "logged_model": _given({"id": logged.get("model_id"), "name": logged.get("name")}) or None,
+            "logged_model": given({"id": logged.get("model_id"), "name": logged.get("name")}) or None,
             "flavors": dict(mlmodel.flavors) or None,
             "mlflow_version": mlmodel.mlflow or None,
             "no_schema_because": mlmodel.problem or None,
-            "model": dict(facts.model) if facts.model else None,
         }
     )
 
 
 def _run(info: Mapping[str, Any], tags: Mapping[str, str], version: Mapping[str, Any]) -> Any:
     if not info:
-        return _given({"id": version.get("run_id") or None}) or None
+        return given({"id": version.get("run_id") or None}) or None
     own = {name: value for name, value in tags.items() if name != "mlflow.log-model.history"}
-    return _given(
+    return given(
         {
             "id": info.get("run_id"),
             "name": info.get("run_name"),
@@ -245,47 +216,3 @@ def _run_url(uri: str, info: Mapping[str, Any]) -> str | None:
     parts = (quote(str(info.get(name, "")), safe="") for name in ("experiment_id", "run_id"))
     url = uri + "/#/experiments/{}/runs/{}".format(*parts)
     return url if len(url) <= limits.TEXT else None
-
-
-def _label(text: Any) -> str | None:
-    return str(text)[: limits.LABEL] if text else None
-
-
-def _given(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value not in (None, [], {})}
-
-
-_TO_SHORTEN: Sequence[tuple[str, ...]] = (
-    ("imported_from", "details", "model"),
-    ("imported_from", "details", "run", "tags"),
-    ("imported_from", "details", "datasets"),
-    ("imported_from", "tags"),
-    ("imported_from", "description"),
-    ("training", "environment"),
-    ("signature",),
-    ("training", "config"),
-    ("training", "metrics"),
-)
-"""What a version gives up, in this order, until it fits into a registration."""
-
-
-def _fit(data: dict[str, Any], notes: list[str]) -> None:
-    """Leave out what makes the data too large, largest losses last, and note it in the claims, too."""
-    left_out = []
-    for path in _TO_SHORTEN:
-        if len(msgspec.json.encode(data)) <= MOST_BYTES:
-            break
-        if _removed(data, path):
-            left_out.append(".".join(path))
-    if left_out:
-        if "imported_from" in data:
-            data["imported_from"].setdefault("details", {})["left_out_as_too_large"] = left_out
-        notes.append(f"too large: {', '.join(left_out)}")
-
-
-def _removed(data: dict[str, Any], path: Iterable[str]) -> bool:
-    *above, last = path
-    inner: Any = data
-    for name in above:
-        inner = inner.get(name) if isinstance(inner, dict) else None
-    return isinstance(inner, dict) and inner.pop(last, None) is not None

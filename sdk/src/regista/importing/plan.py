@@ -9,26 +9,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from regista.client.async_client import AsyncClient
-from regista.errors import Forbidden, Invalid, NotFound, RegistaError
-from regista.importing.files import Files, SourceFile, Unreachable, listed
-from regista.importing.mlflow import MlflowSource, tags_of
-from regista.importing.mlflow_claims import Facts, claims_of
-from regista.importing.mlmodel import read_mlmodel
+from regista.errors import Forbidden, Invalid, NotFound
+from regista.importing.claims import data_of
+from regista.importing.files import Files, SourceFile
 from regista.importing.names import colliding, names_here
 from regista.importing.parallel import each
-from regista.importing.texts import bare, clean
+from regista.importing.source import Source, SourceModel, SourceVersion
+from regista.importing.texts import clean
 from regista.progress import Report, begin
 from regista.wire.mandatory import missing_fields
-from regista.wire.mlmodel import MOST_BYTES, MLmodel
-from regista.wire.mlmodel import NAME as MLMODEL
 
 AT_ONCE = 4
 """Models that are read or copied at the same time."""
-READY = frozenset({"READY", ""})
-MOST_RUNS = 1_000
-"""Runs that are kept: versions of one run often follow each other."""
-REQUIREMENTS = "requirements.txt"
-MOST_REQUIREMENTS = 256 << 10
+KEY = ("system", "uri", "id", "number")
+"""The fields of `imported_from` that name a version there."""
 
 
 @dataclass(slots=True)
@@ -63,9 +57,8 @@ class PlannedModel:
     and tags an earlier run did not come to set.
     """
 
-    there: str
     here: str
-    model: Mapping[str, Any]
+    model: SourceModel
     exists: bool = False
     problem: str = ""
     count: int = 0
@@ -75,9 +68,9 @@ class PlannedModel:
     undescribed: dict[str, int] = field(default_factory=dict)
 
     @property
-    def aliases(self) -> dict[str, str]:
-        """The aliases there, with the numbers there."""
-        return {str(one["alias"]): str(one["version"]) for one in self.model.get("aliases") or ()}
+    def there(self) -> str:
+        """Its name there."""
+        return self.model.name
 
     def shown(self) -> dict[str, Any]:
         """Return the line of the plan."""
@@ -94,7 +87,7 @@ class PlannedModel:
             "missing": dict(sorted(missing.items())),
             "without_bytes": {v.number: v.no_bytes_because for v in self.versions if v.no_bytes_because},
             "skipped": dict(self.skipped),
-            "aliases": self.aliases,
+            "aliases": dict(self.model.aliases),
             "stages": self._stages(),
             "creators": sorted(self._creators()),
             "problems": {v.number: v.problem for v in self.versions if v.problem},
@@ -129,19 +122,18 @@ class Choices:
 class Planner:
     """Reads the source and the registry, and changes neither."""
 
-    def __init__(self, client: AsyncClient, source: MlflowSource, choices: Choices) -> None:
+    def __init__(self, client: AsyncClient, source: Source, choices: Choices) -> None:
         self._client = client
         self._source = source
         self._choices = choices
-        self._runs: dict[str, dict[str, Any] | None] = {}
 
     async def plan(self, progress: Report | None = None) -> list[PlannedModel]:
         """Return a plan for each model, by name. Raises RegistaError when the source does not answer."""
-        found = [m async for m in self._source.models() if self._wanted(str(m.get("name", "")))]
-        found.sort(key=lambda model: str(model["name"]))
-        names = names_here([str(m["name"]) for m in found], self._choices.namespace, self._choices.renamed)
+        found = [model async for model in self._source.models() if self._wanted(model.name)]
+        found.sort(key=lambda model: model.name)
+        names = names_here([model.name for model in found], self._choices.namespace, self._choices.renamed)
         collisions = colliding(names)
-        planned = [PlannedModel(str(m["name"]), names[str(m["name"])], m) for m in found]
+        planned = [PlannedModel(names[model.name], model) for model in found]
         begin(progress, [1] * len(planned))
 
         async def one(model: PlannedModel) -> None:
@@ -158,7 +150,8 @@ class Planner:
 
     async def _model(self, model: PlannedModel, collisions: Sequence[str]) -> None:
         try:
-            versions = await self._source.versions(model.there)
+            model.model = await self._source.describe(model.model)
+            versions = await self._source.versions(model.model)
         except (Forbidden, Invalid, NotFound) as e:
             model.problem = e.detail
             return
@@ -174,6 +167,9 @@ class Planner:
             return
         for version in versions:
             await self._version(model, version)
+        order = {version.number: position for position, version in enumerate(versions)}
+        model.versions = [planned for planned in model.versions if planned.number in order]
+        model.versions.sort(key=lambda planned: order[planned.number])
 
     async def _compare(self, model: PlannedModel) -> None:
         """Note which versions are here. A model of that name that was not imported from there collides."""
@@ -203,19 +199,21 @@ class Planner:
     def _key(self, model: PlannedModel) -> tuple[str, str, str]:
         return self._source.system, self._source.uri, str(clean(model.there))
 
-    async def _version(self, model: PlannedModel, version: Mapping[str, Any]) -> None:
-        number, status = str(version["version"]), str(version.get("status") or "")
+    async def _version(self, model: PlannedModel, version: SourceVersion) -> None:
+        number = version.number
         waiting = next((v for v in model.versions if v.number == number), None)
-        if not version.get("description") and not tags_of(version):
+        if not version.described:
             model.undescribed.pop(number, None)
         if number in model.numbers and waiting is None:
             return
-        if status not in READY:
-            model.skipped[number] = f"its status there is {status}"
+        if version.skipped:
+            model.skipped[number] = version.skipped
             return
         planned = waiting or PlannedVersion(number)
         try:
-            await self._read(model, version, planned)
+            if skipped := await self._read(model, version, planned):
+                model.skipped[number] = skipped
+                return
         except (Forbidden, Invalid, NotFound) as e:
             planned.problem = e.detail
         if waiting and not planned.files:
@@ -223,82 +221,19 @@ class Planner:
         elif not waiting:
             model.versions.append(planned)
 
-    async def _read(self, model: PlannedModel, version: Mapping[str, Any], planned: PlannedVersion) -> None:
-        location = await self._source.location(model.there, planned.number)
-        run = await self._run(str(version.get("run_id") or ""))
-        logged_id = str(version.get("model_id") or _model_id(str(version.get("source") or "")))
-        logged = await self._source.logged_model(logged_id) if logged_id else None
-        mlmodel: MLmodel | None = None
-        requirements: list[str] = []
-        try:
-            planned.source = self._source.files(location, run, logged)
-            planned.files = await listed(planned.source)
-            mlmodel = await self._mlmodel(planned)
-            requirements = await self._requirements(planned)
-        except (Unreachable, NotFound, Forbidden, Invalid) as e:
-            planned.files, planned.source = (), None
-            planned.no_bytes_because = f"{bare(location)[:200] or 'no location'}: {bare(_why(e))}"
-        facts = Facts(
-            self._source.uri,
-            version,
-            [alias for alias, number in model.aliases.items() if number == planned.number],
-            run,
-            logged,
-            mlmodel,
-            requirements,
-            location,
-            planned.no_bytes_because,
-            self._of_model(model) if not model.numbers and not model.versions else None,
-        )
-        claims = claims_of(facts, self._choices.creators)
-        planned.data, planned.notes = claims.data, [*planned.notes, *claims.notes]
+    async def _read(self, model: PlannedModel, version: SourceVersion, planned: PlannedVersion) -> str:
+        """Read what is stated about a version. Return why it is skipped, or ""."""
+        is_first = not model.numbers and not model.versions
+        stated = await self._source.read(model.model, version)
+        if stated.skipped:
+            return stated.skipped
+        key = dict(zip(KEY, (*self._key(model), version.number), strict=True))
+        planned.source, planned.files = stated.reader, stated.files
+        planned.no_bytes_because = stated.no_bytes_because
+        planned.data = data_of(stated, key, self._choices.creators, model.model if is_first else None)
+        planned.notes = stated.notes
         planned.missing = missing_of(planned)
-
-    @staticmethod
-    def _of_model(model: PlannedModel) -> dict[str, Any]:
-        """Return what MLflow states about the model, which its first version here keeps."""
-        stated = {"description": model.model.get("description"), "tags": tags_of(model.model)}
-        return {name: value for name, value in stated.items() if value}
-
-    async def _run(self, run_id: str) -> dict[str, Any] | None:
-        """Return a run. Versions of one run read it once."""
-        if not run_id:
-            return None
-        if run_id not in self._runs:
-            if len(self._runs) >= MOST_RUNS:
-                self._runs.clear()
-            self._runs[run_id] = await self._source.run(run_id)
-        return self._runs[run_id]
-
-    async def _mlmodel(self, planned: PlannedVersion) -> MLmodel | None:
-        raw = await self._small(planned, MLMODEL, MOST_BYTES)
-        return None if raw is None else read_mlmodel(raw)
-
-    async def _requirements(self, planned: PlannedVersion) -> list[str]:
-        raw = await self._small(planned, REQUIREMENTS, MOST_REQUIREMENTS) or b""
-        return requirements_in(raw)
-
-    async def _small(self, planned: PlannedVersion, path: str, most: int) -> bytes | None:
-        """Return a file that describes the version, None when there is none or it is too large."""
-        size = next((file.size for file in planned.files if file.path == path), None)
-        if size is None or planned.source is None:
-            return None
-        raw = bytearray()
-        if size <= most:
-            async for piece in planned.source.read(path):
-                raw += piece
-                if len(raw) > most:
-                    break
-        if size > most or len(raw) > most:
-            planned.notes.append(f"{path} has more than {most:,} bytes and was not read")
-            return None
-        return bytes(raw)
-
-
-def requirements_in(raw: bytes) -> list[str]:
-    """Return the requirements that a file of pip lists, without its comments and options."""
-    lines = (line.strip() for line in raw.decode("utf-8", "replace").splitlines())
-    return [line for line in lines if line and not line.startswith(("#", "-"))]
+        return ""
 
 
 def missing_of(planned: PlannedVersion) -> tuple[str, ...]:
@@ -306,12 +241,3 @@ def missing_of(planned: PlannedVersion) -> tuple[str, ...]:
     training = {"creator": "the caller", **planned.data.get("training", {})}
     artifact = {"artifact": {"digest": "known later"}} if planned.files else {}
     return missing_fields({**planned.data, "training": training, **artifact})
-
-
-def _model_id(source: str) -> str:
-    """Return the id of the logged model that a version was made from (MLflow 3), or ""."""
-    return source.removeprefix("models:/") if source.startswith("models:/m-") else ""
-
-
-def _why(error: Exception) -> str:
-    return error.detail if isinstance(error, RegistaError) else str(error)

@@ -70,24 +70,36 @@ class SourceBroken(RegistaError):  # noqa: N818 - named like the other errors of
 
 
 class Requests:
-    """GET requests to one base URL. No other host ever gets the credentials."""
+    """Requests that change nothing, to one base URL. No other host ever gets the credentials.
+
+    `token_advice` states what to do about refused credentials, `address_advice` about a foreign answer.
+    """
 
     def __init__(
-        self, base: str, system: str, client: httpx.AsyncClient, token_advice: str, waits: Waits | None = None
+        self,
+        base: str,
+        system: str,
+        client: httpx.AsyncClient,
+        token_advice: str,
+        waits: Waits | None = None,
+        address_advice: str = "Check --from.",
     ) -> None:
         self.base = base.rstrip("/")
         self._system = system
         self._client = client
         self._token_advice = token_advice
+        self._address_advice = address_advice
         self.waits = waits or Waits()
         self._answered = False
 
-    async def get(self, path: str, query: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Return the object of a JSON answer.
+    async def get(
+        self, path: str, query: Mapping[str, Any] | None = None, method: str = "GET"
+    ) -> dict[str, Any]:
+        """Return the object of a JSON answer. `method` is POST where a list is read so.
 
         Raises NotFound, Forbidden, Unauthorized, Invalid and SourceBroken.
         """
-        async with self.open(path, query) as answer:
+        async with self.open(path, query, method) as answer:
             raw = bytearray()
             async for piece in answer.aiter_bytes():
                 raw += piece
@@ -98,12 +110,14 @@ class Requests:
             return msgspec.json.decode(raw, type=dict[str, Any])
         except (msgspec.MsgspecError, UnicodeDecodeError):
             detail = f"{self._at(path)} does not answer JSON: is this the address of {self._system}?"
-            raise Invalid("source_answer", detail, advice="Check --from.") from None
+            raise Invalid("source_answer", detail, advice=self._address_advice) from None
 
     @asynccontextmanager
-    async def open(self, path: str, query: Mapping[str, Any] | None = None) -> AsyncIterator[httpx.Response]:
+    async def open(
+        self, path: str, query: Mapping[str, Any] | None = None, method: str = "GET"
+    ) -> AsyncIterator[httpx.Response]:
         """Return an answer whose body the caller reads. A body that breaks off raises SourceBroken."""
-        answer = await self._sent(path, query)
+        answer = await self._sent(path, query, method)
         try:
             yield answer
         except httpx.TransportError as e:
@@ -111,11 +125,11 @@ class Requests:
         finally:
             await answer.aclose()
 
-    async def _sent(self, path: str, query: Mapping[str, Any] | None) -> httpx.Response:
+    async def _sent(self, path: str, query: Mapping[str, Any] | None, method: str) -> httpx.Response:
         params = {name: value for name, value in (query or {}).items() if value is not None}
         attempt, most = 0, self.waits.attempts
         while True:
-            request = self._client.build_request("GET", self.base + path, params=params)
+            request = self._client.build_request(method, self.base + path, params=params)
             retry_after = None
             try:
                 answer = await self._client.send(request, stream=True, follow_redirects=False)
@@ -145,7 +159,7 @@ class Requests:
             return Forbidden("source_forbidden", answer, advice="Request the right to read there.")
         if status in {404, 410}:
             return NotFound("source_not_found", answer, advice="Check the address of the source.")
-        return Invalid("source_answer", answer, advice="Check --from.")
+        return Invalid("source_answer", answer, advice=self._address_advice)
 
     def _broken(self, path: str, why: str, attempts: int) -> SourceBroken:
         detail = f"{self._at(path)} does not answer in {attempts} attempts: {why}"
@@ -156,7 +170,10 @@ class Requests:
 
 
 async def _beginning(answer: httpx.Response) -> str:
-    """Return the message of an error, shortened: `message` of a JSON answer, or its first characters."""
+    """Return the message of an error, shortened: `message` of a JSON answer, or its first characters.
+
+    Azure has it in `error`.
+    """
     raw = bytearray()
     try:
         async for piece in answer.aiter_bytes():
@@ -169,5 +186,7 @@ async def _beginning(answer: httpx.Response) -> str:
         found = msgspec.json.decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         found = None
-    text = found.get("message") if isinstance(found, dict) else raw.decode("utf-8", "replace")
+    inner = found.get("error") if isinstance(found, dict) else None
+    stated = inner if isinstance(inner, dict) else found
+    text = stated.get("message") if isinstance(stated, dict) else raw.decode("utf-8", "replace")
     return " ".join(str(text or "").split())[:SHOWN]

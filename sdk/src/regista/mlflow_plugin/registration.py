@@ -11,7 +11,7 @@ from typing import Any
 from regista.errors import RegistaError
 from regista.importing.mlflow_claims import Facts, metadata_of
 from regista.importing.mlmodel import read_mlmodel
-from regista.importing.plan import MOST_REQUIREMENTS, REQUIREMENTS, requirements_in
+from regista.importing.mlmodel_files import MOST_REQUIREMENTS, REQUIREMENTS, requirements_in
 from regista.publishing.notebook import cells_run, code_of_present_cell
 from regista.publishing.tracking import code_identity
 from regista.wire.mlmodel import MOST_BYTES, NAME

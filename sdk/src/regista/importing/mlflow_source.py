@@ -1,0 +1,109 @@
+"""An MLflow server as the source of an import."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from regista.errors import Forbidden, Invalid, NotFound, RegistaError
+from regista.importing.files import Files, SourceFile, Unreachable, listed
+from regista.importing.mlflow import Address, MlflowServer, tags_of
+from regista.importing.mlflow_claims import Facts, stated_of
+from regista.importing.mlmodel_files import mlmodel_among
+from regista.importing.requests import Waits
+from regista.importing.source import SourceModel, SourceVersion, Stated
+from regista.importing.texts import bare
+from regista.wire.mlmodel import MLmodel
+
+READY = frozenset({"READY", ""})
+MOST_RUNS = 1_000
+"""Runs that are kept: versions of one run often follow each other."""
+
+
+class MlflowSource:
+    """An MLflow server. `root`: the folder below which artifacts with local paths may be read, or None."""
+
+    system = "mlflow"
+
+    def __init__(self, address: Address, *, root: Path | None = None, waits: Waits | None = None) -> None:
+        self._server = MlflowServer(address, root=root, waits=waits)
+        self._runs: dict[str, dict[str, Any] | None] = {}
+        self.uri = address.uri
+        self.waits = self._server.requests.waits
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._server.aclose()
+
+    async def models(self) -> AsyncIterator[SourceModel]:
+        """Yield the registered models, without prompts."""
+        async for model in self._server.models():
+            aliases = {str(one["alias"]): str(one["version"]) for one in model.get("aliases") or ()}
+            yield SourceModel(
+                str(model.get("name", "")),
+                str(model.get("description") or ""),
+                tags_of(model),
+                aliases,
+            )
+
+    async def describe(self, model: SourceModel) -> SourceModel:
+        """Return the model: the list has everything."""
+        return model
+
+    async def versions(self, model: SourceModel) -> list[SourceVersion]:
+        """Return the versions of a model, by number."""
+        return [_version(raw) for raw in await self._server.versions(model.name)]
+
+    async def read(self, model: SourceModel, version: SourceVersion) -> Stated:
+        """Return what the server answers about a version, its run and its files."""
+        raw = version.raw
+        location = await self._server.location(model.name, version.number)
+        run = await self._run(str(raw.get("run_id") or ""))
+        logged_id = str(raw.get("model_id") or _model_id(str(raw.get("source") or "")))
+        logged = await self._server.logged_model(logged_id) if logged_id else None
+        reader: Files | None = None
+        files: list[SourceFile] = []
+        mlmodel: MLmodel | None = None
+        requirements: list[str] = []
+        notes: list[str] = []
+        problem = ""
+        try:
+            reader = self._server.files(location, run, logged)
+            files = await listed(reader)
+            mlmodel, requirements = await mlmodel_among(reader, files, notes)
+        except (Unreachable, NotFound, Forbidden, Invalid) as e:
+            reader, files = None, []
+            problem = f"{bare(location)[:200] or 'no location'}: {bare(_why(e))}"
+        aliases = [alias for alias, number in model.aliases.items() if number == version.number]
+        facts = Facts(self.uri, raw, aliases, run, logged, mlmodel, requirements, location, problem)
+        stated = stated_of(facts)
+        stated.reader, stated.files, stated.no_bytes_because = reader, files, problem
+        stated.notes = [*notes, *stated.notes]
+        return stated
+
+    async def _run(self, run_id: str) -> dict[str, Any] | None:
+        """Return a run. Versions of one run read it once."""
+        if not run_id:
+            return None
+        if run_id not in self._runs:
+            if len(self._runs) >= MOST_RUNS:
+                self._runs.clear()
+            self._runs[run_id] = await self._server.run(run_id)
+        return self._runs[run_id]
+
+
+def _version(raw: Mapping[str, Any]) -> SourceVersion:
+    status = str(raw.get("status") or "")
+    skipped = "" if status in READY else f"its status there is {status}"
+    described = bool(raw.get("description") or tags_of(raw))
+    return SourceVersion(str(raw["version"]), skipped, described, raw)
+
+
+def _model_id(source: str) -> str:
+    """Return the id of the logged model that a version was made from (MLflow 3), or ""."""
+    return source.removeprefix("models:/") if source.startswith("models:/m-") else ""
+
+
+def _why(error: Exception) -> str:
+    return error.detail if isinstance(error, RegistaError) else str(error)

@@ -1,0 +1,181 @@
+"""Import from a workspace of Azure ML, with its bytes in Azurite, into a real Regista."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from regista.cli import root
+from regista.client.async_client import AsyncClient
+from regista.importing.azure_ml import Workspace
+from regista.importing.azure_ml_source import AzureMlSource
+from regista.importing.copying import Copier, Outcome
+from regista.importing.plan import Choices, Planner
+from regista.importing.requests import SourceBroken, Waits
+from services.local.azurite import Azurite
+from tests.azureml.server import azure_ml
+from tests.azureml.workspace import GROUP, HOME, PERSON, SUBSCRIPTION, WORKSPACE, AzureMl, Faults
+
+from .conftest import House
+from .mlflow_server import MLMODEL, model_bytes
+
+PAUSES: list[float] = []
+
+
+async def at_once(seconds: float) -> None:
+    """Keep a pause, and go on."""
+    PAUSES.append(seconds)
+
+
+QUICK = Waits(attempts=3, sleep=at_once)
+
+
+@pytest.fixture(scope="module")
+def azure(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AzureMl]:
+    """A workspace, and this process as its managed identity by Azure's own variables."""
+    with azure_ml(tmp_path_factory.mktemp("azure"), azurite) as found, pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("AZURE_")]:
+            patch.delenv(name)
+        for name, value in found.environment.items():
+            patch.setenv(name, value)
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def _without_faults(azure: AzureMl) -> None:
+    azure.faults = Faults()
+    azure.seen.clear()
+    PAUSES.clear()
+
+
+def trained(azure: AzureMl, name: str, number: int, **more: Any) -> None:
+    """A version of a job, with a run, an MLmodel and bytes that depend on the number."""
+    folder, job = f"LocalUpload/{name}-{number}/model", f"job-{name}-{number}"
+    for path, content in {"MLmodel": MLMODEL, "model.bin": model_bytes(number), "data/x.txt": b"x"}.items():
+        azure.store(f"{folder}/{path}", content)
+    azure.store(f"{folder}s/other", b"a sibling")
+    studio = {"Studio": {"endpoint": f"https://ml.azure.com/runs/{job}"}}
+    git = {"azureml.git.commit": "a" * 40, "azureml.git.repository_uri": "https://git.example.com/r"}
+    azure.jobs[job] = {"jobType": "Command", "status": "Completed", "properties": git, "services": studio}
+    metrics = [{"key": "auc", "value": 0.9, "timestamp": 1, "step": 0}]
+    data = [{"dataset": {"name": "people", "digest": "cafe1234"}, "tags": []}]
+    azure.runs[job] = {
+        "info": {"run_id": job, "user_id": PERSON, "end_time": 1_767_225_600_000},
+        "data": {"metrics": metrics, "params": [{"key": "C", "value": "0.1"}], "tags": []},
+        "inputs": {"dataset_inputs": data},
+    }
+    stated = {"modelUri": azure.uri(folder), "jobName": job, "modelType": "mlflow_model", **more}
+    azure.version(name, number, **stated)
+
+
+def imports(house: House, azure: AzureMl, *words: str) -> tuple[int, Any, str]:
+    """The command as the publisher: its exit code, its JSON and its errors."""
+    profile = house.people["ci"]
+    environment = {
+        "REGISTA_URL": profile.url,
+        "REGISTA_API_KEY": profile.api_key,
+        "REGISTA_CONFIG": "/nowhere",
+        "REGISTA_CACHE_DIR": profile.cache_dir,
+    }
+    where = ["--workspace", HOME, "--arm", azure.url, "--blobs", azure.blob_url]
+    command = ["import", "azureml", *where, "--to", "azured", *words, "--json"]
+    result = CliRunner().invoke(root, command, env=environment)
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, json.loads(result.stdout or "null"), result.stderr
+
+
+async def copied(house: House, azure: AzureMl, *models: str) -> Outcome:
+    workspace = Workspace(SUBSCRIPTION, GROUP, WORKSPACE, azure.url, azure.blob_url)
+    source = AzureMlSource(workspace, waits=QUICK)
+    try:
+        async with AsyncClient(replace(house.people["ci"], usage_window=0)) as client:
+            planned = await Planner(client, source, Choices("azured", models)).plan()
+            return await Copier(client, source).copy(planned)
+    finally:
+        await source.aclose()
+
+
+def test_a_model_is_planned_then_imported_whole_and_only_once(house: House, azure: AzureMl) -> None:
+    trained(azure, "whole", 3, stage="Production", tags={"team": "crm"}, description="what leaves")
+    trained(azure, "whole", 10, isArchived=True)
+
+    code, plans, errors = imports(house, azure, "--models", "whole", "--dry-run")
+    assert code == 0, errors
+    (plan,) = plans
+    shown = {key: plan[key] for key in ("model", "versions", "new", "drafts", "stages", "creators")}
+    assert (code, shown) == (
+        0,
+        {
+            "model": "azured.whole",
+            "versions": 2,
+            "new": 2,
+            "drafts": 0,
+            "stages": {"3": "Production"},
+            "creators": [PERSON],
+        },
+    )
+    assert plan["bytes"] == 2 * (len(MLMODEL) + len(model_bytes(3)) + 1)
+    assert not [call for call in azure.seen if call.startswith("PUT")]
+
+    code, report, _ = imports(house, azure, "--models", "whole")
+    assert (code, report["models"][0]["imported"]) == (0, {"3": 1, "10": 2})
+    code, report, _ = imports(house, azure, "--models", "whole")
+    assert (code, report["models"][0]["here_before"], report["bytes"]) == (0, 2, 0)
+
+    with house.client("eng") as client:
+        version = client.version("azured.whole@1")
+        loaded = client.load("azured.whole@2")
+        assert (loaded.path / "model.bin").read_bytes() == model_bytes(10)
+    there = version["imported_from"]
+    assert there
+    assert (there["system"], there["id"], there["number"], there["stage"], there["created_by"]) == (
+        "azureml",
+        "whole",
+        "3",
+        "Production",
+        PERSON,
+    )
+    assert str(there["created_at"]).startswith("2025-03-01T09:00:00.123")
+    assert version["stage"] in {"Staging", "Validated"}
+
+
+async def test_a_version_without_reachable_bytes_is_a_draft_with_the_reason(
+    house: House, azure: AzureMl
+) -> None:
+    elsewhere = f"azureml://subscriptions/{SUBSCRIPTION}/resourcegroups/x/workspaces/y/datastores/d/paths/p"
+    azure.version("draft", 1, modelUri=elsewhere)
+    outcome = await copied(house, azure, "draft")
+    assert outcome.models[0].drafts == ["1"]
+    with house.client("eng") as client:
+        there = client.version("azured.draft@1")["imported_from"]
+    assert there
+    assert "another workspace" in there["details"]["no_bytes_because"]
+
+
+async def test_a_busy_azure_is_waited_for_as_long_as_it_states(house: House, azure: AzureMl) -> None:
+    trained(azure, "busy", 1)
+    azure.faults = Faults(busy={"/models/busy/versions": 2, "listSecrets": 1})
+    outcome = await copied(house, azure, "busy")
+    assert (outcome.stopped, outcome.models[0].imported, PAUSES) == (None, {"1": 1}, [3.0, 3.0, 3.0])
+
+
+async def test_a_source_that_ends_in_the_middle_loses_nothing(house: House, azure: AzureMl) -> None:
+    for number in (1, 2):
+        trained(azure, "middle", number)
+    azure.faults = Faults(gone_after={"/jobs/": 1})
+    with pytest.raises(SourceBroken, match="continues where it stopped"):
+        await copied(house, azure, "middle")
+    azure.faults = Faults()
+    assert (await copied(house, azure, "middle")).models[0].imported == {"1": 1, "2": 2}
+
+
+def test_an_expired_token_ends_with_what_to_do(house: House, azure: AzureMl) -> None:
+    azure.faults = Faults(expired=True)
+    code, _, stated = imports(house, azure, "--dry-run")
+    assert (code, "az login" in stated, "expiry" in stated) == (5, True, True)

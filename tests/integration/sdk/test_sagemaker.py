@@ -1,0 +1,232 @@
+"""SageMaker beside a real Regista: import from it, and mirror to it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from regista.cli import root
+from regista.client.async_client import AsyncClient
+from regista.importing.copying import Copier, Outcome
+from regista.importing.plan import Choices, Planner
+from regista.importing.requests import Waits
+from regista.importing.sagemaker_source import SagemakerSource
+from tests.sagemaker.registry import REGION
+from tests.sagemaker.server import BUCKET, ENVIRONMENT, Aws, aws_server
+
+from .conftest import House, _promote, trained, until
+
+IMAGE = "1.dkr.ecr.eu-central-1.amazonaws.com/xgboost:1"
+
+
+async def at_once(_: float) -> None:
+    """Keep no pause."""
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[Aws]:
+    with aws_server() as found, pytest.MonkeyPatch.context() as patch:
+        for name, value in ENVIRONMENT.items():
+            patch.setenv(name, value)
+        yield found
+
+
+def versions(aws: Aws, group: str, count: int) -> None:
+    """A group with versions, each with bytes of its own."""
+    client = aws.client("sagemaker")
+    client.create_model_package_group(
+        ModelPackageGroupName=group,
+        ModelPackageGroupDescription="who leaves",
+        Tags=[{"Key": "team", "Value": "crm ü"}],
+    )
+    for number in range(1, count + 1):
+        uri = aws.object(f"{group}/{number}/model.tar.gz", model_bytes(number))
+        client.create_model_package(
+            ModelPackageGroupName=group,
+            ModelPackageDescription=f"the model number {number}",
+            ModelApprovalStatus="Approved",
+            CustomerMetadataProperties={"ключ": "wert"},
+            InferenceSpecification={"Containers": [{"Image": IMAGE, "ModelDataUrl": uri}]},
+        )
+
+
+def model_bytes(number: int) -> bytes:
+    return f"model {number} ".encode() * 50_000
+
+
+def imports(house: House, aws: Aws, *words: str) -> tuple[int, Any]:
+    """The command as the publisher: its exit code and its JSON."""
+    profile = house.people["ci"]
+    environment = {
+        "REGISTA_URL": profile.url,
+        "REGISTA_API_KEY": profile.api_key,
+        "REGISTA_CONFIG": "/nowhere",
+        "REGISTA_CACHE_DIR": profile.cache_dir,
+    }
+    command = ["import", "sagemaker", "--region", REGION, "--endpoint-url", aws.url, "--to", "aws", *words]
+    result = CliRunner().invoke(root, [*command, "--json"], env=environment)
+    assert result.stdout, (result.stderr, result.exception)
+    return result.exit_code, json.loads(result.stdout)
+
+
+async def copied(house: House, aws: Aws, model: str) -> Outcome:
+    source = SagemakerSource(REGION, endpoint=aws.url, waits=Waits(attempts=2, sleep=at_once))
+    try:
+        async with AsyncClient(house.people["ci"]) as client:
+            planned = await Planner(client, source, Choices("aws", [model])).plan()
+            return await Copier(client, source).copy(planned)
+    finally:
+        await source.aclose()
+
+
+def test_a_group_is_planned_then_imported_whole_and_only_once(house: House, aws: Aws) -> None:
+    versions(aws, "Whole-1", 2)
+    code, (planned,) = imports(house, aws, "--models", "Whole*", "--dry-run")
+    shown = {key: planned[key] for key in ("model", "versions", "new", "drafts", "stages", "creators")}
+    assert (code, shown) == (
+        0,
+        {
+            "model": "aws.Whole-1",
+            "versions": 2,
+            "new": 2,
+            "drafts": 2,
+            "stages": {"1": "Approved", "2": "Approved"},
+            "creators": ["alice"],
+        },
+    )
+    code, report = imports(house, aws, "--models", "Whole*", "--creator", "alice=person:bob")
+    assert (code, report["models"][0]["imported"], report["models"][0]["drafts"]) == (
+        0,
+        {"1": 1, "2": 2},
+        ["1", "2"],
+    )
+    code, report = imports(house, aws, "--models", "Whole*")
+    assert (code, report["models"][0]["imported"], report["models"][0]["here_before"], report["bytes"]) == (
+        0,
+        {},
+        2,
+        0,
+    )
+    with house.client("eng") as client:
+        version = client.version("aws.Whole-1@2")
+        model = client.model("aws.Whole-1")
+        events = client.timeline("aws.Whole-1")
+    there = version["imported_from"]
+    assert there is not None
+    assert (there["system"], there["number"], there["stage"], there["details"]["approval"]["status"]) == (
+        "sagemaker",
+        "2",
+        "Approved",
+        "Approved",
+    )
+    assert (version["stage"], version["creator"], version["tags"], version["description"]) == (
+        "Draft",
+        "person:bob",
+        {"ключ": "wert"},
+        "the model number 2",
+    )
+    assert [file["size"] for file in version["artifact"]["files"]] == [len(model_bytes(2))]
+    assert (model["description"], model["tags"]) == ("who leaves", {"team": "crm ü"})
+    assert not [one for one in events if one["type"].endswith(("VersionPromoted", "PromotionRequested"))]
+
+
+async def test_after_the_source_was_gone_nothing_is_lost_and_the_rest_follows(house: House, aws: Aws) -> None:
+    versions(aws, "Broken", 4)
+    aws.gone_after["GET "] = 2
+    first = await copied(house, aws, "Broken")
+    aws.heal()
+    assert first.stopped is not None
+    assert (first.stopped.code, first.exit_code, len(first.models[0].imported)) == (
+        "source_unavailable",
+        1,
+        2,
+    )
+    second = await copied(house, aws, "Broken")
+    assert (second.models[0].imported, second.models[0].here_before) == ({"3": 3, "4": 4}, 2)
+
+
+async def test_an_expired_token_ends_with_what_to_do_and_keeps_what_is_here(house: House, aws: Aws) -> None:
+    versions(aws, "Expired", 3)
+    aws.denied[f"GET /{BUCKET}/Expired/2/"] = "ExpiredToken"
+    found = await copied(house, aws, "Expired")
+    aws.heal()
+    assert found.stopped is not None
+    assert (found.stopped.code, found.exit_code) == ("source_unauthorized", 5)
+    assert "aws sso login" in found.stopped.advice
+    assert "1" in found.models[0].imported
+
+
+TARGET = """
+region = "{region}"
+bucket = "{bucket}"
+endpoint_url = "{url}"
+[[inference_specification.Containers]]
+Image = "{image}"
+"""
+
+
+@pytest.fixture(scope="module")
+def mirror(house: House, aws: Aws) -> Iterator[None]:
+    """A mirror whose target `prod` is SageMaker."""
+    file = house.instance.folder.subfolder("mirrors") / "prod.toml"
+    file.write_text(TARGET.format(region=REGION, bucket=BUCKET, url=aws.url, image=IMAGE))
+    replica = house.instance.launch("mirror")
+    try:
+        until(lambda: mirrors(house, "target", "set", "prod", "--kind", "sagemaker")[0] == 0)
+        yield
+    finally:
+        replica.kill()
+        replica.popen.wait()
+
+
+def mirrors(house: House, *words: str) -> tuple[int, Any]:
+    """`regista mirror …` as the admin: its exit code and its JSON."""
+    profile = house.people["admin"]
+    environment = {
+        "REGISTA_URL": profile.url,
+        "REGISTA_API_KEY": profile.api_key,
+        "REGISTA_CONFIG": "/nowhere",
+    }
+    result = CliRunner().invoke(root, ["mirror", *words, "--json"], env=environment)
+    return result.exit_code, json.loads(result.stdout or "null")
+
+
+@pytest.mark.usefixtures("mirror")
+@pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
+def test_a_promotion_appears_with_approvers_and_digest_and_a_drift_is_repaired(
+    house: House, aws: Aws, tmp_path: Path
+) -> None:
+    (tmp_path / "model.bin").write_bytes(b"bytes" * 1000)
+    with house.client("nightly") as client:
+        client.publish("crm.seen", tmp_path / "model.bin", trained()).wait(60)
+    _promote(house, "crm.seen@1", "bob", "eve")
+
+    def there() -> dict[str, Any]:
+        found = [one for one in aws.packages.values() if one["ModelPackageGroupName"] == "crm-seen"]
+        return found[0] if found else {}
+
+    until(lambda: there().get("ModelApprovalStatus") == "Approved")
+    package = there()
+    with house.client("eng") as client:
+        ours = client.version("crm.seen@1")
+    assert package["CustomerMetadataProperties"]["regista.artifact"] == ours["artifact_digest"]
+    assert "by Bob, Eve" in package["ApprovalDescription"]
+    assert package["ModelLifeCycle"]["Stage"] == "Production"
+
+    def drift() -> dict[str, Any] | None:
+        """Reject it by hand. An event of the promotion that arrives later corrects that before the check."""
+        by_hand = {"ModelApprovalStatus": "Rejected", "ApprovalDescription": "by hand"}
+        aws.client("sagemaker").update_model_package(ModelPackageArn=package["ModelPackageArn"], **by_hand)
+        code, found = mirrors(house, "check", "prod")
+        return found if code == 1 else None
+
+    report = until(drift)
+    assert "ModelApprovalStatus" in json.dumps(report)
+    mirrors(house, "check", "prod", "--repair")
+    until(lambda: there()["ModelApprovalStatus"] == "Approved")
+    assert len(aws.groups["crm-seen"]["Tags"]) == 2

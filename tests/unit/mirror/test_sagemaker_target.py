@@ -1,0 +1,303 @@
+"""SageMaker as a target: written once, found again, repaired, and what is done about faults."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from services.mirror.targets import open_target
+from services.mirror.targets.aws_calls import PART
+from services.mirror.targets.base import (
+    Approval,
+    File,
+    Metric,
+    Refused,
+    Target,
+    Unavailable,
+    Wanted,
+    differences,
+)
+from tests.sagemaker.registry import REGION
+from tests.sagemaker.server import BUCKET, ENVIRONMENT, Aws, aws_server
+
+IMAGE = "1.dkr.ecr.eu-central-1.amazonaws.com/xgboost:1"
+CONTENT = {"model.bin": b"bytes " * 50_000, "labels.txt": b"stays"}
+DIGEST = "sha256:" + "ab" * 32
+APPROVAL = Approval("r1", ("Bob", "Eve"), "checked", datetime(2026, 11, 30, tzinfo=UTC), "production")
+
+
+def wanted(**more: Any) -> Wanted:
+    files = tuple(File(p, len(b), hashlib.sha256(b).hexdigest()) for p, b in CONTENT.items())
+    facts: dict[str, Any] = {
+        "stage": "Validated",
+        "artifact_digest": DIGEST,
+        "files": files,
+        "description": "what leaves",
+        "metrics": (Metric("auc", 0.9, "holdout", "sha256:d"),),
+        "data_digest": "sha256:" + "d" * 64,
+        "position": "model-m1#7",
+        "tags": {"team": "crm"},
+    }
+    return Wanted("m1", "fraud.cards", 1, "1.0.0", **(facts | more))
+
+
+class Stored:
+    """The bytes of the version. `reads` are the files that were read; `fails`: it breaks in the middle."""
+
+    def __init__(self, content: dict[str, bytes] | None = None) -> None:
+        self.content = content or CONTENT
+        self.reads: list[str] = []
+        self.fails = False
+
+    async def read(self, path: str) -> AsyncIterator[bytes]:
+        self.reads.append(path)
+        yield self.content[path][:1000]
+        if self.fails:
+            raise Unavailable("the artifact service does not answer")
+        yield self.content[path][1000:]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Aws]:
+    with aws_server() as aws, pytest.MonkeyPatch.context() as patch:
+        for name, value in ENVIRONMENT.items():
+            patch.setenv(name, value)
+        yield aws
+
+
+@pytest.fixture(scope="module")
+def opened(server: Aws) -> Target:
+    template = {"Containers": [{"Image": IMAGE}], "SupportedContentTypes": ["text/csv"]}
+    settings = {"region": REGION, "bucket": BUCKET, "endpoint_url": server.url}
+    return open_target("sagemaker", settings | {"inference_specification": template})
+
+
+@pytest.fixture
+def aws(server: Aws) -> Aws:
+    server.heal()
+    server.groups.clear()
+    server.packages.clear()
+    for one in server.client("s3").list_objects_v2(Bucket=BUCKET).get("Contents") or ():
+        server.client("s3").delete_object(Bucket=BUCKET, Key=one["Key"])
+    return server
+
+
+@pytest.fixture
+def target(aws: Aws, opened: Target) -> Target:
+    return opened
+
+
+def only(aws: Aws) -> dict[str, Any]:
+    (package,) = aws.packages.values()
+    return package
+
+
+def keys(aws: Aws) -> list[str]:
+    listed = aws.client("s3").list_objects_v2(Bucket=BUCKET).get("Contents") or ()
+    return sorted(one["Key"].rpartition("/")[2] for one in listed)
+
+
+def body(aws: Aws, uri: str) -> bytes:
+    found: bytes = aws.client("s3").get_object(Bucket=BUCKET, Key=uri.split("/", 3)[3])["Body"].read()
+    return found
+
+
+async def test_a_version_is_written_whole_and_differs_in_nothing(aws: Aws, target: Target) -> None:
+    version = wanted(stage="Production", approvals=(APPROVAL,))
+    assert await target.read(version) is None
+    found = await target.write(version, Stored())
+    assert differences(target.shown(version), found) == []
+    assert differences(target.shown(version), await target.read(version)) == []
+    package = only(aws)
+    assert found.address == package["ModelPackageArn"]
+    assert (package["ModelApprovalStatus"], package["ApprovalDescription"]) == (
+        "Approved",
+        "production 2026-11-30T00:00Z review r1 by Bob, Eve; r1: checked",
+    )
+    properties = package["CustomerMetadataProperties"]
+    assert {name: properties[f"regista.{name}"] for name in ("semver", "artifact", "review", "position")} == {
+        "semver": "1.0.0",
+        "artifact": DIGEST,
+        "review": "r1",
+        "position": "model-m1/7",
+    }
+    (container,) = package["InferenceSpecification"]["Containers"]
+    with tarfile.open(fileobj=io.BytesIO(body(aws, container["ModelDataUrl"])), mode="r:gz") as tar:
+        assert {one.name: tar.extractfile(one).read() for one in tar} == CONTENT  # type: ignore[union-attr] - files
+    statistics = package["ModelMetrics"]["ModelQuality"]["Statistics"]
+    document = body(aws, statistics["S3Uri"])
+    assert statistics["ContentDigest"] == f"sha256:{hashlib.sha256(document).hexdigest()}"
+    assert json.loads(document)["regista_metrics"]["auc"]["value"] == 0.9
+
+
+async def test_motos_registry_takes_it_too_and_loses_the_life_cycle(aws: Aws, target: Target) -> None:
+    aws.without_registry = True
+    version = wanted(stage="Production", approvals=(APPROVAL,))
+    found = await target.write(version, Stored())
+    assert {one.field.partition(".")[0] for one in differences(target.shown(version), found)} == {
+        "ModelLifeCycle"
+    }
+
+
+async def test_nothing_shows_approval_before_the_bytes_and_the_approvers_are_there(
+    aws: Aws, target: Target
+) -> None:
+    aws.lost["UpdateModelPackage"] = 0
+    aws.denied["UpdateModelPackage"] = "ThrottlingException"
+    with pytest.raises(Unavailable):
+        await target.write(wanted(stage="Production"), Stored())
+    assert (only(aws)["ModelApprovalStatus"], keys(aws)) == (
+        "PendingManualApproval",
+        ["metrics.json", "model.tar.gz"],
+    )
+    aws.heal()
+    await target.write(wanted(stage="Production"), Stored())
+    assert only(aws)["ModelApprovalStatus"] == "Approved"
+
+
+@pytest.mark.parametrize("operation", ["CreateModelPackageGroup", "CreateModelPackage", "UpdateModelPackage"])
+async def test_after_an_error_that_follows_success_there_is_one_package(
+    aws: Aws, target: Target, operation: str
+) -> None:
+    aws.lost[operation] = 1
+    files = Stored()
+    with pytest.raises(Unavailable):
+        await target.write(wanted(), files)
+    await target.write(wanted(), files)
+    assert (len(aws.packages), len(aws.groups)) == (1, 1)
+    assert len(files.reads) == len(CONTENT)
+
+
+async def test_a_change_is_written_without_copying_bytes_again(aws: Aws, target: Target) -> None:
+    files = Stored()
+    await target.write(wanted(aliases=("candidate",)), files)
+    await target.write(wanted(stage="Production", approvals=(APPROVAL,)), files)
+    package = only(aws)
+    assert (package["ModelApprovalStatus"], package["ModelLifeCycle"]["Stage"]) == ("Approved", "Production")
+    assert "regista.aliases" not in package["CustomerMetadataProperties"]
+    assert len(files.reads) == len(CONTENT)
+
+
+async def test_what_someone_approved_by_hand_is_a_difference_and_repaired(aws: Aws, target: Target) -> None:
+    version = wanted()
+    found = await target.write(version, Stored())
+    client = aws.client("sagemaker")
+    client.update_model_package(ModelPackageArn=found.address, ModelApprovalStatus="Approved")
+    (drift,) = differences(target.shown(version), await target.read(version))
+    assert (drift.field, drift.wanted, drift.found) == (
+        "ModelApprovalStatus",
+        "PendingManualApproval",
+        "Approved",
+    )
+    await target.write(version, Stored())
+    assert only(aws)["ModelApprovalStatus"] == "PendingManualApproval"
+
+
+async def test_a_replaced_or_deleted_archive_is_a_difference_and_repaired(aws: Aws, target: Target) -> None:
+    version = wanted()
+    await target.write(version, Stored())
+    key = only(aws)["InferenceSpecification"]["Containers"][0]["ModelDataUrl"].split("/", 3)[3]
+    for spoil in (
+        lambda s3: s3.put_object(Bucket=BUCKET, Key=key, Body=b"other"),
+        lambda s3: s3.delete_object(Bucket=BUCKET, Key=key),
+    ):
+        spoil(aws.client("s3"))
+        differ = differences(target.shown(version), await target.read(version))
+        assert [one.field for one in differ] == ["model.tar.gz"]
+        await target.write(version, Stored())
+        assert differences(target.shown(version), await target.read(version)) == []
+
+
+async def test_a_version_is_found_whatever_its_number_there(aws: Aws, target: Target) -> None:
+    await target.write(wanted(), Stored())
+    arns = [
+        aws.client("sagemaker").create_model_package(
+            ModelPackageGroupName="fraud-cards", ModelPackageDescription=f"by hand {n}"
+        )["ModelPackageArn"]
+        for n in range(4)
+    ]
+    version = replace(wanted(), number=2, semver="1.1.0")
+    found = await target.write(version, Stored())
+    assert (found.address.endswith("/6"), found.address in arns) == (True, False)
+    assert await target.read(version) == found
+    assert len(aws.packages) == 6
+
+
+async def test_a_withdrawn_version_stays_and_is_rejected(aws: Aws, target: Target) -> None:
+    await target.write(wanted(stage="Production"), Stored())
+    ended = wanted(stage="Production", withdrawn=True, reasons=("poisoned",), files=())
+    await target.write(ended, Stored())
+    package = only(aws)
+    assert (package["ModelApprovalStatus"], package["ApprovalDescription"]) == (
+        "Rejected",
+        "withdrawn: poisoned",
+    )
+    assert package["ModelLifeCycle"]["StageStatus"] == "Withdrawn"
+
+
+async def test_a_group_of_others_is_not_taken_over(aws: Aws, target: Target) -> None:
+    aws.client("sagemaker").create_model_package_group(ModelPackageGroupName="fraud-cards")
+    with pytest.raises(Refused, match="name_prefix"):
+        await target.write(wanted(), Stored())
+    assert aws.packages == {}
+
+
+async def test_a_copy_that_breaks_leaves_nothing_and_begins_again(aws: Aws, target: Target) -> None:
+    big = {"model.bin": b"0123456789abcdef" * (PART // 16) + b"rest"}
+    files = tuple(File(p, len(b), hashlib.sha256(b).hexdigest()) for p, b in big.items())
+    source, version = Stored(big), wanted(files=files)
+    source.fails = True
+    with pytest.raises(Unavailable):
+        await target.write(version, source)
+    uploads = aws.client("s3").list_multipart_uploads(Bucket=BUCKET).get("Uploads")
+    assert (aws.packages, keys(aws), uploads) == ({}, [], None)
+    source.fails = False
+    found = await target.write(version, source)
+    assert differences(target.shown(version), found) == []
+
+
+async def test_a_version_without_files_is_no_package(aws: Aws, target: Target) -> None:
+    with pytest.raises(Refused, match="needs files"):
+        await target.write(wanted(files=()), Stored())
+    assert aws.packages == {}
+
+
+async def test_a_service_that_throttles_states_when_to_come_again(aws: Aws, target: Target) -> None:
+    aws.busy["DescribeModelPackageGroup"] = 1
+    with pytest.raises(Unavailable) as found:
+        await target.read(wanted())
+    assert found.value.retry_after == 3
+
+
+@pytest.mark.parametrize(
+    ("code", "error", "advice"),
+    [
+        ("ExpiredTokenException", Unavailable, "Renew the credentials"),
+        ("AccessDeniedException", Unavailable, "rights of the mirror"),
+        ("ResourceLimitExceeded", Refused, "ResourceLimitExceeded"),
+    ],
+)
+async def test_a_refusal_states_what_to_do(
+    aws: Aws, target: Target, code: str, error: type[Exception], advice: str
+) -> None:
+    aws.denied["CreateModelPackageGroup"] = code
+    with pytest.raises(error, match=advice):
+        await target.write(wanted(), Stored())
+
+
+async def test_a_bucket_that_is_missing_is_named(aws: Aws) -> None:
+    settings = {"region": REGION, "bucket": "absent-bucket", "endpoint_url": aws.url}
+    other = open_target(
+        "sagemaker", settings | {"inference_specification": {"Containers": [{"Image": IMAGE}]}}
+    )
+    with pytest.raises(Refused, match="absent-bucket does not exist"):
+        await other.write(wanted(), Stored())
+    await other.close()
