@@ -31,7 +31,7 @@ async def shown_version(call: Call, name: str, version: str) -> Json:
     number, wanted = check_version(version), call.outer(check_name(name))
     row = await _row(call, wanted, number) if number else None
     if row is None or row["model"] != wanted:
-        await shown(call, name)  # what is wrong with the model is told first
+        await shown(call, name)  # states what is wrong with the model first
         raise no_version(name, version)
     return row
 
@@ -64,7 +64,7 @@ async def create(call: Call, repeats: Repeats) -> tuple[Json, tuple[str, int]]:
         number, row = await _registered(call, wanted, body, digest, repeats)
     except MlflowError as error:
         if error.status in {400, 404}:
-            await shown(call, name)  # what is wrong with the model is told first
+            await shown(call, name)  # states what is wrong with the model first
         raise
     if row["hidden"]:  # a repeated request, whose version was deleted meanwhile
         raise no_version(name, row["number"])
@@ -144,7 +144,7 @@ async def by_alias(call: Call, name: str, alias: str) -> Json:
         if problem.status != 404:
             raise
     if row is None or row["hidden"] or row["model"] != wanted:
-        await shown(call, name)  # what is wrong with the model is told first
+        await shown(call, name)  # states what is wrong with the model first
         raise invalid(f"Registered model alias {alias} not found.")
     return row
 
@@ -176,7 +176,7 @@ async def _described(call: Call, body: Json) -> Json:
     except Problem as problem:
         if problem.status != 404:
             raise
-    await shown(call, name)  # what is wrong with the model is told first
+    await shown(call, name)  # states what is wrong with the model first
     raise no_version(name, version)
 
 

@@ -171,9 +171,9 @@ def versions_sql(
 ) -> tuple[str, list[Any]]:
     """Return the statement of a page of versions, and its values. It gives model ids and numbers.
 
-    `models` are the ids of the models that the search names: PostgreSQL knows how many versions have an id,
-    and not how many have a name. VERSIONS reads the page; it is planned once, because planning it takes as
-    long as reading.
+    `models` are the ids of the models that the search names: PostgreSQL estimates how many versions have an
+    id, and not how many have a name. VERSIONS reads the page; it is planned once, because planning it takes
+    as long as reading.
     """
     found = _Statement(search, _OF_VERSIONS, "v.tags")
     found.conditions += ["v.hidden IS NOT TRUE", "v.retired IS NULL", "m.hidden IS NOT TRUE"]
