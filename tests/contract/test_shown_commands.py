@@ -53,7 +53,7 @@ NOT_RUN = {
     "regista audit check": "verifies signatures: tests/integration/audit/test_published.py",
     "regista audit proof": "verifies a proof: tests/integration/audit/test_published.py",
     "regista audit verify-proof": "verifies a proof: tests/integration/audit/test_published.py",
-    "regista import azureml": "reads a workspace of Azure ML: tests/integration/sdk/test_import_azureml.py",
+    "regista import azureml": "reads a workspace of Azure ML: tests/integration/sdk/test_azureml.py",
     "regista import mlflow": "reads an MLflow server: tests/integration/sdk/test_import_mlflow.py",
     "regista import sagemaker": "reads SageMaker and S3: tests/integration/sdk/test_sagemaker.py",
     "regista mirror check": "waits until a check has ended: tests/integration/sdk/test_mirror.py",
@@ -140,6 +140,7 @@ def home(tmp_path: Path) -> Path:
     for name in ("run.json", "rest.json"):
         (tmp_path / name).write_text(f'{{"training": {training}, "schema": {signature}}}', "utf-8")
     (tmp_path / "policy.yaml").write_text("stages: {}\n", "utf-8")
+    (tmp_path / "other.key").write_text("rg_K2_secret\n", "utf-8")
     (tmp_path / "bin").mkdir()
     code = {"regista": "from regista.cli import main; main()", "answered": ANSWERED}
     for name, text in code.items():

@@ -21,7 +21,7 @@ from shared.deciding.events import encode
 from shared.deciding.person import Person
 from shared.deciding.submission import Permission, Submission, new_id
 from shared.http.routes import Call, Reply, Route
-from shared.identity import directory
+from shared.identity.recognised import recognised
 
 NOT_SHOWN = frozenset({"changed_at", "hidden", "shown_at"})
 """Columns of MODELS that an answer leaves out."""
@@ -87,7 +87,8 @@ async def change_model(call: Call[ModelChanges]) -> Reply:
     selects = tags is not None or bool(body.tags) or body.tier is not None
     may_approve = selects and may_choose(call.access_state, model.namespace)
     subject = call.actor.subject
-    person = await directory.person(call.app.pool, subject) if may_approve else Person(subject)
+    people = await recognised(call.app.pool, call.app.access, [subject]) if may_approve else {}
+    person = people.get(subject, Person(subject))
     command = DescribeModel(
         model.model_id,
         body.name,

@@ -43,7 +43,7 @@ from shared.deciding.events import Recorded
 from shared.deciding.person import Person
 from shared.deciding.submission import Outcome, Permission, Submission, new_id
 from shared.http.routes import Call, Reply, Route
-from shared.identity import directory
+from shared.identity.recognised import recognised
 from shared.log.transact import routed
 
 
@@ -224,7 +224,7 @@ async def _people(call: Call[Any], model: ModelRef, number: int, *subjects: str)
     """Return all by which these subjects and the makers of the version are recognised."""
     row = await call.app.pool.fetchrow(queries.DOCUMENT, model.model_id, number)
     makers = makers_of(queries.document_event(row["stored"])) if row else ()
-    return await directory.people(call.app.pool, {*subjects, *makers})
+    return await recognised(call.app.pool, call.app.access, {*subjects, *makers})
 
 
 def _unknown(number: int) -> NotFound:
