@@ -9,8 +9,9 @@ from typing import Any
 
 from services.registry import queries, schema_words
 from services.registry.api.calls import check_parents, look_ups, model_of, number_of, parts, readable, submit
+from services.registry.api.past import version_then, versions_then
 from services.registry.api.refusals import raise_refusal
-from services.registry.domain.model.events import Evaluation, PromotionRequested
+from services.registry.domain.model.events import Evaluation, PromotionRefused, PromotionRequested
 from services.registry.domain.model.metadata import Metadata, corrected
 from services.registry.domain.model.past import makers_of
 from services.registry.domain.model.state import stream_of
@@ -24,8 +25,8 @@ from services.registry.inbound import VersionFacts
 from services.registry.lineage import queries as lineage
 from services.registry.look_ups import ModelRef
 from services.registry.search import queries as search
-from services.registry.shapes.common import LARGEST
-from services.registry.shapes.search import Aware, VersionQuery
+from services.registry.shapes.common import LARGEST, AsOfQuery
+from services.registry.shapes.search import Aware, VersionQuery, VersionsOfModelQuery
 from services.registry.shapes.versions import (
     DiffAnswer,
     DiffQuery,
@@ -96,10 +97,13 @@ async def submit_registration(
     return outcome, build
 
 
-async def list_versions(call: Call[None, VersionQuery]) -> dict[str, Any]:
-    model, q = await model_of(call), call.query
+async def list_versions(call: Call[None, VersionsOfModelQuery]) -> dict[str, Any]:
+    q = call.query
     after = q.after(int)
     before = after[0] if after else LARGEST
+    if q.as_of is not None:
+        return await versions_then(call, q.as_of, before)
+    model = await model_of(call)
     wanted = q.wanted()
     statement, values = search.of_model(wanted, model.model_id, before, q.page_size)
     rows = await call.app.list_rows(statement, *values, search=wanted.filters)
@@ -118,7 +122,9 @@ async def search_versions(call: Call[None, VersionQuery]) -> dict[str, Any]:
     return {"items": [dict(row) for row in rows], "next_page_token": token}
 
 
-async def read_version(call: Call) -> Reply:
+async def read_version(call: Call[None, AsOfQuery]) -> Reply:
+    if call.query.as_of is not None:
+        return Reply(_shown(*await version_then(call, call.query.as_of)))
     model = await model_of(call)
     return await answer_version(call, model, await number_of(call, model))
 
@@ -210,14 +216,28 @@ async def request_promotion(call: Call[PromotionRequest]) -> Reply:
 
     outcome = await routed(call.app.transactor, build)
     answer = {"model_id": model.model_id, "number": number, "environment": body.environment}
-    for recorded in outcome.events:
-        if recorded.type == "PromotionRequested":  # refusals of superseded requests come before it
-            made: PromotionRequested = recorded.event
-            facts = {"promotion_id": made.promotion_id, "digest": made.digest, "serve": made.serve}
-            return Reply(answer | facts, 202)
+    if made := _requested(outcome.events):
+        return Reply(answer | made | {"state": "open", "new": True}, 202)
     row = await call.app.pool.fetchrow(queries.PROMOTION, model.model_id, number, body.environment)
-    facts = {name: row[name] for name in ("promotion_id", "digest", "serve")}
-    return Reply(answer | facts, 200 if row["state"] == "promoted" else 202)
+    return Reply(
+        answer | dict(row) | {"new": False, "superseded": []}, 200 if row["state"] == "promoted" else 202
+    )
+
+
+def _requested(events: Sequence[Recorded]) -> dict[str, Any]:
+    """Return the facts of the promotion that these events request, {} if none does."""
+    superseded: list[str] = []
+    for recorded in events:
+        match recorded.event:
+            case PromotionRefused(promotion_id=id_):  # those in whose place the request stands come before it
+                superseded.append(id_)
+            case PromotionRequested() as made:
+                facts = {name: getattr(made, name) for name in ("promotion_id", "digest", "serve")}
+                who = {"requested_by": made.requester, "reason": recorded.reason}
+                return facts | who | {"superseded": superseded}
+            case _:
+                continue
+    return {}
 
 
 async def _people(call: Call[Any], model: ModelRef, number: int, *subjects: str) -> dict[str, Person]:
@@ -286,7 +306,7 @@ ROUTES = (
         "/v1/models/{model}/versions",
         list_versions,
         "The versions of a model, newest first",
-        query=VersionQuery,
+        query=VersionsOfModelQuery,
         response=Versions,
         tags=["versions"],
     ),
@@ -299,7 +319,15 @@ ROUTES = (
         response=Versions,
         tags=["versions"],
     ),
-    Route("GET", _ONE, read_version, "One version", response=VersionAnswer, tags=["versions"]),
+    Route(
+        "GET",
+        _ONE,
+        read_version,
+        "One version",
+        query=AsOfQuery,
+        response=VersionAnswer,
+        tags=["versions"],
+    ),
     Route(
         "PATCH",
         _ONE,

@@ -114,8 +114,8 @@ class SyncCalls:
         `search` is a part of the name; `owner` is a subject, for example `team:risk`; `tags` are names with
         their values, or a list of `NAME=VALUE` and `NAME` (any value), all of which a model must have.
         """
-    def model(self, model: str) -> ModelAnswer:
-        """Return one model, by name or id, with its `revision`."""
+    def model(self, model: str, at_time: str | None = None) -> ModelAnswer:
+        """Return one model, by name or id, with its `revision`; with a time, or a day, as it was then."""
     def create_model(
         self,
         name: str,
@@ -301,8 +301,8 @@ class SyncCalls:
 
         `reference` is also the URL of a parent that is not in the registry, as the versions named it.
         """
-    def version(self, reference: str) -> VersionAnswer:
-        """Return one version with its `revision`."""
+    def version(self, reference: str, at_time: str | None = None) -> VersionAnswer:
+        """Return one version with its `revision`; with a time, or a day, as it was then."""
     def complete(
         self,
         reference: str,
@@ -935,6 +935,7 @@ class SyncCalls:
         audience: str | None = None,
         algorithms: Sequence[str] | None = None,
         starter_claim: str | None = None,
+        reason: str = "",
     ) -> TrustAnswer:
         """Let jobs whose token an issuer signed, with these claims, act as a publisher.
 
