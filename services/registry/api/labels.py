@@ -7,8 +7,8 @@ from functools import partial
 from typing import Any
 
 from services.registry.api.calls import look_ups, model_of, number_of, parts, submit
+from services.registry.api.registrations import submit_registration
 from services.registry.api.remarks import submit_edit
-from services.registry.api.versions import submit_registration
 from services.registry.domain.labels.labels import HideModel, RemoveLabelAlias, SetLabels
 from services.registry.domain.labels.modes import EVERYWHERE, STREAM, SetMlflowMode
 from services.registry.labels import queries

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from services.registry import queries, schema_words
-from services.registry.api.calls import check_parents, look_ups, model_of, number_of, parts, readable, submit
+from services.registry.api.calls import check_parents, look_ups, model_of, number_of, parts, submit
 from services.registry.api.past import version_then, versions_then
 from services.registry.api.refusals import raise_refusal
+from services.registry.api.registrations import submit_registration
 from services.registry.domain.model.events import Evaluation, PromotionRefused, PromotionRequested
 from services.registry.domain.model.metadata import Metadata, corrected
 from services.registry.domain.model.past import makers_of
 from services.registry.domain.model.state import stream_of
-from services.registry.domain.naming.name import is_model_id
 from services.registry.domain.promotion.promotion import RequestPromotion
 from services.registry.domain.registration.described import not_taken_of_existing
 from services.registry.domain.serving.environment import ENVIRONMENTS
@@ -39,10 +39,10 @@ from services.registry.shapes.versions import (
 )
 from services.registry.trained_message import RegistrationMessage, VersionMessage
 from shared.deciding.access import permits
-from shared.deciding.decider import NotFound, Unprocessable
+from shared.deciding.decider import NotFound
 from shared.deciding.events import Recorded
 from shared.deciding.person import Person
-from shared.deciding.submission import Outcome, Permission, Submission, new_id
+from shared.deciding.submission import Permission, Submission, new_id
 from shared.http.routes import Call, Reply, Route
 from shared.identity.recognised import recognised
 from shared.log.transact import routed
@@ -67,34 +67,6 @@ async def register_version(call: Call[RegistrationMessage]) -> Reply:
     state = call.app.transactor.states.get(stream_of(model.model_id)).state
     notes = [f"{p.field}: {p.problem}" for p in not_taken_of_existing(command, state)]
     return await answer_version(call, model, number, notes)
-
-
-async def submit_registration(
-    call: Call[RegistrationMessage],
-) -> tuple[Outcome, Callable[[], Awaitable[Submission]]]:
-    """Submit the registration in the body. Return its outcome, and what makes the submission again.
-
-    Raises Problem 422 with every reason when it is refused.
-    """
-    message, name = call.body, call.path["model"]
-    if message.model not in {"", name} and not is_model_id(name):
-        raise Unprocessable(
-            "model_differs",
-            f"The path names {name}, the body {message.model}: name the same model, or leave it out of the "
-            "body.",
-        )
-    if is_model_id(name):
-        await readable(call, name)
-    await check_parents(call, message)
-    cause = call.cause()
-
-    async def build() -> Submission:
-        creator = call.actor.on_behalf_of or call.actor.subject
-        return await look_ups(call).registration(name, message, cause, call.actor, creator=creator)
-
-    outcome = await routed(call.app.transactor, build)
-    raise_refusal(outcome)
-    return outcome, build
 
 
 async def list_versions(call: Call[None, VersionsOfModelQuery]) -> dict[str, Any]:
