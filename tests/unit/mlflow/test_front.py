@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import AsyncIterator
+
 import httpx
 import pytest
 from starlette.datastructures import ImmutableMultiDict
@@ -19,11 +22,15 @@ PROXY = "/api/2.0/mlflow-artifacts/artifacts"
 KEY = {"authorization": "Bearer rg_a_b"}
 
 
-def front(**settings: str) -> httpx.AsyncClient:
+@contextlib.asynccontextmanager
+async def front(**settings: str) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the application; the services are unreachable."""
     found = MlflowSettings(public_urls=UNREACHABLE, **settings)
-    application = Front(found, Upstream(found)).application()
-    return httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url="http://front.example")
+    upstream = Upstream(found)
+    transport = httpx.ASGITransport(Front(found, upstream).application())
+    async with httpx.AsyncClient(transport=transport, base_url="http://front.example") as client:
+        yield client
+    await upstream.close()
 
 
 @pytest.fixture(autouse=True)
