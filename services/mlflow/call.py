@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import msgspec
 from starlette.requests import Request
@@ -151,6 +151,14 @@ class Call:
             return self.settings.mlflow_url
         url = self.request.url
         return f"{url.scheme}://{url.netloc}{self.settings.mlflow_prefix}"
+
+    def is_here(self, source: str) -> bool:
+        """Return whether the source is a URL at the address by which the client reaches this service."""
+        try:
+            host = urlsplit(source).netloc
+        except ValueError:
+            return False
+        return host in {urlsplit(self.base_url).netloc, self.request.url.netloc}
 
     # -- the other services
 

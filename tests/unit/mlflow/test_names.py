@@ -245,7 +245,6 @@ def test_a_source_finds_the_upload_of_its_files(source, location):
         ("_x20_b", "x0_x5f_x20_b"),
         ("x0Größe", "x0Gr_xf6__xdf_e"),
         ("x0ß", "x0_x78_0_xdf_"),
-        (".hidden..b.", "x0_x2e_hidden_x2e_.b_x2e_"),
     ],
 )
 def test_any_name_of_mlflow_has_one_in_regista_and_is_read_back(name, in_regista):

@@ -6,7 +6,6 @@ import re
 
 _FOREIGN = re.compile(r"[^A-Za-z0-9_.-]")
 _WRITTEN = re.compile(r"_x([0-9a-f]{1,6})_")
-_EMPTY_PART = re.compile(r"^\.|\.(?=\.|$)")
 _FIRST = re.compile(r"(?:^|(?<=\.))(x0)?(?=_x[0-9a-f]{1,6}_)")
 _FIRST_IN_PATTERN = re.compile(r"(?:^|(?<=\.))(?=\\_x)")
 _MARK = "x0"
@@ -17,7 +16,6 @@ def written(name: str) -> str:
     """Return the name of a model in Regista: characters that no name has there are written `_x20_`."""
     plain = _WRITTEN.sub(lambda found: f"_x5f_{found[0][1:]}", name)
     plain = _FOREIGN.sub(lambda found: f"_x{ord(found[0]):x}_", plain)
-    plain = _EMPTY_PART.sub("_x2e_", plain)
     return _FIRST.sub(lambda found: f"{_MARK}_x78_0" if found[1] else _MARK, plain)
 
 
