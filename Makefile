@@ -40,12 +40,12 @@ down:  ## stop everything
 check: $(stamp)  ## lint, format, types, import contracts, unit tests
 	@$(MAKE) --no-print-directory --output-sync=target -j3 unit-sdk unit-rest unit-services types lint imports
 
-lint:
+lint: $(stamp)
 	@$(bin)/ruff check .
 	@$(bin)/ruff format --check --quiet .
-types:
+types: $(stamp)
 	@$(bin)/mypy --strict
-imports:
+imports: $(stamp)
 	@$(bin)/lint-imports --no-cache >$(home)/imports.log || { cat $(home)/imports.log; exit 1; }
 quick := -q -m "not servers and not slow"
 services := $(addprefix tests/unit/,registry approval artifact cleanup audit mirror)

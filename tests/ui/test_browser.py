@@ -93,21 +93,6 @@ def test_pages_are_reached_by_the_keyboard_alone(site: Site, browser: Any) -> No
     page.context.close()
 
 
-def test_a_change_leaves_the_focus_where_the_reader_put_it(site: Site, browser: Any) -> None:
-    page = person(browser, site, "bob")
-    page.goto(f"{site.url}/models")
-    page.locator("#live[data-state=on]").wait_for(state="attached")
-    page.keyboard.press("j")
-    page.evaluate("() => { window.before = document.activeElement; }")
-    with site.client("admin") as admin:
-        admin.edit_model("fraud.scoring", description="changed under its reader")
-    page.wait_for_function("() => !window.before.isConnected")
-    page.keyboard.press("Enter")
-    page.get_by_role("heading", name="fraud.hostile", exact=True).wait_for()
-    assert page.errors == []
-    page.context.close()
-
-
 def test_no_script_of_a_hostile_text_runs(site: Site, browser: Any) -> None:
     page = person(browser, site, "ann")
     opened: list[str] = []

@@ -86,6 +86,12 @@ function beingFilled() {
 }
 
 let waiting = 0;
+let pressed = false; // what is replaced between pressing and releasing gets no click
+
+document.addEventListener("pointerdown", () => { pressed = true; }, true);
+for (const end of ["pointerup", "pointercancel"]) {
+  document.addEventListener(end, () => setTimeout(() => { pressed = false; }), true);
+}
 
 function changed() {
   clearTimeout(waiting);
@@ -111,8 +117,10 @@ function focused(shown) {
 async function refresh() {
   const here = location.href;
   const answer = await fetch(here, { headers: { "X-Live": "1" }, credentials: "same-origin", redirect: "manual" });
-  if (!answer.ok || location.href !== here || beingFilled()) return;
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("content");
+  const text = answer.ok ? await answer.text() : "";
+  if (!text || location.href !== here || beingFilled()) return;
+  if (pressed) return changed();
+  const fresh = new DOMParser().parseFromString(text, "text/html").getElementById("content");
   const shown = document.getElementById("content");
   if (!fresh || !shown) return;
   const before = new Set([...shown.querySelectorAll("tbody tr, .entry, .gate")].map((row) => row.textContent));
