@@ -64,11 +64,14 @@ def test_errors_have_mlflows_codes(mlflow: MlflowClient, name: str) -> None:
     assert found == cases
 
 
-def test_a_version_of_a_missing_model_is_a_missing_version(mlflow: MlflowClient, name: str) -> None:
-    for program in ("client.get_model_version(name, 1)", "client.get_model_version_download_uri(name, 1)"):
-        error = refused(mlflow, program, name=name)
-        assert error.code == "RESOURCE_DOES_NOT_EXIST"
-        assert f"Model Version (name={name}, version=1) not found: Registered Model" in error.text
+def test_a_version_of_a_missing_model_is_a_missing_version(house: House, name: str) -> None:
+    got = httpx.get(
+        house.instance.urls["mlflow"] + "/api/2.0/mlflow/model-versions/get",
+        params={"name": name, "version": "1"},
+        headers={"authorization": f"Bearer {house.people['eng'].api_key}"},
+    )
+    missing = f"Model Version (name={name}, version=1) not found: Registered Model with name={name} not found"
+    assert (got.status_code, got.json()["message"]) == (404, missing)
 
 
 def test_a_name_may_begin_with_any_letter_of_any_script(mlflow: MlflowClient, name: str) -> None:
