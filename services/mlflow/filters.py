@@ -96,6 +96,8 @@ def _comparison(tokens: list[tuple[str, str]], text: str, fields: Sequence[str])
         raise invalid(f"Invalid attribute key '{name}' specified. Valid keys are '{set(fields)}'")
     values = _values(tokens, text, sign)
     _check(name, sign, values, is_tag=is_tag)
+    if name in _NUMERIC and not is_tag and values[0][1].startswith("-"):
+        values = [("number", "0")]  # it compares with numbers of versions as any negative number does
     tag = {"tag": name} if is_tag else {}
     return {"field": "name" if is_tag else name} | tag | _compared(sign, values)
 

@@ -45,7 +45,8 @@ def conditions(text, fields=VERSION_FIELDS):
         ("name = 'it''s'", [("name", "=", ["it''s"])]),
         ("name = 'a\\' AND run_id = 'r'", [("name", "=", ["a\\"]), ("run_id", "=", ["r"])]),
         ("name IN ('a',) AND run_id = 'r'", [("name", "IN", ["a"]), ("run_id", "=", ["r"])]),
-        ("version_number > -1", [("version_number", ">", ["-1"])]),
+        ("tags.version_number = '-1'", [("version_number", "=", ["-1"])]),
+        ("version_number > -1", [("version_number", ">", ["0"])]),
     ],
 )
 def test_a_filter_becomes_conditions(text, expected):
