@@ -17,7 +17,7 @@ Namespace = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1
 class TargetSettings(Body):
     """What is mirrored to a target. Its address and credentials are in its settings file at the service."""
 
-    kind: str = Field(max_length=40, description="the kind of registry, such as mlflow")
+    kind: str = Field(max_length=40, description="the kind of registry: mlflow, sagemaker or azureml")
     namespaces: list[Namespace] = Field(default=["*"], min_length=1, max_length=100, description="* is all")
     from_stage: FromStage = "Validated"
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from azure.identity.aio import DefaultAzureCredential
     from azure.storage.blob import ContainerClient
     from azure.storage.blob.aio import ContainerClient as AsyncContainerClient
 
@@ -36,24 +38,29 @@ def container(name: str, connection_string: str, account_url: str) -> ContainerC
     from azure.identity import DefaultAzureCredential  # noqa: PLC0415 - 30 MB of memory
     from azure.storage.blob import ContainerClient  # noqa: PLC0415
 
-    made: ContainerClient = _made(
-        ContainerClient, DefaultAzureCredential, name, connection_string, account_url
-    )
+    chain = partial(DefaultAzureCredential, **_OF_DEVELOPERS)
+    made: ContainerClient = _made(ContainerClient, chain, name, connection_string, account_url)
     return made
 
 
 def async_container(name: str, connection_string: str, account_url: str) -> AsyncContainerClient:
     """Return the same for asyncio. The client belongs to the event loop that first uses it."""
-    from azure.identity.aio import DefaultAzureCredential  # noqa: PLC0415
     from azure.storage.blob.aio import ContainerClient  # noqa: PLC0415
 
-    made: ContainerClient = _made(
-        ContainerClient, DefaultAzureCredential, name, connection_string, account_url
+    made: AsyncContainerClient = _made(
+        ContainerClient, default_credential, name, connection_string, account_url
     )
     return made
+
+
+def default_credential(**more: Any) -> DefaultAzureCredential:
+    """Return the identity that the environment names, for asyncio. `more`: how its requests are sent."""
+    from azure.identity.aio import DefaultAzureCredential  # noqa: PLC0415 - 30 MB of memory
+
+    return DefaultAzureCredential(**_OF_DEVELOPERS, **more)
 
 
 def _made(client: Any, credential: Any, name: str, connection_string: str, account_url: str) -> Any:
     if connection_string:
         return client.from_connection_string(connection_string, name, **_SIZES)
-    return client(account_url, name, credential=credential(**_OF_DEVELOPERS), **_SIZES)
+    return client(account_url, name, credential=credential(), **_SIZES)

@@ -16,6 +16,7 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
+from .entra import token_of
 from .shapes import API_VERSIONS, NAME, NUMBER, QUERIES, VIEWS, ContainerBody, VersionBody
 from .workspace import GROUP, HOME, MADE, PERSON, PROVIDER, SUBSCRIPTION, WORKSPACE, AzureMl, Container
 
@@ -59,6 +60,8 @@ def answer(azure: AzureMl, request: Request) -> tuple[int, Any]:
     """Return status and body of a request to ARM. Raises Answered."""
     if request.path == "/metadata/endpoints":
         return 200, [_cloud(azure)]
+    if (given := token_of(azure, request.path, request.body)) is not None:
+        return given
     _authorize(azure, request)
     for pattern, methods in ROUTES:
         if found := pattern.fullmatch(request.path):

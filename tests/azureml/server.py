@@ -88,6 +88,9 @@ class Arm(Handler):
                     429, {"error": {"code": "TooManyRequests", "message": "slow down"}}, Retry_After="3"
                 )
                 return
+            if _count(faults.denied, request):
+                self._sends(403, {"error": {"code": "AuthorizationFailed", "message": "no such role"}})
+                return
             try:
                 status, body = answer(azure, request)
             except Answered as e:

@@ -13,7 +13,11 @@ PREVIEWS = frozenset({"2023-08-01-preview", "2024-01-01-preview", "2024-04-01-pr
 """Versions that Microsoft's client calls for some of its requests."""
 API_VERSIONS = PREVIEWS | {"2024-10-01", "2025-04-01", "2025-06-01", "2025-12-01"}
 VIEWS = ("ActiveOnly", "ArchivedOnly", "All")
-Text = Annotated[str, msgspec.Meta(max_length=8192)]
+Text = Annotated[str, msgspec.Meta(max_length=5_000)]
+Key = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+Value = Annotated[str, msgspec.Meta(max_length=1_000)]
+Pairs = Annotated[dict[Key, Value | None], msgspec.Meta(max_length=50)]
+"""The limits that Azure states for runs. It states none for models."""
 
 
 class Body(msgspec.Struct, forbid_unknown_fields=True, rename="camel", omit_defaults=True):
@@ -31,8 +35,8 @@ class DatasetReference(Body):
 
 class VersionProperties(Body):
     description: Text | None = None
-    tags: dict[str, Text | None] | None = None
-    properties: dict[str, Text | None] | None = None
+    tags: Pairs | None = None
+    properties: Pairs | None = None
     is_anonymous: bool | None = None
     is_archived: bool | None = None
     flavors: dict[str, Flavor] | None = None
@@ -49,8 +53,8 @@ class VersionBody(Body):
 
 class ContainerProperties(Body):
     description: Text | None = None
-    tags: dict[str, Text | None] | None = None
-    properties: dict[str, Text | None] | None = None
+    tags: Pairs | None = None
+    properties: Pairs | None = None
     is_archived: bool | None = None
 
 

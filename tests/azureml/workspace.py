@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from azure.storage.blob import BlobClient
+from azure.storage.blob import ContainerClient
 
 SUBSCRIPTION, GROUP, WORKSPACE = "11111111-2222-3333-4444-555555555555", "ml", "fraud-ws"
 PROVIDER = "Microsoft.MachineLearningServices"
@@ -24,10 +24,11 @@ MADE = "2025-03-01T09:00:00.1234567+00:00"
 
 @dataclass
 class Faults:
-    """What goes wrong, by a part of the path: how often a request is busy (429), stored but answered 500,
-    or closed without an answer after that many requests. `expired`: every token is."""
+    """What goes wrong, by a part of the path: how often a request is busy (429), denied (403), stored but
+    answered 500, or closed without an answer after that many requests. `expired`: every token is."""
 
     busy: dict[str, int] = field(default_factory=dict)
+    denied: dict[str, int] = field(default_factory=dict)
     lost: dict[str, int] = field(default_factory=dict)
     gone_after: dict[str, int] = field(default_factory=dict)
     expired: bool = False
@@ -52,6 +53,9 @@ class AzureMl:
     ca_file: Path = field(default_factory=Path)
     identity_url: str = ""
     identity_header: str = field(default_factory=lambda: secrets.token_hex(8))
+    principal: tuple[str, str, str] = field(
+        default_factory=lambda: ("tenant-1", "mirror", secrets.token_hex(8))
+    )
     models: dict[str, Container] = field(default_factory=dict)
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     runs: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -102,9 +106,27 @@ class AzureMl:
 
     def store(self, path: str, content: bytes) -> None:
         """Put a file into the default datastore."""
-        container = self.datastores[DATASTORE]["containerName"]
-        with BlobClient.from_connection_string(self.storage, container, path) as blob:
-            blob.upload_blob(content, overwrite=True)
+        with self._container() as container:
+            container.upload_blob(path, content, overwrite=True)
+
+    def content(self, path: str) -> bytes:
+        """Return a file of the default datastore."""
+        with self._container() as container:
+            return bytes(container.download_blob(path).readall())
+
+    def delete(self, path: str) -> None:
+        """Delete a file of the default datastore."""
+        with self._container() as container:
+            container.delete_blob(path)
+
+    def paths(self, below: str) -> list[str]:
+        """Return the files of the default datastore whose path begins so."""
+        with self._container() as container:
+            return list(container.list_blob_names(name_starts_with=below))
+
+    def _container(self) -> ContainerClient:
+        name = self.datastores[DATASTORE]["containerName"]
+        return ContainerClient.from_connection_string(self.storage, name)
 
     @staticmethod
     def uri(path: str, datastore: str = DATASTORE) -> str:

@@ -53,7 +53,7 @@ NOT_RUN = {
     "regista audit check": "verifies signatures: tests/integration/audit/test_published.py",
     "regista audit proof": "verifies a proof: tests/integration/audit/test_published.py",
     "regista audit verify-proof": "verifies a proof: tests/integration/audit/test_published.py",
-    "regista import azureml": "reads a workspace of Azure ML: tests/integration/sdk/test_import_azureml.py",
+    "regista import azureml": "reads a workspace of Azure ML: tests/integration/sdk/test_azureml.py",
     "regista import mlflow": "reads an MLflow server: tests/integration/sdk/test_import_mlflow.py",
     "regista import sagemaker": "reads SageMaker and S3: tests/integration/sdk/test_sagemaker.py",
     "regista mirror check": "waits until a check has ended: tests/integration/sdk/test_mirror.py",

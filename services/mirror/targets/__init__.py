@@ -13,7 +13,7 @@ from typing import Any
 
 from services.mirror.targets.base import Refused, Target
 
-KINDS = ("mlflow", "sagemaker")
+KINDS = ("mlflow", "sagemaker", "azureml")
 """The kinds, each the name of a module here. A module is imported when a target of its kind is opened."""
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from services.mirror.targets.base import Approval, File, Wanted
+from services.mirror.targets.texts import approved, ended, traffic
 
 ID, MODEL_ID = "regista.id", "regista.model_id"
 """The tags by which a version and a registered model are found again."""
@@ -67,8 +68,8 @@ def tags_of(wanted: Wanted) -> dict[str, str]:
         "regista.version": str(wanted.number),
         "regista.semver": wanted.semver,
         "regista.stage": wanted.stage,
-        "regista.status": _status(wanted),
-        "regista.serving": ", ".join(f"{s.environment} {s.percent} % {s.role}" for s in wanted.shares),
+        "regista.status": ended(wanted) or "usable",
+        "regista.serving": traffic(wanted),
         "regista.approvals": "\n".join(map(_approval, wanted.approvals)),
         "regista.metrics": _json([[m.name, m.value, m.data_set, m.data_digest] for m in wanted.metrics]),
         "regista.artifact": wanted.artifact_digest,
@@ -87,21 +88,9 @@ def _is_legal(key: str, value: str) -> bool:
     return bool(_KEY.fullmatch(key)) and not key.startswith(OWN) and 0 < len(value) <= LONGEST_VALUE
 
 
-def _status(wanted: Wanted) -> str:
-    if wanted.withdrawn:
-        return "withdrawn: " + "; ".join(wanted.reasons)
-    if wanted.retired:
-        return "retired: " + "; ".join(wanted.reasons)
-    if wanted.stage == "Rejected":
-        return "rejected: " + "; ".join(wanted.reasons)
-    return "usable"
-
-
 def _approval(approval: Approval) -> str:
-    names = ", ".join(approval.approvers) or "no one"
     comment = f": {approval.comment}" if approval.comment else ""
-    at = f"{approval.at:%Y-%m-%dT%H:%MZ}"
-    return f"{approval.environment} {at} review {approval.review_id} by {names}{comment}"
+    return f"{approved(approval)}{comment}"
 
 
 def _json(value: object) -> str:

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from services.mirror.targets.base import Approval, Wanted
+from services.mirror.targets.base import Wanted
 from services.mirror.targets.model_archive import size_of
+from services.mirror.targets.texts import approved, ended, traffic
 
 OWN = "regista."
 ID, MODEL_ID, POSITION = "regista.version", "regista.model_id", "regista.position"
@@ -64,10 +65,9 @@ def approval_text(wanted: Wanted) -> str:
 
     Comments come last, so that a long one costs no name.
     """
-    if wanted.withdrawn or wanted.retired or wanted.stage == "Rejected":
-        what = "withdrawn" if wanted.withdrawn else "retired" if wanted.retired else "rejected"
-        return _cut(text(f"{what}: {'; '.join(wanted.reasons)}"), LONGEST_TEXT)
-    who = [_approval(one) for one in wanted.approvals]
+    if why := ended(wanted):
+        return _cut(text(why), LONGEST_TEXT)
+    who = list(map(approved, wanted.approvals))
     comments = [f"{one.review_id}: {one.comment}" for one in wanted.approvals if one.comment]
     return _cut(text("; ".join([*who, *comments])), LONGEST_TEXT)
 
@@ -78,11 +78,10 @@ def life_cycle(wanted: Wanted) -> dict[str, str]:
         status = "Withdrawn" if wanted.withdrawn else "Retired"
     else:
         status = "Serving" if wanted.shares else "NotServing"
-    traffic = ", ".join(f"{one.environment} {one.percent} % {one.role}" for one in wanted.shares)
     return {
         "Stage": wanted.stage,
         "StageStatus": status,
-        "StageDescription": _cut(text(traffic), LONGEST_TEXT),
+        "StageDescription": _cut(text(traffic(wanted)), LONGEST_TEXT),
     }
 
 
@@ -163,11 +162,6 @@ def text(value: str) -> str:
 def _is_illegal(character: str) -> bool:
     category = unicodedata.category(character)
     return category.startswith("C") or category in {"Zl", "Zp"}
-
-
-def _approval(one: Approval) -> str:
-    names = ", ".join(one.approvers) or "no one"
-    return f"{one.environment} {one.at:%Y-%m-%dT%H:%MZ} review {one.review_id} by {names}".strip()
 
 
 def _value(value: str) -> str:

@@ -20,9 +20,9 @@ from regista.importing.mlflow import read_address
 from regista.importing.mlflow_source import MlflowSource
 from regista.importing.plan import Choices, PlannedModel, Planner
 from regista.importing.requests import Waits
+from tests.faulty_proxy import Fault, FaultyProxy, faulty_proxy
 
 from .conftest import House
-from .faulty_proxy import Proxy, proxy_of
 from .mlflow_server import MLMODEL, Mlflow, mlflow_server, model_bytes
 
 pytestmark = pytest.mark.timeout(900)  # the first run installs MLflow
@@ -44,9 +44,9 @@ def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mlflow]:
 
 
 @pytest.fixture
-def proxy(mlflow: Mlflow) -> Iterator[Proxy]:
+def proxy(mlflow: Mlflow) -> Iterator[FaultyProxy]:
     PAUSES.clear()
-    with proxy_of(mlflow.url) as found:
+    with faulty_proxy(mlflow.url) as found:
         yield found
 
 
@@ -233,12 +233,13 @@ async def test_a_model_that_was_made_here_is_not_touched(house: House, mlflow: M
 
 
 async def test_after_a_source_was_unreachable_nothing_is_lost_and_the_rest_follows(
-    house: House, mlflow: Mlflow, proxy: Proxy
+    house: House, mlflow: Mlflow, proxy: FaultyProxy
 ) -> None:
     name = mlflow.model("unreachable")
     for seed in range(4):
         mlflow.trained(name, seed)
-    proxy.gone_after["model.bin"] = 2
+    gone = Fault("GET", "model.bin", 0, left=100, passes=2)
+    proxy.faults.append(gone)
     first = await copy(house, proxy.url, name)
     assert first.stopped is not None
     assert (first.stopped.code, first.exit_code, len(first.models[0].imported)) == (
@@ -246,24 +247,27 @@ async def test_after_a_source_was_unreachable_nothing_is_lost_and_the_rest_follo
         1,
         2,
     )
-    proxy.gone_after.clear()
+    proxy.faults.clear()
     second = await copied(house, proxy.url, name)
     assert (second.imported, second.here_before) == ({"3": 3, "4": 4}, 2)
 
 
-async def test_a_busy_source_is_waited_for_as_it_states(house: House, mlflow: Mlflow, proxy: Proxy) -> None:
+async def test_a_busy_source_is_waited_for_as_it_states(
+    house: House, mlflow: Mlflow, proxy: FaultyProxy
+) -> None:
     mlflow.trained(mlflow.model("busy"))
-    proxy.busy |= {"runs/get": 2, "model.bin": 1, "registered-models": 1}
+    for part, times in {"runs/get": 2, "model.bin": 1, "registered-models": 1}.items():
+        proxy.faults.append(Fault("GET", part, 429, left=times, headers={"Retry-After": "3"}))
     assert (await copied(house, proxy.url, "busy")).imported == {"1": 1}
     assert PAUSES == [3, 3, 3, 3]
 
 
-async def test_a_file_that_breaks_off_arrives_whole(house: House, mlflow: Mlflow, proxy: Proxy) -> None:
+async def test_a_file_that_breaks_off_arrives_whole(house: House, mlflow: Mlflow, proxy: FaultyProxy) -> None:
     name = mlflow.model("breaking")
     run = mlflow.run()
     content = model_bytes(7) * 700
     mlflow.version(name, mlflow.log(run, {"MLmodel": MLMODEL, "model.bin": content}), run)
-    proxy.breaks["model.bin"] = 2
+    proxy.faults.append(Fault("GET", "model.bin", 0, left=2, half=True))
     assert (await copied(house, proxy.url, name)).imported == {"1": 1}
     async with between(house, mlflow.url) as (client, _):
         loaded = await client.load("imported.breaking@1")

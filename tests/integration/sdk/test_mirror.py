@@ -18,9 +18,9 @@ from regista.cli import root
 from regista.errors import Forbidden, Invalid
 from services.local.folders import free_ports
 from services.local.processes import Child
+from tests.faulty_proxy import Fault, FaultyProxy, faulty_proxy
 
 from .conftest import House, _promote, trained, until
-from .method_proxy import Fault, MethodProxy, method_proxy
 from .mlflow_server import Mlflow, mlflow_server
 
 pytestmark = [
@@ -36,7 +36,7 @@ class Mirror:
 
     house: House
     mlflow: Mlflow
-    proxy: MethodProxy
+    proxy: FaultyProxy
     replica: Child
     folder: Path
 
@@ -104,7 +104,7 @@ def tags_of(version: dict[str, Any]) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def mirror(house: House, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirror]:
     folder = tmp_path_factory.mktemp("mirror")
-    with mlflow_server(folder / "mlflow") as mlflow, method_proxy(mlflow.url) as proxy:
+    with mlflow_server(folder / "mlflow") as mlflow, faulty_proxy(mlflow.url) as proxy:
         settings = house.instance.folder.subfolder("mirrors") / "partners.toml"
         settings.write_text(f'url = "{proxy.url}"\n')
         found = Mirror(house, mlflow, proxy, house.instance.launch("mirror"), folder)

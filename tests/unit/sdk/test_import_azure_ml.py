@@ -1,4 +1,4 @@
-"""What an import reads of Azure ML: names of workspaces, hosts that may be called, and claims."""
+"""What an import reads of Azure ML: names of workspaces, and claims."""
 
 from __future__ import annotations
 
@@ -7,23 +7,14 @@ from typing import Any
 import pytest
 
 from regista.errors import Invalid
-from regista.importing.azure_blobs import address_of, located
-from regista.importing.azure_ml import Workspace, read_workspace
+from regista.importing.azure_ml import read_workspace
 from regista.importing.azure_ml_claims import Facts, moment, stated_of
-from regista.importing.files import Unreachable
-
-OWN = Workspace("S-1", "ml", "Fraud-WS")
-ACCOUNT = {"accountName": "fraudstore", "containerName": "azureml"}
 
 
 def test_a_workspace_is_named_by_its_parts_or_by_its_resource_id() -> None:
     whole = "/subscriptions/s-1/resourcegroups/ml/providers/Microsoft.MachineLearningServices/workspaces/ws"
     parts = {"AZURE_SUBSCRIPTION_ID": "s-1", "AZURE_RESOURCE_GROUP": "ml"}
     assert read_workspace(whole, environment={}) == read_workspace("ws", environment=parts)
-
-
-def test_the_key_of_a_version_does_not_depend_on_large_and_small_letters() -> None:
-    assert OWN.uri == Workspace("s-1", "ML", "fraud-ws").uri
 
 
 @pytest.mark.parametrize(
@@ -40,56 +31,6 @@ def test_a_wrong_address_is_refused_before_anything_is_sent(given: dict[str, Any
     with pytest.raises(Invalid, match=stated) as refused:
         read_workspace(**given, environment={})
     assert "u:p" not in str(refused.value)
-
-
-@pytest.mark.parametrize(
-    "uri",
-    [
-        "azureml://datastores/store/paths/a b/model",
-        "azureml://subscriptions/s-1/resourceGroups/ML/workspaces/fraud-ws/datastores/store/paths/a b/model/",
-    ],
-)
-def test_both_forms_of_a_path_name_one_place(uri: str) -> None:
-    assert located(uri, OWN) == ("store", "a b/model")
-
-
-@pytest.mark.parametrize(
-    "uri",
-    [
-        "",
-        "runs:/r/model",
-        "https://fraudstore.blob.core.windows.net/azureml/x",
-        "azureml://datastores/store/paths/",
-        "azureml://subscriptions/other/resourcegroups/ml/workspaces/fraud-ws/datastores/store/paths/a",
-    ],
-)
-def test_what_is_in_no_datastore_of_the_workspace_is_not_read(uri: str) -> None:
-    with pytest.raises(Unreachable):
-        located(uri, OWN)
-
-
-def test_an_account_is_at_azures_own_hosts() -> None:
-    assert address_of(ACCOUNT) == ("https://fraudstore.blob.core.windows.net", "azureml")
-
-
-@pytest.mark.parametrize(
-    "facts",
-    [
-        {"endpoint": "evil.example"},
-        {"endpoint": "core.windows.net.evil.example"},
-        {"accountName": "evil.example/"},
-        {"accountName": "a@evil"},
-        {"containerName": "../x"},
-    ],
-)
-def test_a_datastore_that_names_another_host_gets_no_token(facts: dict[str, str]) -> None:
-    with pytest.raises(Unreachable):
-        address_of({**ACCOUNT, **facts})
-
-
-def test_the_host_that_the_caller_named_is_called() -> None:
-    named = address_of({**ACCOUNT, "endpoint": "stack.example"}, "https://{account}.blob.stack.example")
-    assert named == ("https://fraudstore.blob.stack.example", "azureml")
 
 
 @pytest.mark.parametrize(

@@ -35,8 +35,8 @@ class MirrorCalls(Requests):
     ) -> TargetAnswer:
         """Mirror the versions of these namespaces ("*": all) from a stage on. An admin of them may.
 
-        `kind`: such as mlflow. The address and the credentials are in the target's settings file at the
-        service.
+        `kind`: mlflow, sagemaker or azureml. The address and the credentials are in the target's settings
+        file at the service.
         """
         body = {"kind": kind, "namespaces": list(namespaces), "from_stage": from_stage}
         return await self._send(TargetAnswer, "PUT", "mirror", _path(target), body)

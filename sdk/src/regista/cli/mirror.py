@@ -38,10 +38,10 @@ def target() -> None:
     "set",
     group=target,
     examples="regista mirror target set partners --kind mlflow\n"
-    "regista mirror target set partners --kind mlflow --namespace fraud --from Production",
+    "regista mirror target set partners --kind azureml --namespace fraud --from Production",
 )
 @click.argument("name", metavar="TARGET")
-@click.option("--kind", required=True, help="The kind of registry: mlflow.")
+@click.option("--kind", required=True, help="The kind of registry: mlflow, sagemaker or azureml.")
 @click.option(
     "--namespace", "namespaces", multiple=True, metavar="NAME", help="Only models of it. May be repeated."
 )

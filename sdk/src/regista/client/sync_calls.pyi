@@ -815,8 +815,8 @@ class SyncCalls:
     ) -> TargetAnswer:
         """Mirror the versions of these namespaces ("*": all) from a stage on. An admin of them may.
 
-        `kind`: such as mlflow. The address and the credentials are in the target's settings file at the
-        service.
+        `kind`: mlflow, sagemaker or azureml. The address and the credentials are in the target's settings
+        file at the service.
         """
     def remove_mirror(self, target: str) -> TargetRemoved:
         """Stop mirroring to a target. What it has stays there."""

@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from regista.errors import Forbidden, Invalid, NotConfigured, NotFound, Unauthorized
-from regista.importing.azure_ml import CREDENTIALS, MISSING, AzureMlServer, Workspace, no_token
+from regista.importing.azure_ml import CREDENTIALS, MISSING, AzureMlServer, no_token
 from regista.importing.files import Files, SourceFile, Unreachable
 from regista.importing.requests import BROKE_OFF, CONNECT_SECONDS, READ_SECONDS, SHOWN, SourceBroken
+from regista.wire.azure_ml import READABLE, address_of, located, secret_of
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobProperties, ContainerClient
 
 PIECE = 1 << 20
 """Bytes of one request, which are in memory at a time."""
-SUFFIXES = frozenset({"core.windows.net", "core.chinacloudapi.cn", "core.usgovcloudapi.net"})
-"""What follows `blob.` in the names of Azure's own hosts. No other one gets the caller's token or a key."""
-SECRETS = {"AccountKey": "key", "Sas": "sasToken"}
-"""The credentials that a workspace keeps for a datastore, and their field."""
-_ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
-_CONTAINER = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
-_LONG = re.compile(
-    r"azureml://subscriptions/([^/]+)/resourcegroups/([^/]+)/(?:providers/[^/]+/)?workspaces/([^/]+)"
-    r"/datastores/([^/]+)/paths/(.*)",
-    re.IGNORECASE | re.DOTALL,
-)
-_SHORT = re.compile(r"azureml://datastores/([^/]+)/paths/(.*)", re.IGNORECASE | re.DOTALL)
 _RETRIES: Mapping[str, Any] = {"retry_total": 5, "initial_backoff": 1, "increment_base": 2}
 
 
@@ -48,7 +36,8 @@ class Datastores:
 
     async def files(self, uri: str) -> BlobFiles:
         """Return the files that `modelUri` names. Raises Unreachable for what is in no datastore here."""
-        name, path = located(uri, self._server.workspace)
+        with _reached():
+            name, path = located(uri, self._server.workspace)
         if name not in self._opened:
             self._opened[name] = await self._container(name)
         return BlobFiles(self._opened[name], path)
@@ -59,56 +48,33 @@ class Datastores:
         except NotFound:
             raise Unreachable(f"its datastore {name!r:.80} does not exist") from None
         kind = str(facts.get("datastoreType") or "")
-        if kind != "AzureBlob":
-            raise Unreachable(f"its datastore {name!r:.80} is {kind or 'of no type'}; AzureBlob can be read")
-        url, container = address_of(facts, self._server.workspace.blobs)
+        if kind != READABLE:
+            raise Unreachable(f"its datastore {name!r:.80} is {kind or 'of no type'}; {READABLE} can be read")
+        with _reached():
+            url, container = address_of(facts, self._server.workspace.blobs)
         credential = await self._secret(name, facts)
         return _client(url, container, credential)
 
     async def _secret(self, name: str, facts: Mapping[str, Any]) -> Any:
         """Return the key that the workspace keeps, or the caller's own credential."""
-        kind = str((facts.get("credentials") or {}).get("credentialsType") or "None")
-        if kind not in SECRETS:
+        field = secret_of(facts)
+        if not field:
             return self._credential
         try:
-            found = str((await self._server.secrets(name)).get(SECRETS[kind]) or "")
+            found = str((await self._server.secrets(name)).get(field) or "")
         except Forbidden:  # the caller may have a role for the bytes, and none for the keys
             return self._credential
         account = str(facts.get("accountName"))
-        return {"account_name": account, "account_key": found} if kind == "AccountKey" else found
+        return {"account_name": account, "account_key": found} if field == "key" else found
 
 
-def located(uri: str, workspace: Workspace) -> tuple[str, str]:
-    """Return the datastore and the path that a URI names (pure). Raises Unreachable."""
-    if found := _SHORT.fullmatch(uri):
-        name, path = found.groups()
-    elif found := _LONG.fullmatch(uri):
-        *at, name, path = found.groups()
-        own = (workspace.subscription, workspace.group, workspace.name)
-        if [part.lower() for part in at] != [part.lower() for part in own]:
-            raise Unreachable("it is in another workspace: import that one")
-    else:
-        raise Unreachable("it is no path in a datastore of the workspace")
-    if not path.strip("/"):
-        raise Unreachable("it is a whole datastore")
-    return name, path.strip("/")
-
-
-def address_of(facts: Mapping[str, Any], blobs: str = "") -> tuple[str, str]:
-    """Return the account's URL and the container of a datastore (pure). `blobs`: what the caller named.
-
-    Everybody who may create datastores there writes these facts, so no host but Azure's own is called.
-    Raises Unreachable.
-    """
-    account, container = str(facts.get("accountName") or ""), str(facts.get("containerName") or "")
-    endpoint = str(facts.get("endpoint") or "core.windows.net")
-    if not _ACCOUNT.fullmatch(account) or not _CONTAINER.fullmatch(container):
-        raise Unreachable(f"its datastore names the account {account!r:.80}, container {container!r:.80}")
-    if blobs:
-        return blobs.replace("{account}", account), container
-    if endpoint not in SUFFIXES:
-        raise Unreachable(f"its datastore is at {endpoint!r:.80}, which is none of Azure's own: see --blobs")
-    return f"https://{account}.blob.{endpoint}", container
+@contextmanager
+def _reached() -> Iterator[None]:
+    """Raise the reason why a place is not read as Unreachable: the version becomes a draft."""
+    try:
+        yield
+    except ValueError as e:
+        raise Unreachable(str(e)) from None
 
 
 def _client(url: str, container: str, credential: Any) -> ContainerClient:

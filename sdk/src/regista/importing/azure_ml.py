@@ -7,7 +7,6 @@ import logging
 import os
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -16,11 +15,8 @@ import httpx
 from regista.client.trust import trusted
 from regista.errors import Invalid, NotConfigured, NotFound, Unauthorized
 from regista.importing.requests import CONNECT_SECONDS, READ_SECONDS, SHOWN, Requests, Waits
+from regista.wire.azure_ml import API_VERSION, ARM, Workspace, is_arm, is_name, parts_of
 
-ARM = "https://management.azure.com"
-PROVIDER = "Microsoft.MachineLearningServices"
-API_VERSION = "2024-10-01"
-"""A stable version of the interface. Later ones keep what is read here."""
 CREDENTIALS = (
     "Sign in again (`az login`), or set AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET to what is "
     "valid now, and run the command again: it continues where it stopped."
@@ -29,36 +25,6 @@ ADDRESS = "Check --workspace, --subscription, --resource-group and --arm."
 MISSING = "Install it: pip install 'regista[azureml]'."
 TRACKING = re.compile(r"[a-z0-9-]+\.(?:api|experiments)\.(?:azureml\.ms|azureml\.net|ml\.azure\.(?:cn|us))")
 """Hosts of Azure ML's tracking, which get a token of the caller."""
-_RESOURCE = re.compile(
-    r"/subscriptions/([^/]+)/resourceGroups/([^/]+)/providers/Microsoft\.MachineLearningServices/workspaces/([^/]+)/?",
-    re.IGNORECASE,
-)
-_NAME = re.compile(r"[\w.()-]{1,90}")
-
-
-@dataclass(frozen=True, slots=True)
-class Workspace:
-    """A workspace, and the address of Azure Resource Manager. `blobs`: where its accounts are, or ""."""
-
-    subscription: str
-    group: str
-    name: str
-    arm: str = ARM
-    blobs: str = ""
-
-    @property
-    def path(self) -> str:
-        """Its path in Azure Resource Manager."""
-        parts = (quote(one, safe="") for one in (self.subscription, self.group, self.name))
-        return "/subscriptions/{}/resourceGroups/{}/providers/{provider}/workspaces/{}".format(
-            *parts, provider=PROVIDER
-        )
-
-    @property
-    def uri(self) -> str:
-        """Its name in `imported_from`. Azure does not distinguish upper and lower case in it."""
-        parts = (self.subscription.lower(), self.group.lower(), self.name.lower())
-        return "azureml://subscriptions/{}/resourcegroups/{}/workspaces/{}".format(*parts)
 
 
 def read_workspace(
@@ -72,22 +38,20 @@ def read_workspace(
 ) -> Workspace:
     """Return the workspace of `--workspace`, a name or a whole resource id. Raises Invalid."""
     variables = os.environ if environment is None else environment
-    if whole := _RESOURCE.fullmatch(name):
-        subscription, group, name = whole.groups()
+    if whole := parts_of(name):
+        subscription, group, name = whole
     subscription = subscription or variables.get("AZURE_SUBSCRIPTION_ID", "")
     group = group or variables.get("AZURE_RESOURCE_GROUP", "")
     given = {"--workspace": name, "--subscription": subscription, "--resource-group": group}
     for option, value in given.items():
-        if not _NAME.fullmatch(value):
+        if not is_name(value):
             detail = f"{option} is {value!r:.100}" if value else f"{option} is missing"
             advice = (
                 "State --subscription, --resource-group and --workspace, or the resource id of the workspace "
                 "as --workspace: /subscriptions/…/workspaces/NAME."
             )
             raise Invalid("invalid_source", detail, advice=advice)
-    address = urlsplit(arm or ARM)
-    odd = address.username or address.query or address.path.strip("/")
-    if address.scheme != "https" or not address.hostname or odd:
+    if not is_arm(arm or ARM):
         detail = f"--arm is {arm.rsplit('@', maxsplit=1)[-1]!r:.120}"
         raise Invalid("invalid_source", detail, advice=f"Write it as {ARM}: a token is sent to it.")
     if blobs and urlsplit(blobs).scheme not in {"http", "https"}:

@@ -7,13 +7,14 @@ from typing import Any
 
 from regista.errors import Forbidden, Invalid, NotFound, RegistaError
 from regista.importing.azure_blobs import Datastores
-from regista.importing.azure_ml import AzureMlServer, Workspace, default_credential
+from regista.importing.azure_ml import AzureMlServer, default_credential
 from regista.importing.azure_ml_claims import Facts, stated_of, tags_of
 from regista.importing.files import Files, SourceFile, Unreachable, listed
 from regista.importing.mlmodel_files import mlmodel_among
 from regista.importing.requests import SourceBroken, Waits
 from regista.importing.source import SourceModel, SourceVersion, Stated
 from regista.importing.texts import bare
+from regista.wire.azure_ml import MIRRORED, Workspace
 from regista.wire.mlmodel import MLmodel
 
 READY = frozenset({"Succeeded", ""})
@@ -110,6 +111,8 @@ def _version(raw: Mapping[str, Any]) -> SourceVersion:
     own = raw.get("properties") or {}
     state = str(own.get("provisioningState") or "")
     skipped = "" if state in READY else f"its state there is {state}"
+    if MIRRORED in (own.get("properties") or {}):
+        skipped = "a mirror of a Regista made it"
     return SourceVersion(
         str(raw.get("name") or ""), skipped, bool(own.get("description") or tags_of(raw)), raw
     )

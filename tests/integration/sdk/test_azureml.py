@@ -1,4 +1,4 @@
-"""Import from a workspace of Azure ML, with its bytes in Azurite, into a real Regista."""
+"""Azure ML, with its bytes in Azurite, beside a real Regista: import from it, and mirror to it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,16 +14,17 @@ from click.testing import CliRunner
 
 from regista.cli import root
 from regista.client.async_client import AsyncClient
-from regista.importing.azure_ml import Workspace
 from regista.importing.azure_ml_source import AzureMlSource
 from regista.importing.copying import Copier, Outcome
 from regista.importing.plan import Choices, Planner
 from regista.importing.requests import SourceBroken, Waits
+from regista.wire.azure_ml import Workspace
 from services.local.azurite import Azurite
 from tests.azureml.server import azure_ml
 from tests.azureml.workspace import GROUP, HOME, PERSON, SUBSCRIPTION, WORKSPACE, AzureMl, Faults
 
-from .conftest import House
+from .conftest import House, _promote, until
+from .conftest import trained as training
 from .mlflow_server import MLMODEL, model_bytes
 
 PAUSES: list[float] = []
@@ -179,3 +181,74 @@ def test_an_expired_token_ends_with_what_to_do(house: House, azure: AzureMl) -> 
     azure.faults = Faults(expired=True)
     code, _, stated = imports(house, azure, "--dry-run")
     assert (code, "az login" in stated, "expiry" in stated) == (5, True, True)
+
+
+TARGET = """
+workspace = "{workspace}"
+arm = "{azure.url}"
+blobs = "{azure.blob_url}"
+ca_file = "{azure.ca_file}"
+"""
+
+
+@pytest.fixture(scope="module")
+def mirror(house: House, azure: AzureMl) -> Iterator[None]:
+    """A mirror whose target `workspace` is that of the tests."""
+    file = house.instance.folder.subfolder("mirrors") / "workspace.toml"
+    file.write_text(TARGET.format(workspace=HOME, azure=azure))
+    replica = house.instance.launch("mirror")
+    try:
+        until(lambda: mirrors(house, "target", "set", "workspace", "--kind", "azureml")[0] == 0)
+        yield
+    finally:
+        replica.kill()
+        replica.popen.wait()
+
+
+def mirrors(house: House, *words: str) -> tuple[int, Any]:
+    """`regista mirror …` as the admin: its exit code and its JSON."""
+    profile = house.people["admin"]
+    environment = {
+        "REGISTA_URL": profile.url,
+        "REGISTA_API_KEY": profile.api_key,
+        "REGISTA_CONFIG": "/nowhere",
+    }
+    result = CliRunner().invoke(root, ["mirror", *words, "--json"], env=environment)
+    return result.exit_code, json.loads(result.stdout or "null")
+
+
+@pytest.mark.usefixtures("mirror")
+@pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
+def test_a_promotion_appears_with_approvers_and_digest_and_a_drift_is_repaired(
+    house: House, azure: AzureMl, tmp_path: Path
+) -> None:
+    (tmp_path / "model.bin").write_bytes(b"bytes" * 1000)
+    with house.client("nightly") as client:
+        client.publish("crm.blue", tmp_path / "model.bin", training()).wait(60)
+    _promote(house, "crm.blue@1", "bob", "eve")
+
+    def there() -> dict[str, Any]:
+        model = azure.models.get("crm--blue")
+        return model.versions.get(1, {}) if model else {}
+
+    until(lambda: there().get("stage") == "Production" and "champion" in there()["tags"]["regista.serving"])
+    with house.client("eng") as client:
+        ours = client.version("crm.blue@1")
+    assert there()["properties"]["regista.artifact"] == ours["artifact_digest"]
+    assert "by Bob, Eve" in there()["tags"]["regista.approvals"]
+    folder = there()["modelUri"].partition("/paths/")[2]
+    assert azure.content(f"{folder}/model.bin") == b"bytes" * 1000
+
+    def drift() -> dict[str, Any] | None:
+        """Archive it by hand. An event of the promotion that arrives later corrects that before the check."""
+        azure.models["crm--blue"].versions[1] |= {"isArchived": True, "stage": None}
+        code, found = mirrors(house, "check", "workspace")
+        return found if code == 1 else None
+
+    assert "isArchived" in json.dumps(until(drift))
+    mirrors(house, "check", "workspace", "--repair")
+    until(lambda: there()["stage"] == "Production" and not there()["isArchived"])
+    listed = mirrors(house, "status", "workspace")[1]
+    assert [v["address"] for v in listed if v["model"] == "crm.blue"] == ["azureml:crm--blue:1"]
+    (plan,) = imports(house, azure, "--models", "crm--blue", "--dry-run")[1]
+    assert (plan["new"], plan["skipped"]) == (0, {"1": "a mirror of a Regista made it"})

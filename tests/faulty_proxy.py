@@ -11,13 +11,16 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
+_OF_CONNECTIONS = frozenset({"connection", "content-length", "keep-alive", "transfer-encoding"})
+
 
 @dataclass
 class Fault:
     """What happens to the next `left` requests of this method whose path has `part`.
 
     `status` is answered; with `after`, only after the server has done what was requested. Status 0 closes
-    the connection.
+    the connection. `half`: the real answer ends in the middle of its body. `passes`: so many requests go
+    through before.
     """
 
     method: str
@@ -25,13 +28,15 @@ class Fault:
     status: int
     left: int = 1
     after: bool = False
+    half: bool = False
+    passes: int = 0
     headers: dict[str, str] = field(default_factory=dict)
     then: threading.Event | None = None
     held: threading.Event = field(default_factory=threading.Event)
 
 
 @dataclass
-class MethodProxy:
+class FaultyProxy:
     """A running proxy. `gone`: it closes every connection. `seen`: the requests that reached the server."""
 
     url: str = ""
@@ -49,14 +54,12 @@ class MethodProxy:
         body = request.rfile.read(size)
         if len(body) < size:  # the client was killed: the server would wait for the rest
             return
-        fault = next((f for f in self.faults if f.left and f.method == method and f.part in path), None)
-        if fault is not None:
-            fault.left -= 1
+        fault = self._next(method, path)
         if fault is not None and fault.then is not None:  # hold the request until the test lets it go on
             fault.held.set()
             fault.then.wait(60)
             fault = None
-        if self.gone or (fault is not None and not fault.after):
+        if self.gone or (fault is not None and not (fault.after or fault.half)):
             if fault is not None and fault.status:
                 self._answer(request, fault.status, b"", fault.headers)
             return
@@ -66,28 +69,45 @@ class MethodProxy:
             server.request(method, path, body=body, headers=headers)
             answer = server.getresponse()
             content = answer.read()
-        if fault is not None:
+        if fault is not None and not fault.half:
             self._answer(request, fault.status, b"", fault.headers)
             return
-        self._answer(
-            request, answer.status, content, {"Content-Type": answer.headers.get("Content-Type", "")}
-        )
+        kept = {k: v for k, v in answer.headers.items() if k.lower() not in _OF_CONNECTIONS}
+        sent = len(content) // 2 if fault is not None else len(content)
+        self._answer(request, answer.status, content, kept, sent)
+
+    def _next(self, method: str, path: str) -> Fault | None:
+        """Return the fault of a request, and count it."""
+        fault = next((f for f in self.faults if f.left and f.method == method and f.part in path), None)
+        if fault is not None and fault.passes:
+            fault.passes -= 1
+            return None
+        if fault is not None:
+            fault.left -= 1
+        return fault
 
     @staticmethod
-    def _answer(request: BaseHTTPRequestHandler, status: int, body: bytes, headers: dict[str, str]) -> None:
-        request.send_response(status)
+    def _answer(
+        request: BaseHTTPRequestHandler,
+        status: int,
+        body: bytes,
+        headers: dict[str, str],
+        sent: int | None = None,
+    ) -> None:
+        """Answer. `sent`: the bytes of the body that leave before the connection closes."""
+        request.send_response_only(status)
         for name, value in headers.items():
             request.send_header(name, value)
         request.send_header("Content-Length", str(len(body)))
         request.end_headers()
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # a client that was killed
-            request.wfile.write(body)
+            request.wfile.write(body[:sent])
 
 
 @contextmanager
-def method_proxy(target: str) -> Iterator[MethodProxy]:
+def faulty_proxy(target: str) -> Iterator[FaultyProxy]:
     """Run a proxy of the server at `target`."""
-    proxy = MethodProxy()
+    proxy = FaultyProxy()
 
     class Handler(BaseHTTPRequestHandler):
         timeout = 60
