@@ -9,7 +9,7 @@ _WRITTEN = re.compile(r"_x([0-9a-f]{1,6})_")
 _FIRST = re.compile(r"(?:^|(?<=\.))(x0)?(?=_x[0-9a-f]{1,6}_)")
 _FIRST_IN_PATTERN = re.compile(r"(?:^|(?<=\.))(?=\\_x)")
 _MARK = "x0"
-"""Stands before a part of a name that would begin with `_x20_`: a letter has to come first."""
+"""Stands before a part of a name that would begin with `_x20_`, which begins none."""
 
 
 def written(name: str) -> str:
