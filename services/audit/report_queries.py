@@ -113,6 +113,12 @@ SELECT stream FROM named LIMIT $3
 """
 
 
+# When the first event was recorded; nothing in an empty log.
+BEGAN = """
+SELECT i.recorded_at FROM audit.event_index i
+WHERE i.generation = (SELECT generation FROM audit.index_state) ORDER BY i.tx, i.seq LIMIT 1
+"""
+
 # The streams of issuers. Each begins with IssuerTrusted, so the first events of their range are read.
 ISSUER_STREAMS = """
 SELECT e.stream FROM log.events e
@@ -180,6 +186,17 @@ async def identities(pool: asyncpg.Pool, after: str, limit: int) -> dict[str, li
     """Return the events of a page of identities, by stream."""
     rows = await pool.fetch(STREAMS, PARTITION, after, limit)
     return await _by_stream(pool, [row["stream"] for row in rows])
+
+
+async def began(pool: asyncpg.Pool) -> datetime | None:
+    """Return when the first event of the log was recorded."""
+    found: datetime | None = await pool.fetchval(BEGAN)
+    return found
+
+
+async def identity(pool: asyncpg.Pool, subject: str) -> dict[str, list[Event]]:
+    """Return the events of one identity, by its stream."""
+    return await _by_stream(pool, [key_of(f"{PARTITION}-{subject}")])
 
 
 async def issuers(pool: asyncpg.Pool) -> dict[str, list[Event]]:

@@ -44,6 +44,7 @@ class ServingQuery(AtQuery):
 
 
 class RightsQuery(AtQuery):
+    subject: str = Field("", max_length=100, description="only this identity")
     role: str = Field(
         "", max_length=50, description="only identities that could act in this role, admins, too"
     )
@@ -139,9 +140,12 @@ class Role(BaseModel):
 
 
 class LiveKey(BaseModel):
+    """`issuer` is the key of the issuer whose groups' roles the key has, "" for own roles only."""
+
     key_id: str | None
     algorithm: str | None
     expires_at: Any
+    issuer: str
     issued: Given
 
 
@@ -156,6 +160,14 @@ class TrustThen(BaseModel):
     added: Given
 
 
+class LinkThen(BaseModel):
+    """`other` counted as the same person: an identity, or with `login` a name under which it started jobs."""
+
+    other: str | None
+    login: bool
+    linked: Given
+
+
 class IdentityRights(BaseModel):
     subject: str | None
     kind: str | None
@@ -164,6 +176,7 @@ class IdentityRights(BaseModel):
     roles: list[Role]
     keys: list[LiveKey]
     trusts: list[TrustThen] = Field(description="whose jobs acted as the publisher then")
+    links: list[LinkThen] = Field(description="what counted as the same person then, directly")
 
 
 class Rights(BaseModel):

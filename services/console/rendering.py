@@ -11,8 +11,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 import jinja2
+from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
+from services.console.as_of import same_moment
 from services.console.calls import segment
 from services.console.plain_words import compared, in_words, plain
 
@@ -124,6 +126,17 @@ def url(*segments: object, **query: Any) -> str:
     return f"{path}?{urlencode(given, doseq=True)}" if given else path
 
 
+@jinja2.pass_context
+def _url(context: Context, *segments: object, **query: Any) -> str:
+    """Return a path of the console, as of the moment of the page that it is on."""
+    return _same_moment(context, url(*segments, **query))
+
+
+@jinja2.pass_context
+def _same_moment(context: Context, href: str) -> str:
+    return same_moment(href, getattr(context.get("view"), "as_of", ""))
+
+
 def _versions() -> dict[str, str]:
     """Return each file of `static` with a digest for its URL, so that browsers may keep it."""
     return {
@@ -159,7 +172,8 @@ def environment(packages: dict[str, str]) -> jinja2.Environment:
         "initials": initials,
     }
     found.globals |= {
-        "url": url,
+        "url": _url,
+        "same_moment": _same_moment,
         "in_words": in_words,
         "compared": compared,
         "new_key": lambda: str(uuid.uuid4()),

@@ -9,12 +9,13 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from regista.errors import RegistaError
+from regista.errors import Invalid, RegistaError
 from services.console import waiting
+from services.console.as_of import PARAMETER, moment_of
 from services.console.console import Console, status_of
 from services.console.forms import BadForm, address_of, from_own_page, read_form, token_matches
 from services.console.sessions import Unsigned
-from services.console.view import Act, Download, Page, Shown, View
+from services.console.view import Act, Download, Page, Show, Shown, View
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 MEDIA_TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8", "zip": "application/zip"}
@@ -31,6 +32,10 @@ def serve_page(console: Console, page: Page) -> Endpoint:
         if session is None:
             return console.to_sign_in(request, here)
         view = View(request, session, console.calls(session.credential))
+        try:
+            view.as_of = moment_of(view.query(PARAMETER))
+        except RegistaError as error:
+            return console.failed(view, error)
         if request.url.path in session.kept:
             view.form, view.returned = session.kept.pop(request.url.path), True
             session.notices.append(NOT_SENT)
@@ -40,13 +45,25 @@ def serve_page(console: Console, page: Page) -> Endpoint:
 
 
 async def _answered(console: Console, view: View, page: Page, here: str, status: int = 200) -> Response:
+    show = _shown_then(page.then) if view.as_of else page.show
     try:
-        shown, _ = await asyncio.gather(page.show(view), waiting.count(view))
+        shown, _ = await asyncio.gather(show(view), waiting.count(view))
         return console.shown(view, shown, status)
     except RegistaError as error:
         if error.status == 401:
             return console.to_sign_in(view.request, here)
         return console.failed(view, error)
+
+
+def _shown_then(then: Show | str) -> Show:
+    """Return what shows a page as of a moment."""
+    if not isinstance(then, str):
+        return then
+
+    async def only_now(_view: View) -> Shown:
+        return Shown("only_now.html", "Only known as it is now", "", {"why": then})
+
+    return only_now
 
 
 def serve_download(console: Console, download: Download) -> Endpoint:
@@ -58,6 +75,7 @@ def serve_download(console: Console, download: Download) -> Endpoint:
             return console.to_sign_in(request, "/")
         view = View(request, session, console.calls(session.credential))
         try:
+            view.as_of = moment_of(view.query(PARAMETER))
             name, content = await download.make(view)
         except RegistaError as error:
             return console.to_sign_in(request, "/") if error.status == 401 else console.failed(view, error)
@@ -86,6 +104,9 @@ def serve_act(console: Console, act: Act) -> Endpoint:
             session.notices.append(STALE_FORM)
             return await _answered(console, view, act.page, here, 403)
         try:
+            view.as_of = moment_of(view.query(PARAMETER))
+            if view.as_of:
+                raise _changes_nothing()
             done = await act.do(view)
         except RegistaError as error:
             if error.status == 401:
@@ -100,6 +121,14 @@ def serve_act(console: Console, act: Act) -> Endpoint:
         return RedirectResponse(done.to, 303)
 
     return endpoint
+
+
+def _changes_nothing() -> Invalid:
+    return Invalid(
+        "page_of_the_past",
+        "A page of the past changes nothing.",
+        advice="Return to now, and send it from there.",
+    )
 
 
 def _other_origin(console: Console) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from starlette.requests import Request
 
 from regista.errors import RegistaError
+from services.console.as_of import PARAMETER
 from services.console.calls import Calls
 from services.console.forms import address_of, local_path
 from services.console.sessions import Form, Session
@@ -29,7 +30,8 @@ class View:
     """A request of a person who is signed in.
 
     `form` has the fields of an act, or those of one that was not carried out: `problem` states why, or
-    `returned` that the person had to sign in first.
+    `returned` that the person had to sign in first. `as_of` is the moment that the page is shown as of, in
+    RFC 3339, or "" for now.
     """
 
     request: Request
@@ -38,6 +40,7 @@ class View:
     form: Form = field(default_factory=dict)
     problem: RegistaError | None = None
     returned: bool = False
+    as_of: str = ""
 
     @property
     def here(self) -> str:
@@ -48,6 +51,12 @@ class View:
     def path(self) -> str:
         """The address of the page without its query, for a link to it."""
         return local_path(self.request.url.path)
+
+    @property
+    def now(self) -> str:
+        """The address of the page as it is now."""
+        query = self.request.url.remove_query_params([PARAMETER, "page"]).query
+        return local_path(f"{self.request.url.path}?{query}" if query else self.request.url.path)
 
     @property
     def typed(self) -> list[str]:
@@ -124,7 +133,6 @@ class Shown:
     cli: str = ""
     live: str = ""
     names: Mapping[str, str | None] = field(default_factory=dict)
-    as_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +150,15 @@ Do = Callable[[View], Awaitable[Done | Shown]]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page at a path, written as in Starlette."""
+    """A page at a path, written as in Starlette.
+
+    `then` shows it as of the moment `as_of` of the view. It states why where no service can state it: the
+    text follows “This page shows only what is so now”.
+    """
 
     path: str
     show: Show
+    then: Show | str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, get_args
 from immutables import Map
 
 from shared.deciding.decider import Fold, Forbidden
-from shared.deciding.events import EventTypes, from_actor
+from shared.deciding.events import EventTypes, from_actor, key_id_of
 from shared.deciding.issuers import (
     GroupMapped,
     GroupUnmapped,
@@ -21,6 +21,14 @@ from shared.deciding.issuers import (
     SignedIn,
     SignIn,
     mapped_key,
+)
+from shared.deciding.links import (
+    NO_LINKS,
+    IdentityLinked,
+    IdentityUnlinked,
+    LinkEvent,
+    Links,
+    evolve_links,
 )
 from shared.deciding.submission import Permission
 from shared.deciding.trusts import (
@@ -111,10 +119,11 @@ class MemberRemoved:
 class KeyIssued:
     """`verifier` is hex: the keyed hash of an API key, or a raw Ed25519 public key.
 
-    `job`: the key was issued to a job, for its token (shared/deciding/trusts.py).
+    `job`: the key was issued to a job, for its token (shared/deciding/trusts.py). `issuer`: the subject
+    issued it to itself with a token of this issuer, so it has the roles of the subject's groups there, too.
     """
 
-    SCHEMA: ClassVar[int] = 3
+    SCHEMA: ClassVar[int] = 4
 
     subject: str
     key_id: str
@@ -123,6 +132,7 @@ class KeyIssued:
     expires_at: datetime | None = None
     by: str = ""
     job: Job | None = None
+    issuer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +193,7 @@ AccessEvent = (
     | SignedIn
     | IssuerEvent
     | TrustEvent
+    | LinkEvent
 )
 
 
@@ -201,6 +212,11 @@ def _of_no_job(data: dict[str, Any]) -> dict[str, Any]:
     return data | {"job": None}
 
 
+def _without_groups(data: dict[str, Any]) -> dict[str, Any]:
+    """Add `issuer`, which the third schema did not have: keys had own roles only."""
+    return data | {"issuer": ""}
+
+
 def _own(data: dict[str, Any]) -> dict[str, Any]:
     """Add `group`, which the first schema did not have: there were grants of an identity's own only."""
     return data | {"group": ""}
@@ -213,6 +229,7 @@ ACCESS_EVENTS = EventTypes(
         ("IdentityCreated", 2): from_actor("by"),
         ("KeyIssued", 1): from_actor("by"),
         ("KeyIssued", 2): _of_no_job,
+        ("KeyIssued", 3): _without_groups,
         ("KeyRevoked", 1): _not_compromised,
         ("RoleGranted", 1): _own,
         ("RoleGranted", 2): from_actor("by"),
@@ -223,7 +240,10 @@ ACCESS_EVENTS = EventTypes(
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key. `trust` is that by which a job got it, "" for every other key; `started_by` started that job."""
+    """A key. `trust` is that by which a job got it, "" for every other key; `started_by` started that job.
+
+    `issuer` is the issuer of tokens whose groups count for the key, "" for own roles only.
+    """
 
     key_id: str
     algorithm: Algorithm
@@ -233,6 +253,7 @@ class Key:
     compromised: bool = False
     trust: str = ""
     started_by: str = ""
+    issuer: str = ""
 
     def live(self, now: datetime) -> bool:
         """Return whether the key is neither revoked nor expired."""
@@ -258,8 +279,8 @@ class AccessState:
     `grants` is keyed by `grant_key`, and `ended` has the keys of grants of its own that were revoked.
     `members` are those of a group. `appointed_by`: other subjects who created the identity, issued it a key
     or granted it a role, ever, and which of these (`created`, `keyed`, `granted`). `sign_ins` has the last
-    one by each issuer's key. `trusts` are those of a publisher. The stream of an issuer has `issuer` and
-    `mapped`, and no kind.
+    one by each issuer's key. `trusts` are those of a publisher. `links` names what else is of the
+    same human being. The stream of an issuer has `issuer` and `mapped`, and no kind.
     """
 
     subject: str = ""
@@ -276,6 +297,7 @@ class AccessState:
     issuer: Issuer | None = None
     mapped: Map[str, MappedRole] = field(default_factory=Map)
     trusts: Map[str, Trust] = NO_TRUSTS
+    links: Links = NO_LINKS
 
 
 def evolve_access(state: AccessState, event: AccessEvent) -> AccessState:
@@ -324,12 +346,14 @@ def evolve_access(state: AccessState, event: AccessEvent) -> AccessState:
             return _evolve_issuer(state, event)
         case TrustAdded() | TrustRemoved():
             return _evolve_trusts(state, event)
+        case IdentityLinked() | IdentityUnlinked():
+            return replace(state, links=evolve_links(state.links, event))
     return state
 
 
 def _with_key(keys: Map[str, Key], event: KeyIssued) -> Map[str, Key]:
     """Return the keys with a new one. The key of a job replaces those of jobs that are long over."""
-    key = Key(event.key_id, event.algorithm, event.verifier, event.expires_at)
+    key = Key(event.key_id, event.algorithm, event.verifier, event.expires_at, issuer=event.issuer)
     if event.job is None:
         return keys.set(event.key_id, key)
     for key_id, old in keys.items():
@@ -424,7 +448,7 @@ def permits(state: AccessState, role: str, namespace: str) -> bool:
 def check(state: AccessState, permission: Permission, now: datetime, method: str = "") -> None:
     """Raise Forbidden unless the identity exists, is enabled, has the role, and its key is live.
 
-    `method` names the key (`api-key:<key id>`). Without it, an identity that has keys needs one that is live.
+    `method` names the key (`key_id_of`). Without it, an identity that has keys needs one that is live.
     A key that signed a message (`signature:<key id>`) had to be valid when the message was sent, which its
     reader has checked; now it must not be revoked.
     """
@@ -444,8 +468,7 @@ def check(state: AccessState, permission: Permission, now: datetime, method: str
             f"{state.subject} is disabled: an admin must enable it again.",
             subject=state.subject,
         )
-    proof, _, key_id = method.partition(":")
-    used = state.keys.get(key_id)
+    proof, used = method.partition(":")[0], state.keys.get(key_id_of(method))
     if used is None:
         live = not state.keys or any(key.live(now) for key in state.keys.values())
     else:

@@ -1,6 +1,7 @@
 """Give an identity the roles that count for a call. Pure.
 
-By a token, those of its groups count, too; by the key of a job, only the role publisher where its trust is.
+By a token, those of its groups count, too, and by a key that a person issued with a token; by the key of a
+job, only the role publisher where its trust is.
 """
 
 from __future__ import annotations
@@ -19,11 +20,14 @@ from shared.deciding.access import (
     stream_of,
 )
 from shared.deciding.decider import Forbidden
+from shared.deciding.events import key_id_of
 from shared.deciding.issuers import issuer_of, roles_of, subject_of_issuer
 from shared.deciding.trusts import within
 
 JOBS_ROLE = "publisher"
 """The only role of a job's key."""
+BY_KEY = "api-key:"
+"""How the method of an actor begins who sends an API key."""
 
 
 def with_roles_of(state: AccessState, key: str, issuer: AccessState) -> AccessState:
@@ -41,13 +45,16 @@ def with_roles_of(state: AccessState, key: str, issuer: AccessState) -> AccessSt
 def acting(state: AccessState, method: str, issuer: AccessState) -> AccessState:
     """Return the identity as it acts by a method: by a token with the roles of groups and without its keys.
 
-    By the key of a job it has what the trust gives. `issuer` is the state of the issuer that the method
-    names. Raises Forbidden when it is not trusted, or the identity never signed in there.
+    By a key that it issued itself with a token it has the roles of groups, too, while the issuer is trusted;
+    by the key of a job, what the trust gives. `issuer` is the state of the issuer that the method names.
+    Raises Forbidden when the token's issuer is not trusted, or the identity never signed in there.
     """
     key = issuer_of(method)
     if not key:
         used = key_of(state, method)
-        return of_job(state, used) if used is not None and used.trust else state
+        if used is not None and used.trust:
+            return of_job(state, used)
+        return with_roles_of(state, used.issuer, issuer) if used is not None and used.issuer else state
     if issuer.issuer is None or not issuer.issuer.trusted:
         raise Forbidden(
             "issuer_not_trusted",
@@ -62,8 +69,18 @@ def acting(state: AccessState, method: str, issuer: AccessState) -> AccessState:
 
 
 def key_of(state: AccessState, method: str) -> Key | None:
-    """Return the key that a method names (`api-key:<key id>`, `signature:<key id>`), or None."""
-    return state.keys.get(method.partition(":")[2])
+    """Return the key that a method names, or None."""
+    return state.keys.get(key_id_of(method))
+
+
+def method_of(key: Key) -> str:
+    """Return the method of an actor who sends this API key. It names the issuer whose groups count."""
+    return f"{BY_KEY}{key.key_id}@{key.issuer}" if key.issuer else f"{BY_KEY}{key.key_id}"
+
+
+def issuer_in(method: str) -> str:
+    """Return the issuer whose groups count for a method: that of a token, or of a key issued with one."""
+    return issuer_of(method) or (method.partition("@")[2] if method.startswith(BY_KEY) else "")
 
 
 def of_job(state: AccessState, key: Key) -> AccessState:
@@ -78,6 +95,6 @@ def of_job(state: AccessState, key: Key) -> AccessState:
 
 
 def stream_of_issuer(method: str) -> str:
-    """Return the stream of the issuer by whose token an actor acts, or "" for every other method."""
-    key = issuer_of(method)
+    """Return the stream of the issuer whose groups count for a method, or "" where none do."""
+    key = issuer_in(method)
     return stream_of(subject_of_issuer(key)) if key else ""

@@ -18,13 +18,19 @@ class Actor:
     """The verified author of a command or event.
 
     `subject` is opaque. `method` is the proof: `api-key:<key id>`, `oidc:<issuer key>`, `signature:<key id>`
-    or `service`.
+    or `service`. An API key that has the roles of groups at an issuer is `api-key:<key id>@<issuer key>`.
     """
 
     subject: str
     issuer: str = "regista"
     method: str = "service"
     on_behalf_of: str | None = None
+
+
+def key_id_of(method: str) -> str:
+    """Return the id of the key that a method names; "" for one that names none."""
+    proof, _, named = method.partition(":")
+    return named.partition("@")[0] if proof in {"api-key", "signature"} else ""
 
 
 @dataclass(frozen=True, slots=True)

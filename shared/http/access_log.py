@@ -33,7 +33,7 @@ def write(served: Served, status: int, seconds: float) -> None:
         "request",
         extra={
             "subject": actor.subject if actor else "",
-            "key_id": actor.method.partition(":")[2] if actor else "",
+            "key_id": actor.method.partition(":")[2].partition("@")[0] if actor else "",
             "method": served.method,
             "route": served.route,
             "status": status,

@@ -1,8 +1,8 @@
-"""The type of parameters that name a time, or a day in UTC."""
+"""Parameters that name a time, or a day in UTC."""
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime, time
 from typing import Annotated, Any
 
 from pydantic import AwareDatetime, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
@@ -22,3 +22,11 @@ def _checked(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
 
 Moment = Annotated[AwareDatetime | date, WrapValidator(_checked)]
 """RFC 3339, or a day, which is that day in UTC."""
+
+
+def end(moment: datetime | date | None, now: datetime) -> datetime:
+    """Return the moment, or the end of the day in UTC but not later than `now`; `now` for None."""
+    if moment is None or isinstance(moment, datetime):
+        return moment or now
+    beginning = datetime.combine(moment, time.min, UTC)
+    return min(datetime.combine(moment, time.max, UTC), max(now, beginning))

@@ -18,10 +18,13 @@ from shared.deciding.access import (
     check,
     evolve_access,
 )
-from shared.deciding.acting import acting, of_job, with_roles_of
+from shared.deciding.acting import acting, issuer_in, method_of, with_roles_of
+from shared.deciding.appointments import logins, one_person
 from shared.deciding.decider import Forbidden
-from shared.deciding.events import START, Actor, Cursor, Recorded
-from shared.deciding.issuers import IssuerTrusted, SignedIn, issuer_of, subject_of_issuer
+from shared.deciding.events import START, Actor, Cursor, Recorded, key_id_of
+from shared.deciding.issuers import IssuerTrusted, SignedIn, subject_of_issuer
+from shared.deciding.links import IdentityLinked
+from shared.deciding.person import folded_name
 from shared.deciding.submission import Permission
 from shared.deciding.trusts import TrustAdded, TrustRemoved
 from shared.identity.public_keys import PublicKeyRecord, Signer
@@ -37,7 +40,7 @@ class Identified:
 
     @property
     def key_id(self) -> str:
-        return self.actor.method.partition(":")[2]
+        return key_id_of(self.actor.method)
 
 
 class Identities:
@@ -60,6 +63,8 @@ class Identities:
         self._issuers: dict[str, str] = {}
         self._trusting: dict[str, set[str]] = {}
         """The publishers that have, or had, a trust in an issuer, by its URL."""
+        self._logins: dict[str, set[str]] = {}
+        """The identities that are, or were, linked with a login, by its folded form."""
 
     def has(self, stream: str, revision: int) -> bool:
         """Return whether this event of the log is applied already."""
@@ -95,6 +100,8 @@ class Identities:
             self._issuers[event.issuer] = event.subject
         if isinstance(event, KeyRevoked):
             self._revoked_at.setdefault((event.subject, event.key_id), at)
+        if isinstance(event, IdentityLinked) and event.login:
+            self._logins.setdefault(folded_name(event.other), set()).add(event.subject)
         if isinstance(event, TrustAdded):
             self._trusting.setdefault(event.issuer, set()).add(event.subject)
         if isinstance(event, TrustRemoved):
@@ -148,6 +155,17 @@ class Identities:
         subjects = sorted({subject for of_issuer in self._trusting.values() for subject in of_issuer})
         return [state for subject in subjects if (state := self.state_of(subject)).trusts]
 
+    def linked_with(self, name: str) -> list[str]:
+        """Return the identities and logins of the person with this subject or login, without itself."""
+        owners = [name, *self._logins.get(folded_name(name), ())]
+        wanted = folded_name(name)
+        found = set()
+        for owner in owners:
+            theirs = logins(owner, self.state_of)
+            if owner == name or wanted in map(folded_name, theirs):
+                found |= {*one_person(owner, self.state_of), *theirs}
+        return sorted(found - {name})
+
     def subject_of(self, account: str) -> str:
         """Return the person who signs in with this account, or ""."""
         return self._accounts.get(account, "")
@@ -183,8 +201,8 @@ class Identities:
             or state.disabled
         ):
             return None
-        actor = Actor(state.subject, method=f"api-key:{key.key_id}", on_behalf_of=key.started_by or None)
-        return Identified(actor, of_job(state, key) if key.trust else state)
+        actor = Actor(state.subject, method=method_of(key), on_behalf_of=key.started_by or None)
+        return Identified(actor, self.acting(actor))
 
     def by_former_key(self, text: str) -> Actor | None:
         """Return whose API key this was, when it is revoked or expired, or its owner is disabled."""
@@ -196,7 +214,7 @@ class Identities:
         given = hmac.digest(self._pepper, text.encode("utf-8", "replace"), "sha256")
         if not hmac.compare_digest(given, bytes.fromhex(key.verifier)):
             return None
-        return Actor(state.subject, method=f"api-key:{key.key_id}")
+        return Actor(state.subject, method=method_of(key))
 
     def signer(self, key_id: str) -> Signer | None:
         """Return the owner of an Ed25519 key, live or not, or None for an unknown key."""
@@ -219,7 +237,7 @@ class Identities:
 
     def acting(self, actor: Actor) -> AccessState:
         """Return the actor's identity with the roles that count for what it does now. Raises Forbidden."""
-        of_issuer = self.state_of(subject_of_issuer(issuer_of(actor.method)))
+        of_issuer = self.state_of(subject_of_issuer(issuer_in(actor.method)))
         return acting(self.state_of(actor.subject), actor.method, of_issuer)
 
     def public_keys(self, kind: str) -> list[PublicKeyRecord]:

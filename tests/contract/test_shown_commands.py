@@ -140,6 +140,7 @@ def home(tmp_path: Path) -> Path:
     for name in ("run.json", "rest.json"):
         (tmp_path / name).write_text(f'{{"training": {training}, "schema": {signature}}}', "utf-8")
     (tmp_path / "policy.yaml").write_text("stages: {}\n", "utf-8")
+    (tmp_path / "other.key").write_text("rg_K2_secret\n", "utf-8")
     (tmp_path / "bin").mkdir()
     code = {"regista": "from regista.cli import main; main()", "answered": ANSWERED}
     for name, text in code.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 from tests.ui.conftest import HOSTILE, Site
@@ -40,6 +41,7 @@ FIXED = {
     "policy-new": "/new-policy?name=sales-high",
     "access": "/access",
     "issuers": "/access/issuers",
+    "trusts": "/access/trusts",
     "person": "/people/person:bob",
     "operations": "/operations",
     "dead-letters": "/operations/dead-letters/registry",
@@ -47,21 +49,59 @@ FIXED = {
     "missing": "/models/fraud.none",
 }
 
+THEN = {
+    "then-home": "/",
+    "then-model": "/models/fraud.scoring",
+    "then-model-metrics": "/models/fraud.scoring/metrics",
+    "then-model-timeline": "/models/fraud.scoring/timeline",
+    "then-model-rules": "/models/fraud.scoring/rules",
+    "then-version": "/models/fraud.scoring/versions/1",
+    "then-reviews": "/reviews",
+    "then-rollouts": "/rollouts",
+    "then-rollout": "/rollouts/fraud.scoring/production",
+    "then-history": "/history",
+    "then-as-of": "/history/as-of",
+    "then-policies": "/policies",
+    "then-policy": "/policies/default",
+    "then-access": "/access",
+    "then-trusts": "/access/trusts",
+    "then-person": "/people/person:bob",
+    "then-search": "/search?q=fraud",
+    "then-only-now": "/operations",
+}
+"""The pages as of the moment `then` of the site."""
+
+
+def as_of(address: str, moment: str) -> str:
+    """Return the address of a page as of a moment."""
+    return f"{address}{'&' if '?' in address else '?'}{urlencode({'as_of': moment})}"
+
 
 def addresses(site: Site) -> dict[str, str]:
     """Return the address of each page by a name for its screenshot."""
-    return FIXED | {"review": f"/reviews/{site.review}"}
+    past = {name: as_of(address, site.then) for name, address in THEN.items()}
+    return FIXED | {"review": f"/reviews/{site.review}"} | past
+
+
+def with_own_template(site: Site) -> dict[str, str]:
+    """Return the pages without those of the past that differ from the page of now in the band only."""
+    same = {f"then-{one}" for one in ("model-metrics", "model-timeline", "model-rules", "history", "as-of")}
+    same |= {"then-search", "then-rollouts", "then-policies"}
+    return {name: address for name, address in addresses(site).items() if name not in same}
 
 
 def hostile_addresses() -> list[str]:
     """Return the address of every page that shows texts of the hostile pipeline, or of its reader."""
     model, typed = "/models/fraud.hostile", urlencode({"q": HOSTILE, "page": HOSTILE, "model": HOSTILE})
+    now = datetime.now(UTC).isoformat()
     tabs = [f"{model}/{tab}" for tab in ("metrics", "lineage", "timeline", "usage", "rules")]
     return [
         *(
             model,
             *tabs,
             f"{model}/versions/1",
+            as_of(model, now),
+            as_of(f"{model}/versions/1", now),
             "/",
             "/models",
             "/versions",

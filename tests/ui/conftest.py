@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,15 @@ HOSTILE = "<img src=x onerror=alert(1)>\"'--><script>alert(2)</script>{{98765*98
 
 @dataclass
 class Site:
-    """A running Regista: its console's address, the API key of each person, and what was published."""
+    """A running Regista: its console's address, the API key of each person, and what was published.
+
+    `then` is a moment at which the first version served and there was no second one.
+    """
 
     instance: Instance
     keys: dict[str, str] = field(default_factory=dict)
     review: str = ""
+    then: str = ""
 
     @property
     def url(self) -> str:
@@ -144,6 +149,7 @@ def _publish(site: Site, folder: Path) -> None:
         ).wait(60)
         assert first.number == 1
     _promote(site, "fraud.scoring@1", serve=True)
+    site.then = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     with site.client("ci") as ci:
         (folder / "second.onnx").write_bytes(b"onnx" * 1500)
         ci.publish("fraud.scoring", folder / "second.onnx", _run(2, 0.93)).wait(60)

@@ -6,10 +6,12 @@ import re
 
 import pytest
 
+from tests.issuer import running
 from tests.ui.conftest import Site, csrf, until
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 EVE = "/people/person:eve"
+TRUSTS = "/access/trusts"
 
 
 def test_who_may_not_change_access_reads_which_role_is_missing(site: Site) -> None:
@@ -102,3 +104,48 @@ def test_an_issuer_that_cannot_be_read_is_not_trusted_and_its_form_comes_back(si
         assert answer.status_code == 422
         assert "http://127.0.0.1:9/x" in answer.text
         assert "our sign-in" in answer.text
+
+
+def test_a_trust_is_added_with_its_reason_and_removed(site: Site) -> None:
+    with site.signed_in("admin") as admin, running() as issuer:
+        form = {"csrf": csrf(admin.get(TRUSTS)), "act": "add", "issuer": issuer.url, "algorithms": "ES256"}
+        form |= {"claims": "repository=acme/fraud\r\nref=refs/heads/main\r\n", "publisher": "publisher:ci"}
+        form |= {"namespaces": "fraud.jobs fraud.tests", "reason": "the nightly training moved to CI"}
+        added = admin.post(f"{TRUSTS}/add", data=form)
+        assert added.status_code == 303, added.text
+        page = admin.get(TRUSTS).text
+        assert "jobs with its claims act as publisher:ci" in page
+        for shown in ("repository=acme/fraud", "ref=refs/heads/main", "fraud.jobs, fraud.tests", issuer.url):
+            assert shown in page
+        (trust,) = re.findall(r'name="trust_id" value="([^"]+)"', page)
+        gone = {"csrf": form["csrf"], "act": "remove-1", "trust_id": trust, "reason": "it moved again"}
+        assert admin.post(f"{TRUSTS}/remove", data=gone).status_code == 303
+        assert f'value="{trust}"' not in admin.get(TRUSTS).text
+    with site.client("admin") as client:
+        me = client.whoami()["subject"]
+        wanted = {"the nightly training moved to CI", "it moved again"}
+        assert until(lambda: wanted <= {act["reason"] for act in client.acts(me, limit=20)})
+
+
+@pytest.mark.parametrize(
+    ("claims", "why"), [("repository", "is no claim"), ("ref=refs/heads/main", "project")]
+)
+def test_a_trust_that_is_refused_gives_its_form_back(site: Site, claims: str, why: str) -> None:
+    with site.signed_in("admin") as admin, running() as issuer:
+        form = {"csrf": csrf(admin.get(TRUSTS)), "act": "add", "issuer": issuer.url, "algorithms": "ES256"}
+        form |= {"claims": claims, "publisher": "publisher:ci", "namespaces": "fraud", "reason": "typed once"}
+        answer = admin.post(f"{TRUSTS}/add", data=form)
+        assert answer.status_code in {409, 422}
+        assert why in answer.text
+        assert f">{claims}</textarea>" in answer.text
+        assert "typed once" in answer.text
+
+
+def test_who_may_not_add_trusts_reads_which_role_is_missing(site: Site) -> None:
+    with site.signed_in("ann") as ann, site.signed_in("bob") as bob:
+        page = ann.get(TRUSTS)
+        assert "you need the role admin" in page.text
+        assert f'action="{TRUSTS}' not in page.text
+        form = {"csrf": csrf(page), "act": "remove-1", "trust_id": "t-1", "reason": "I want it"}
+        assert ann.post(f"{TRUSTS}/remove", data=form).status_code == 403
+        assert bob.get(TRUSTS).status_code == 403

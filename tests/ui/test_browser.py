@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.ui.addresses import addresses, hostile_addresses
+from tests.ui.addresses import hostile_addresses, with_own_template
 from tests.ui.browsers import PICTURES, axe, person
 from tests.ui.conftest import Site, open_review, until
 
@@ -36,7 +36,7 @@ def test_every_page_is_accessible_and_fits_the_screen_in_light_and_dark(site: Si
     """One walk over all pages, with all rules in light and those of contrast in dark, then at two widths."""
     source, found = axe(), dict[str, Any]()
     ann, bob = person(browser, site, "ann"), person(browser, site, "bob")
-    for name, address in addresses(site).items():
+    for name, address in with_own_template(site).items():
         page = bob if name == "review" else ann
         page.goto(f"{site.url}{address}")
         _picture(page, f"{name}-light")

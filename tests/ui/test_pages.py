@@ -9,12 +9,12 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.ui.addresses import FIXED, addresses
+from tests.ui.addresses import FIXED, THEN, addresses
 from tests.ui.conftest import Site
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 VOID = {"meta", "link", "input", "br", "hr", "img"}
-PAGES = sorted([*FIXED, "review"])
+PAGES = sorted([*FIXED, *THEN, "review"])
 
 
 class Markup(HTMLParser):

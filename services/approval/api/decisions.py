@@ -14,12 +14,13 @@ from services.approval.domain.review import ReviewOverride
 from services.approval.domain.version_gates import stream_of as gate_stream
 from shared.deciding.access import AccessState
 from shared.deciding.access import stream_of as access_stream
-from shared.deciding.appointments import appointments
+from shared.deciding.appointments import everyone_behind
 from shared.deciding.decider import RuleBroken
 from shared.deciding.person import Person
 from shared.deciding.submission import Outcome, Permission, Submission
 from shared.http.routes import Call
 from shared.identity import directory
+from shared.identity.recognised import recognised
 from shared.log.transact import routed
 
 PeopleCommand = Approve | Override | ReviewOverride
@@ -59,13 +60,13 @@ async def people_for(
     call: Call[Any, Any], subjects: Iterable[str], names: Iterable[str]
 ) -> dict[str, Person]:
     """Return all by which these subjects, those who appointed them, and these names are recognised."""
-    return await directory.people(call.app.pool, sorted({*behind(call, subjects), *names}))
+    return await recognised(call.app.pool, call.app.access, {*behind(call, subjects), *names})
 
 
 def behind(call: Call[Any, Any], subjects: Iterable[str]) -> list[str]:
-    """Return the subjects, and everyone who appointed them, directly or through others."""
+    """Return the subjects, and everyone who appointed them, each with all identities of that person."""
     state_of = partial(identity, call)
-    return sorted({one for subject in subjects for one in (subject, *appointments(subject, state_of))})
+    return sorted({one for subject in subjects for one in everyone_behind(subject, state_of)})
 
 
 async def decide(

@@ -31,7 +31,7 @@ from shared.deciding.environments import unknown_environment
 from shared.deciding.submission import Permission, Submission
 from shared.http.problems import Problem
 from shared.http.routes import Call, PageQuery, Reply, Route
-from shared.identity import directory
+from shared.identity.recognised import recognised
 from shared.log.transact import routed
 
 ADMIN = Permission("admin", "")
@@ -114,7 +114,7 @@ async def confirm_policy(call: Call[ConfirmBody]) -> Reply:
         row = await queries.policy(call.app.pool, name)
         proposal = msgspec.json.decode(row["proposal"]) if row and row["proposal"] is not None else None
         proposer = proposal["proposed_by"] if proposal else ""
-        people = await directory.people(call.app.pool, [me, proposer])
+        people = await recognised(call.app.pool, call.app.access, [me, proposer])
         command = ConfirmPolicy(name, call.body.revision, people[me], people[proposer])
         reads = tuple(stream_of(subject) for subject in behind(call, {me, proposer} - {""}))
         streams = (policy.stream_of(name),)
@@ -133,13 +133,16 @@ async def confirm_policy(call: Call[ConfirmBody]) -> Reply:
 
 
 async def other_admins(call: Call[Any, Any]) -> list[str]:
-    """Return the other people who are admin everywhere. An identity with the caller's name is no other."""
+    """Return the other people who are admin everywhere.
+
+    An identity with the caller's name, or linked with the caller's, is no other.
+    """
     found = [
         state.subject
         for state in call.app.access.identities.all()
         if state.kind == "person" and not state.disabled and permits(state, "admin", "")
     ]
-    people = await directory.people(call.app.pool, [call.actor.subject, *found])
+    people = await recognised(call.app.pool, call.app.access, [call.actor.subject, *found])
     me = people[call.actor.subject]
     return [subject for subject in found if not me.is_same(people[subject])]
 

@@ -80,7 +80,8 @@ def approve(command: Approve, streams: Streams) -> Mapping[str, Sequence[Any]]:
     s = situation(command.model_id, command.number, streams)
     state, promotion = _open_review(command.promotion_id, s, streams)
     machine_because = check_human(command.by, streams, "approve", state.machines)
-    check_no_maker(command.by, command.people, state.excluded, "made this version or requested its promotion")
+    did = "made this version or requested its promotion"
+    check_no_maker(command.by, command.people, state.excluded, streams, did)
     _check_role(command.role, state)
     if command.by in state.approvals:
         return _again(command, state)

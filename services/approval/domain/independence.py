@@ -10,7 +10,7 @@ from functools import partial
 
 from shared.deciding.access import ACCESS, AccessState
 from shared.deciding.access import stream_of as access_stream
-from shared.deciding.appointments import MOST, StateOf, appointments, issued_a_key
+from shared.deciding.appointments import MOST, StateOf, appointments, issued_a_key, logins, one_person
 from shared.deciding.decider import Misrouted, RuleBroken, Streams
 from shared.deciding.person import Person
 
@@ -36,11 +36,22 @@ def check_human(by: str, streams: Streams, what: str, machines: Mapping[str, str
     )
 
 
-def check_no_maker(by: str, people: People, excluded: Iterable[str], did: str) -> None:
-    """Raise RuleBroken for one of the excluded people, by subject or by any name, now or before."""
-    me = person(people, by)
-    if any(me.is_same(person(people, other)) for other in excluded):
+def check_no_maker(by: str, people: People, excluded: Iterable[str], streams: Streams, did: str) -> None:
+    """Raise RuleBroken for one of the excluded people, by any identity, login or name, now or before."""
+    if is_one_of(by, excluded, people, partial(identity, streams=streams)):
         raise RuleBroken("own_work", f"{by} {did}; ask another approver to decide")
+
+
+def is_one_of(by: str, others: Iterable[str], people: People, state_of: StateOf) -> bool:
+    """Return whether the person who has this identity is one of the others."""
+    mine = known_as(by, people, state_of)
+    return any(me.is_same(person(people, other)) for other in others for me in mine)
+
+
+def known_as(subject: str, people: People, state_of: StateOf) -> list[Person]:
+    """Return the person as each identity and each login that the log links with this identity now."""
+    identities = [person(people, one) for one in one_person(subject, state_of)]
+    return [*identities, *(Person(login) for login in logins(subject, state_of))]
 
 
 def check_not_appointed(by: str, people: People, excluded: Iterable[str], streams: Streams) -> None:
@@ -65,7 +76,7 @@ def appointers(of: str, state_of: StateOf, people: People, excluded: Iterable[st
     return [
         (subject, how)
         for subject, how in appointments(of, state_of).items()
-        if any(person(people, subject).is_same(other) for other in others)
+        if any(me.is_same(other) for me in known_as(subject, people, state_of) for other in others)
     ]
 
 
@@ -77,12 +88,15 @@ def check_distinct(
     `approvals`: the printed names of those who have approved, by subject. `dependent`: the policy accepts
     approvers who have seen each other's keys.
     """
-    me = person(people, by)
+    mine = known_as(by, people, partial(identity, streams=streams))
     for other, printed in approvals.items():
         known = person(people, other)
-        if me.is_same(Person(other, (*known.names, printed), known.erased)):
+        named = Person(other, (*known.names, printed), known.erased)
+        if any(me.is_same(named) for me in mine):
             raise RuleBroken(
-                "same_person", f"{by} has the name of {other}, who has approved already; ask another person"
+                "same_person",
+                f"{by} has the name of {other}, or is linked with {other}, who has approved already; ask "
+                "another person",
             )
         if not dependent:
             check_keys(by, other, streams, "approver")

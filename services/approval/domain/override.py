@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from services.approval.domain import outcomes, review, version_gates
@@ -28,7 +29,13 @@ from services.approval.domain.gate_events import (
     OverrideStands,
     OverrideWithdrawn,
 )
-from services.approval.domain.independence import check_human, check_no_maker, check_not_appointed, person
+from services.approval.domain.independence import (
+    check_human,
+    check_no_maker,
+    check_not_appointed,
+    identity,
+    is_one_of,
+)
 from services.approval.domain.promotion import review_of
 from services.approval.domain.review import ReviewOverride, ReviewState, existing
 from services.approval.domain.review_events import OverrideReviewed, OverrideUsed
@@ -65,7 +72,7 @@ def override(command: Override, streams: Streams) -> Mapping[str, Sequence[Any]]
     check_human(command.by, streams, "override")
     _check_overridable(s, promotion)
     a = assess_promotion(s, promotion)
-    used = _used(command, s, promotion, state, a, by_maker=_is_maker(command, s, a))
+    used = _used(command, s, promotion, state, a, by_maker=_is_maker(command, s, a, streams))
     owed = AfterReviewOwed(
         promotion.id, command.number, command.by, used.due_at or command.now, used.overdue == "block"
     )
@@ -114,10 +121,10 @@ def _check_overridable(s: Situation, promotion: Promotion) -> None:
         )
 
 
-def _is_maker(command: Override, s: Situation, a: Assessment) -> bool:
+def _is_maker(command: Override, s: Situation, a: Assessment, streams: Streams) -> bool:
     """Return whether the actor made the version. Raise RuleBroken unless the policy lets makers override."""
-    me, makers = person(command.people, command.by), s.gate.version.makers if s.gate.version else ()
-    if not any(me.is_same(person(command.people, maker)) for maker in makers):
+    makers = s.gate.version.makers if s.gate.version else ()
+    if not is_one_of(command.by, makers, command.people, partial(identity, streams=streams)):
         return False
     if not a.break_glass.by_maker:
         raise RuleBroken(
@@ -220,7 +227,8 @@ def _check_reviewer(command: ReviewOverride, state: ReviewState, streams: Stream
         )
     check_human(command.by, streams, "review an override")
     involved = (*state.excluded, *state.overridden_by)
-    check_no_maker(command.by, command.people, involved, "overrode, made or requested this promotion")
+    did = "overrode, made or requested this promotion"
+    check_no_maker(command.by, command.people, involved, streams, did)
     check_not_appointed(command.by, command.people, involved, streams)
 
 

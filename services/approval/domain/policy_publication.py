@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import product
 from typing import Any
 
 from regista.wire.policies import STAGES, Subject, approvers, requires_less, select
-from services.approval.domain.independence import check_human, check_keys
+from services.approval.domain.independence import check_human, check_keys, identity
 from services.approval.domain.policy import (
     ALL,
     POLICIES,
@@ -25,6 +26,7 @@ from services.approval.domain.policy import (
     stream_of,
 )
 from services.approval.domain.policy_checks import checked
+from shared.deciding.appointments import one_person
 from shared.deciding.decider import Joint, NotFound, RuleBroken, Stale, Streams, Unprocessable
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", re.ASCII)
@@ -86,7 +88,8 @@ def confirm(command: ConfirmPolicy, streams: Streams) -> Mapping[str, Sequence[A
             f"the proposal is at revision {proposal.revision}; read it again, then repeat",
             revision=proposal.revision,
         )
-    if command.by.is_same(command.proposer) or command.by.subject == proposal.by:
+    own = one_person(command.by.subject, partial(identity, streams=streams))
+    if command.by.is_same(command.proposer) or proposal.by in own:
         raise RuleBroken(
             "own_work", f"{command.by.subject} proposed this revision; ask another admin to confirm it"
         )

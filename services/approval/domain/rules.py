@@ -7,6 +7,7 @@ the number with a rule that decides otherwise than before, and teach the auditor
 1: whom a maker or the requester created, keyed or granted does not count; two approvers of whom one keyed the
 other count as one.
 2: the same through others, at any distance.
+3: linked identities and logins are one person, in every rule.
 """
 
-RULES = 2
+RULES = 3

@@ -12,11 +12,12 @@ from services.audit.domain import as_of, reading
 from services.audit.domain.causal_tree import cause_in_log, forest
 from services.audit.log_verification import runs
 from services.audit.log_verification.pages import SEALED
-from services.audit.moments import end, period
+from services.audit.moments import period
 from services.audit.queries import Event
 from shared.deciding.access import covers, namespace_of, permits
 from shared.deciding.decider import Forbidden, NotFound, Unprocessable
 from shared.deciding.environments import is_for, unknown_environment
+from shared.http.moments import end
 from shared.http.problems import Problem
 from shared.http.routes import Call, Route
 
@@ -173,6 +174,15 @@ async def indexed_moment(call: Call[Any, Any], given: datetime | date | None) ->
             {"retry-after": "1"},
         )
     return at, indexed
+
+
+async def check_log_had_begun(call: Call[Any, Any], at: datetime) -> None:
+    """Raise Unprocessable for a moment before the log: an empty answer would hide a typo."""
+    began = await report_queries.began(call.app.pool)
+    if began is not None and at < began:
+        raise Unprocessable(
+            "before_first_event", f"The log begins at {began.isoformat()}: name a moment from then on."
+        )
 
 
 async def check_environment(call: Call[Any, Any], name: str, namespace: str | None = None) -> None:

@@ -9,6 +9,7 @@ from services.audit import queries, report_queries, report_shapes
 from services.audit.api.questions import (
     AUDITOR,
     check_environment,
+    check_log_had_begun,
     indexed_moment,
     named_model,
     owners,
@@ -117,6 +118,8 @@ async def get_serving(call: Call[None, report_shapes.ServingQuery]) -> dict[str,
     at, indexed = await indexed_moment(call, query.at)
     after = query.after(str, str) or ("", "")
     events, last = await report_queries.serving(pool, at, after, query.page_size)
+    if not events and after == ("", ""):
+        await check_log_had_begun(call, at)
     await report_faults(call, events)
     may_read = await readable(call, events)
     wanted = [
@@ -180,7 +183,10 @@ async def get_rights(call: Call[None, report_shapes.RightsQuery]) -> dict[str, A
     query = call.query
     at, _ = await indexed_moment(call, query.at)
     (after,) = query.after(str) or ("",)
-    found = await report_queries.identities(call.app.pool, after, query.page_size)
+    if query.subject:
+        found = await report_queries.identity(call.app.pool, query.subject)
+    else:
+        found = await report_queries.identities(call.app.pool, after, query.page_size)
     await report_faults(call, (event for events in found.values() for event in events))
     of_issuers = await report_queries.issuers(call.app.pool)
     await report_faults(call, (event for events in of_issuers.values() for event in events))
@@ -188,7 +194,9 @@ async def get_rights(call: Call[None, report_shapes.RightsQuery]) -> dict[str, A
     items = [
         one for events in found.values() if (one := rights(events, at, mapped)) and _asked_for(one, query)
     ]
-    last = ([*found][-1],) if len(found) == query.page_size else None
+    if not items and not after:
+        await check_log_had_begun(call, at)
+    last = ([*found][-1],) if len(found) == query.page_size and not query.subject else None
     return {"at": at, "items": items, "next_page_token": report_shapes.token(last)}
 
 
@@ -220,6 +228,8 @@ async def get_policies(call: Call[None, report_shapes.PoliciesQuery]) -> dict[st
             until = [e for e in until if (name, e["data"].get("digest")) == ruling]
         if until and query.name in {"", name}:
             items.append(_policy(name, until[-1]))
+    if not items:
+        await check_log_had_begun(call, at)
     if query.name and not items:
         raise NotFound("unknown_policy", f"No policy {query.name!r} was in force then: check name and time.")
     return {"at": at, "items": items, "next_page_token": ""}

@@ -21,9 +21,10 @@ APPOINTMENTS = {
     "TrustAdded": "keyed",
 }
 
-DIRECT, THROUGH_OTHERS = 1, 2
+DIRECT, THROUGH_OTHERS, LINKED = 1, 2, 3
 """The rules that grants state (`rules`; 1 in grants without it): appointments count when they are direct, or
-also when they were made through others. Each grant is judged by the rules of its time."""
+also when they were made through others; linked identities count as one person. Each grant is judged by the
+rules of its time."""
 
 
 def independence_faults(
@@ -40,15 +41,18 @@ def independence_faults(
     """
     named = [str(who) for who in grant["data"].get("approvers") or ()]
     document = policy["data"].get("policy") or {} if policy else {}
-    makers = set(_makers(promotion))
+    makers, rules = set(_makers(promotion)), grant["data"].get("rules") or DIRECT
     if grant["data"].get("override"):
         made = set(_makers(e for e in promotion if e["type"] == "GatesEvaluated"))
-        return [*_machines(named, {}, identities, grant), *_maker_overrides(named, made, document)]
+        people = {who: _person(who, identities, grant["recorded_at"], rules) for who in named}
+        return [*_machines(named, {}, identities, grant), *_maker_overrides(people, made, document)]
     manual = _manual(document, stage)
     approvals = {str(e["data"].get("approver")): e for e in promotion if e["type"] == "ReviewApproved"}
     found = [*_machines(named, manual.get("machines") or {}, identities, grant)]
     found += _not_accepted(promotion, [approvals[who] for who in named if who in approvals])
     found += _same_people(named, approvals)
+    if rules == LINKED:
+        found += _linked(named, approvals, grant, makers, identities)
     found += [
         f"approved by {who} under the name of a person who made or requested it"
         for who in named
@@ -56,10 +60,54 @@ def independence_faults(
     ]
     if manual.get("dependent_because"):
         return found
-    rules = grant["data"].get("rules") or DIRECT
-    if rules not in {DIRECT, THROUGH_OTHERS}:
+    if rules not in {DIRECT, THROUGH_OTHERS, LINKED}:
         found.append(f"it was decided by rules {rules}, which this version cannot check: use a newer one")
-    return [*found, *_appointed(named, approvals, grant, makers, identities, through=rules != DIRECT)]
+    return [*found, *_appointed(named, approvals, grant, makers, identities)]
+
+
+def _person(who: str, identities: Identities, until: str, rules: Any = LINKED) -> list[str]:
+    """Return all that the log has of the person at a moment: this identity first, then what is linked."""
+    return [who, *linked(who, identities, until)] if rules == LINKED else [who]
+
+
+def linked(who: str, identities: Identities, until: str | None = None) -> list[str]:
+    """Return the identities and logins that are linked with this identity, at any distance."""
+    reached, level = [who], [who]
+    while level:
+        new = [other for of in level for other in _links(identities.get(of, ()), until)]
+        level = [other for other in dict.fromkeys(new) if other not in reached]
+        reached += level
+    return reached[1:]
+
+
+def _links(events: Iterable[Event], until: str | None) -> list[str]:
+    """Return what an identity is linked with directly. A login has no events, so the search ends there."""
+    held: dict[tuple[str, bool], None] = {}
+    for e in events:
+        if until is not None and e["recorded_at"] > until:
+            continue
+        link = str(e["data"].get("other")), bool(e["data"].get("login"))
+        if e["type"] == "IdentityLinked":
+            held[link] = None
+        elif e["type"] == "IdentityUnlinked":
+            held.pop(link, None)
+    return [other for other, _ in held]
+
+
+def _linked(
+    named: Sequence[str],
+    approvals: Mapping[str, Event],
+    grant: Event,
+    makers: set[str],
+    identities: Identities,
+) -> Iterator[str]:
+    """Yield the approvers who are linked with a maker, the requester or another approver."""
+    for position, who in enumerate(named):
+        for other in linked(who, identities, approvals.get(who, grant)["recorded_at"]):
+            if folded_name(other) in makers:
+                yield f"{who} approved, who is linked with {other}, who made or requested it"
+            if other in named[:position]:
+                yield f"the approvers {other} and {who} are linked, so both are one person"
 
 
 def _appointed(
@@ -68,18 +116,18 @@ def _appointed(
     grant: Event,
     makers: set[str],
     identities: Identities,
-    *,
-    through: bool,
 ) -> Iterator[str]:
     """Yield the approvers whom a maker or the requester appointed, and those who count as one."""
+    rules = grant["data"].get("rules") or DIRECT
     for who in named:
         at = approvals.get(who, grant)["recorded_at"]
-        for by, how in _chain(who, identities, at, set(APPOINTMENTS.values()), through=through):
-            if folded_name(by) in makers:
+        for by, how in _chain(who, identities, at, set(APPOINTMENTS.values()), rules):
+            if any(folded_name(one) in makers for one in _person(by, identities, at, rules)):
                 yield f"{by}, who made or requested it, {how} the approver {who}"
-        for by, how in _chain(who, identities, at, {"keyed"}, through=through):
-            if by in named and folded_name(by) not in makers:
-                yield f"the approvers {by} and {who} count as one: {by} {how} {who}"
+        for by, how in _chain(who, identities, at, {"keyed"}, rules):
+            for one in _person(by, identities, at, rules):
+                if one in named and one != who and folded_name(one) not in makers:
+                    yield f"the approvers {one} and {who} count as one: {by} {how} {who}"
 
 
 def _makers(promotion: Iterable[Event]) -> Iterator[str]:
@@ -112,14 +160,19 @@ def _machines(
             yield f"decided by {who}, a {kind}, and the policy names no reason for this machine"
 
 
-def _maker_overrides(named: Iterable[str], makers: set[str], document: Mapping[str, Any]) -> Iterator[str]:
+def _maker_overrides(
+    people: Mapping[str, Sequence[str]], makers: set[str], document: Mapping[str, Any]
+) -> Iterator[str]:
     """Yield the overrides by makers that the policy does not allow.
 
+    `people`: who overrode, each with all that the log has of them.
     Who requested the promotion may override. So only those count whom the evidence names as makers.
     """
     if (document.get("break_glass") or {}).get("by_maker"):
         return
-    yield from (f"overridden by {who}, who made it" for who in named if folded_name(who) in makers)
+    for who, known in people.items():
+        if any(folded_name(one) in makers for one in known):
+            yield f"overridden by {who}, who made it"
 
 
 def _not_accepted(promotion: Sequence[Event], approvals: Sequence[Event]) -> Iterator[str]:
@@ -158,22 +211,30 @@ def appointers(events: Iterable[Event], until: str | None = None) -> list[tuple[
     return list(dict.fromkeys(found))
 
 
+def related(events: Iterable[Event]) -> set[str]:
+    """Return the identities that this one leads to: who appointed it, and which were ever linked with it."""
+    known = list(events)
+    links = (e["data"] for e in known if e["type"] == "IdentityLinked" and not e["data"].get("login"))
+    return {by for by, _ in appointers(known)} | {str(data.get("other")) for data in links}
+
+
 def _chain(
-    subject: str, identities: Identities, until: str, acts: set[str], *, through: bool
+    subject: str, identities: Identities, until: str, acts: set[str], rules: Any
 ) -> list[tuple[str, str]]:
-    """Return who appointed the identity by these acts, in words; with `through` also at any distance.
+    """Return who appointed the person by these acts, in words; by the later rules also at any distance.
 
     The words end before the subject: "keyed", "keyed bot, who created".
     """
     found: list[tuple[str, str]] = []
-    reached, level = {subject}, [(subject, "")]
+    reached, level = set(_person(subject, identities, until, rules)), [(subject, "")]
     while level:
         above: dict[str, str] = {}
         for of, words in level:
-            for by, act in appointers(identities.get(of, ()), until):
-                if act in acts and by not in reached:
-                    found.append((by, f"{act} {of}, who {words}" if words else act))
-                    above.setdefault(by, found[-1][1])
+            for one in _person(of, identities, until, rules):
+                for by, act in appointers(identities.get(one, ()), until):
+                    if act in acts and by not in reached:
+                        found.append((by, f"{act} {one}, who {words}" if words else act))
+                        above.setdefault(by, found[-1][1])
         reached |= above.keys()
-        level = list(above.items()) if through else []
+        level = list(above.items()) if rules != DIRECT else []
     return found

@@ -26,7 +26,7 @@ def rights(
     `mapped` has the roles of groups at each trusted issuer then, by the issuer's key: those of the groups
     that the person's last sign-in showed are among its roles.
 
-    `events` are those of its stream, in their order. Each role and each key names the event that gave it.
+    `events` are those of its stream, in their order. Each role, key and link names the event that gave it.
     """
     found: dict[str, Any] | None = None
     disabled: dict[str, Any] | None = None
@@ -53,7 +53,22 @@ def rights(
         return None
     held = [*roles.values(), *_through_groups(sign_ins, mapped or {})]
     keys = [] if disabled else _live_keys(happened, at)
-    return found | {"disabled": disabled, "roles": held, "keys": keys, "trusts": _trusts(happened)}
+    more = {"keys": keys, "trusts": _trusts(happened), "links": _links(happened)}
+    return found | {"disabled": disabled, "roles": held, **more}
+
+
+def _links(happened: Iterable[Event]) -> list[dict[str, Any]]:
+    """Return what counted as one person with the identity, directly."""
+    links: dict[Any, dict[str, Any]] = {}
+    for event in happened:
+        data = event["data"]
+        name = data.get("other"), bool(data.get("login"))
+        match event["type"]:
+            case "IdentityLinked":
+                links[name] = {"other": name[0], "login": name[1], "linked": _given(event)}
+            case "IdentityUnlinked":
+                links.pop(name, None)
+    return list(links.values())
 
 
 def _live_keys(happened: Iterable[Event], at: datetime) -> list[dict[str, Any]]:
@@ -65,7 +80,8 @@ def _live_keys(happened: Iterable[Event], at: datetime) -> list[dict[str, Any]]:
         match event["type"]:
             case "KeyIssued":
                 shown = {name: data.get(name) for name in ("key_id", "algorithm", "expires_at")}
-                keys[data.get("key_id")] = shown | {"issued": _given(event)}
+                issuer = data.get("issuer") or ""
+                keys[data.get("key_id")] = shown | {"issuer": issuer, "issued": _given(event)}
                 of_trust[data.get("key_id")] = (data.get("job") or {}).get("trust_id")
             case "KeyRevoked":
                 keys.pop(data.get("key_id"), None)

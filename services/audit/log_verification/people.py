@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 
 from services.audit import queries
-from services.audit.domain.independence import Identities, appointers
+from services.audit.domain.independence import Identities, related
 from services.audit.domain.reading import key_of
 from services.audit.domain.without_people import after_reviews, without_people
 from services.audit.log_verification import decided
@@ -31,7 +31,7 @@ def deciders(promotion: Sequence[queries.Event]) -> set[str]:
 
 
 async def identities(pool: asyncpg.Pool, subjects: Iterable[str]) -> Identities:
-    """Return the events of these identities and of those who appointed them, at any distance, by subject."""
+    """Return the events of these identities, of those who appointed them and of those linked, by subject."""
     found: dict[str, list[queries.Event]] = {}
     missing = set(subjects)
     while missing:
@@ -39,7 +39,7 @@ async def identities(pool: asyncpg.Pool, subjects: Iterable[str]) -> Identities:
         found |= {subject: [] for subject in wanted.values()}
         for row in await queries.of_streams(pool, sorted(wanted)):
             found[wanted[row["stream"]]].append(queries.with_object(row))
-        missing = {by for one in missing for by, _ in appointers(found.get(one, ()))} - found.keys()
+        missing = {by for one in missing for by in related(found.get(one, ()))} - found.keys()
     return found
 
 

@@ -22,6 +22,7 @@ from services.console.pages import (
     reviews,
     rollouts,
     search,
+    trusts,
     version,
     version_acts,
     withdrawal,
@@ -44,6 +45,7 @@ PAGES = (
     *access.PAGES,
     *issuers.PAGES,
     *person.PAGES,
+    *trusts.PAGES,
     *retention.PAGES,
     *operations.PAGES,
     *dead_letters.PAGES,
@@ -59,6 +61,7 @@ ACTS = (
     *access.ACTS,
     *issuers.ACTS,
     *person.ACTS,
+    *trusts.ACTS,
     *retention.ACTS,
 )
 DOWNLOADS = history_files.DOWNLOADS

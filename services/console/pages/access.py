@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.console.pages.then import rights
 from services.console.rendering import url
 from services.console.view import Act, Done, Page, Shown, View
 
@@ -33,6 +34,6 @@ async def create(view: View) -> Done:
     return Done(url("people", made["subject"]), "You created the identity. It has no role and no key yet.")
 
 
-ACCESS = Page("/access", show_access)
+ACCESS = Page("/access", show_access, rights.show_access)
 PAGES = (ACCESS,)
 ACTS = (Act("/access/create", create, ACCESS),)

@@ -26,4 +26,4 @@ async def show_data_set(view: View) -> Shown:
     return Shown("data_sets.html", title, "Data sets", content, cli, "any" if wanted else "")
 
 
-PAGES = (Page("/data-sets", show_data_set),)
+PAGES = (Page("/data-sets", show_data_set, "Rollouts shows what served then."),)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from regista.errors import Invalid, NotFound
+from services.console.as_of import until
 from services.console.calls import part, segment
-from services.console.rendering import moment
+from services.console.pages.then.serving import raise_early
 from services.console.view import Page, Shown, View
 
 Json = Mapping[str, Any]
@@ -31,7 +33,7 @@ def kind_of(view: View) -> str:
 async def read(view: View, what: str, page_size: int, token: str) -> Json:
     """Return a page of what the filters of the address select. Raises RegistaError."""
     model = view.query("model")
-    period = {"since": view.query("since"), "until": view.query("until")}
+    period = {"since": view.query("since"), "until": until(view.query("until"), view.as_of)}
     path = f"/timeline/{segment(model)}" if what == "timeline" else f"/reports/{what}"
     more = {"newest": True, "notes": False} if what == "timeline" else {"model": model}
     found: Json = await view.calls.get("audit", path, **period, **more, page_size=page_size, page_token=token)
@@ -40,7 +42,7 @@ async def read(view: View, what: str, page_size: int, token: str) -> Json:
 
 async def show_history(view: View) -> Shown:
     what, model = kind_of(view), view.query("model")
-    since, until = view.query("since"), view.query("until")
+    since, end = view.query("since"), until(view.query("until"), view.as_of)
     content: dict[str, Any] = {"what": what, "kinds": WHAT, "items": None, "token": "", "problem": None}
     if what == "timeline" and not model:
         content["problem"] = Invalid(
@@ -52,7 +54,7 @@ async def show_history(view: View) -> Shown:
         if found.value:
             content |= {"items": found.value["items"], "token": found.value["next_page_token"]}
     people = people_of(content["items"] or [])
-    options = "".join(f" --{k} {v}" for k, v in (("model", model), ("since", since), ("until", until)) if v)
+    options = "".join(f" --{k} {v}" for k, v in (("model", model), ("since", since), ("until", end)) if v)
     cli = f"regista timeline {model}" if what == "timeline" else f"regista audit {what}{options}"
     return Shown("history.html", "History", "History", content, cli, "", await view.names(people))
 
@@ -75,11 +77,7 @@ def people_of(items: list[Json]) -> list[str]:
 
 
 async def show_as_of(view: View) -> Shown:
-    at = view.query("as_of")
-    if at and moment(at) is None:
-        raise Invalid(
-            "invalid_moment", f"{at!r} is no time.", advice="Write 2026-03-01 or 2026-03-01T12:00:00Z."
-        )
+    at = view.as_of
     serving, rights, policies = await asyncio.gather(
         part(
             view.calls.get("audit", "/reports/serving", at=at, page_size=100, page_token=view.query("page"))
@@ -87,6 +85,7 @@ async def show_as_of(view: View) -> Shown:
         part(view.calls.get("audit", "/reports/rights", at=at, page_size=100)),
         part(view.calls.get("audit", "/reports/policies", at=at, page_size=100)),
     )
+    raise_early(serving, rights, policies)
     people = [
         *(i["changed_by"]["actor"]["subject"] for i in (serving.value or {"items": []})["items"]),
         *(i["subject"] for i in (rights.value or {"items": []})["items"]),
@@ -97,20 +96,10 @@ async def show_as_of(view: View) -> Shown:
             for a in (e["promotion"] or {"approvers": []})["approvers"]
         ),
     ]
-    moment_shown = serving.value["at"] if serving.value else at
     content = {"at": at, "serving": serving, "rights": rights, "policies": policies}
     content["token"] = serving.value["next_page_token"] if serving.value else ""
     cli = f"regista audit serving --at {at}" if at else "regista audit serving"
-    return Shown(
-        "as_of.html",
-        "As of a moment",
-        "History",
-        content,
-        cli,
-        "",
-        await view.names(people),
-        moment_shown if at else "",
-    )
+    return Shown("as_of.html", "As of a moment", "History", content, cli, "", await view.names(people))
 
 
 async def show_event(view: View) -> Shown:
@@ -123,10 +112,11 @@ async def show_event(view: View) -> Shown:
         missing = NotFound("unknown_event", "The stream has no such event among its first 500.")
         missing.status = 404
         raise missing
+    _check_recorded(event, view.as_of)
     chain = await part(
         view.calls.get("audit", "/events", correlation_id=event["correlation_id"], page_size=100)
     )
-    events = (chain.value or {"items": []})["items"]
+    events = [e for e in (chain.value or {"items": []})["items"] if _recorded(e, view.as_of)]
     names = await view.names(e["actor"]["subject"] for e in (event, *events))
     content = {"event": event, "chain": events}
     return Shown(
@@ -134,8 +124,21 @@ async def show_event(view: View) -> Shown:
     )
 
 
+def _recorded(event: Json, as_of: str) -> bool:
+    return not as_of or datetime.fromisoformat(event["recorded_at"]) <= datetime.fromisoformat(as_of)
+
+
+def _check_recorded(event: Json, as_of: str) -> None:
+    if not _recorded(event, as_of):
+        raise NotFound(
+            "not_recorded_yet",
+            "The event was not recorded yet.",
+            advice="Name a later moment, or return to now.",
+        )
+
+
 PAGES = (
-    Page("/history", show_history),
-    Page("/history/as-of", show_as_of),
-    Page("/history/events/{event}", show_event),
+    Page("/history", show_history, show_history),
+    Page("/history/as-of", show_as_of, show_as_of),
+    Page("/history/events/{event}", show_event, show_event),
 )

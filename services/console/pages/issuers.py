@@ -67,8 +67,9 @@ async def unmap_group(view: View) -> Done:
     return Done(url("access", "issuers", key), f"You took the role {query['role']} from {query['group']}.")
 
 
-ISSUERS = Page("/access/issuers", show_issuers)
-ISSUER = Page("/access/issuers/{issuer}", show_issuer)
+BY_GROUP = "Access shows who held a role then, and by which group."
+ISSUERS = Page("/access/issuers", show_issuers, BY_GROUP)
+ISSUER = Page("/access/issuers/{issuer}", show_issuer, BY_GROUP)
 PAGES = (ISSUERS, ISSUER)
 ACTS = (
     Act("/access/trust-issuer", trust, ISSUERS),

@@ -23,8 +23,8 @@ async def _framed(
     """Return a tab inside the head that all tabs of a model share."""
     name = view.param("model")
     model, rollouts = await asyncio.gather(
-        view.calls.get("registry", model_path(name)),
-        part(view.calls.get("registry", model_path(name, "rollouts"))),
+        view.calls.get("registry", model_path(name), as_of=view.as_of),
+        part(view.calls.get("registry", model_path(name, "rollouts"), as_of=view.as_of)),
     )
     content, subjects, cli = await fill(view, model)
     by_environment = rollouts.value["items"] if rollouts.value else []
@@ -48,11 +48,12 @@ async def show_versions(view: View) -> Shown:
             view.calls.get(
                 "registry",
                 model_path(name, "versions"),
-                stage=view.query("stage") or None,
+                stage=None if view.as_of else view.query("stage"),
+                as_of=view.as_of,
                 page_size=PAGE_SIZE,
                 page_token=view.query("page"),
             ),
-            part(view.calls.get("registry", "/refusals", model=name, page_size=3)),
+            part(_refusals(view, name)),
         )
         content = {
             "versions": found["items"],
@@ -60,9 +61,19 @@ async def show_versions(view: View) -> Shown:
             "champion": _champion_metric(model, found["items"]),
             "refusals": refusals,
         }
-        return content, [v["creator"] for v in found["items"]], f"regista versions list {name}"
+        then = f"regista models show {name} --at {view.as_of}"
+        cli = then if view.as_of else f"regista versions list {name}"
+        return content, [v["creator"] for v in found["items"]], cli
 
     return await _framed(view, "Versions", fill)
+
+
+async def _refusals(view: View, name: str) -> Json | None:
+    """Return the newest refused registrations. They are only known as they are now."""
+    if view.as_of:
+        return None
+    found: Json = await view.calls.get("registry", "/refusals", model=name, page_size=3)
+    return found
 
 
 def _champion_metric(model: Json, versions: Sequence[Json]) -> Json | None:
@@ -73,7 +84,8 @@ def _champion_metric(model: Json, versions: Sequence[Json]) -> Json | None:
 async def show_metrics(view: View) -> Shown:
     async def fill(view: View, model: Json) -> tuple[dict[str, Any], list[Any], str]:
         name = model["model"]
-        found = await view.calls.get("registry", model_path(name, "versions"), page_size=200)
+        path = model_path(name, "versions")
+        found = await view.calls.get("registry", path, as_of=view.as_of, page_size=200)
         measured = [v for v in found["items"] if v["primary_metric"]]
         shown = len(found["items"])
         content = {
@@ -81,7 +93,8 @@ async def show_metrics(view: View) -> Shown:
             "without": shown - len(measured),
             "newest": shown if found["next_page_token"] else 0,
         }
-        return content, [], f"regista compare {name}@{model['newest'] or 1} …"
+        then = f"regista timeline {name}{_until(view)}"
+        return content, [], then if view.as_of else f"regista compare {name}@{model['newest'] or 1} …"
 
     return await _framed(view, "Metrics", fill)
 
@@ -132,6 +145,7 @@ async def show_timeline(view: View) -> Shown:
                 f"/timeline/{segment(name)}",
                 newest=True,
                 notes=False,
+                until=view.as_of,
                 page_size=PAGE_SIZE,
                 page_token=view.query("page"),
             )
@@ -139,7 +153,7 @@ async def show_timeline(view: View) -> Shown:
         events = found.value["items"] if found.value else []
         subjects = [e["actor"]["subject"] for e in events]
         content = {"events": found, "token": found.value["next_page_token"] if found.value else ""}
-        return content, subjects, f"regista timeline {name}"
+        return content, subjects, f"regista timeline {name}{_until(view)}"
 
     return await _framed(view, "Timeline", fill)
 
@@ -181,10 +195,31 @@ async def show_rules(view: View) -> Shown:
         return (
             {"policies": policies, "matching": matching, "retention": retention},
             [p["published_by"] for p in matching],
-            f"regista audit policies --model {name}",
+            f"regista audit policy --model {name}",
         )
 
     return await _framed(view, "Rules", fill)
+
+
+async def show_rules_then(view: View) -> Shown:
+    async def fill(view: View, model: Json) -> tuple[dict[str, Any], list[Any], str]:
+        policies = await part(view.calls.get("audit", "/reports/policies", at=view.as_of, page_size=100))
+        in_force = [
+            p | {"published_by": p["published_by"]["subject"]}
+            for p in (policies.value or {"items": []})["items"]
+            if applies(p["policy"], model)
+        ]
+        in_force.sort(key=lambda p: -int(p["policy"].get("priority") or 0))
+        content = {"policies": policies, "matching": in_force, "retention": Part(None)}
+        cli = f"regista audit policy --at {view.as_of}"
+        return content, [p["published_by"] for p in in_force], cli
+
+    return await _framed(view, "Rules", fill)
+
+
+def _until(view: View) -> str:
+    """Return the option of the command line for the moment of the page."""
+    return f" --until {view.as_of}" if view.as_of else ""
 
 
 def applies(policy: Json, model: Json) -> bool:
@@ -201,10 +236,10 @@ def applies(policy: Json, model: Json) -> bool:
 
 
 PAGES = (
-    Page("/models/{model}", show_versions),
-    Page("/models/{model}/metrics", show_metrics),
-    Page("/models/{model}/lineage", show_lineage),
-    Page("/models/{model}/timeline", show_timeline),
-    Page("/models/{model}/usage", show_usage),
-    Page("/models/{model}/rules", show_rules),
+    Page("/models/{model}", show_versions, show_versions),
+    Page("/models/{model}/metrics", show_metrics, show_metrics),
+    Page("/models/{model}/lineage", show_lineage, "Each version shows the stage that it had."),
+    Page("/models/{model}/timeline", show_timeline, show_timeline),
+    Page("/models/{model}/usage", show_usage, "The timeline has what was decided about each version."),
+    Page("/models/{model}/rules", show_rules, show_rules_then),
 )

@@ -79,4 +79,5 @@ async def show_versions(view: View) -> Shown:
     )
 
 
-PAGES = (Page("/models", show_models), Page("/versions", show_versions))
+NOT_THEN = "Each model can be shown as it was: open it from what served, or search for its name."
+PAGES = (Page("/models", show_models, NOT_THEN), Page("/versions", show_versions, NOT_THEN))

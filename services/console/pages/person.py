@@ -8,6 +8,7 @@ from typing import Any
 
 from services.console.calls import part, segment
 from services.console.pages.access import ADMIN, EVERYWHERE
+from services.console.pages.then import rights
 from services.console.rendering import url
 from services.console.view import Act, Done, Page, Shown, View
 
@@ -44,7 +45,7 @@ async def show_person(view: View) -> Shown:
         "named": names.get(subject) or subject,
     }
     title = names.get(subject) or subject
-    return Shown("person.html", title, "Access", content, f"regista audit acts {subject}", "", names)
+    return Shown("person.html", title, "Access", content, f"regista audit person {subject}", "", names)
 
 
 def _done(view: View, notice: str) -> Done:
@@ -110,7 +111,7 @@ async def remove_member(view: View) -> Done:
     return _done(view, f"You removed {query['member']}: it has no role of the group any more.")
 
 
-PERSON = Page("/people/{subject}", show_person)
+PERSON = Page("/people/{subject}", show_person, rights.show_person)
 PAGES = (PERSON,)
 ACTS = tuple(
     Act(f"{PERSON.path}/{name}", do, PERSON)

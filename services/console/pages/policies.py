@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.console.pages.policy_edit import EVERYWHERE, ROLE
+from services.console.pages.then import policies as then
 from services.console.view import Page, Shown, View
 
 
@@ -17,4 +18,4 @@ async def show_policies(view: View) -> Shown:
     return Shown("policies.html", "Policies", "Policies", content, "regista policy list", "any", names)
 
 
-PAGES = (Page("/policies", show_policies),)
+PAGES = (Page("/policies", show_policies, then.show_policies),)

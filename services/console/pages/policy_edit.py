@@ -12,6 +12,7 @@ import msgspec
 from regista.errors import Invalid, NotFound
 from services.console.calls import part, segment
 from services.console.differences import differences
+from services.console.pages.then import policies as then
 from services.console.rendering import pretty, url
 from services.console.view import Act, Done, Page, Shown, View
 
@@ -173,9 +174,10 @@ async def _revisions(view: View, path: str, numbers: set[int]) -> list[Json]:
     return [one.value for one in found if one.value]
 
 
-POLICY = Page("/policies/{policy}", show_policy)
-EDIT = Page("/policies/{policy}/edit", show_edit)
-NEW_ONE = Page("/new-policy", show_edit)
+POLICY = Page("/policies/{policy}", show_policy, then.show_policy)
+NOT_EDITED = "A text that was in force is not edited afterwards."
+EDIT = Page("/policies/{policy}/edit", show_edit, NOT_EDITED)
+NEW_ONE = Page("/new-policy", show_edit, NOT_EDITED)
 PAGES = (EDIT, NEW_ONE, POLICY)
 ACTS = (
     Act(f"{POLICY.path}/confirm", confirm, POLICY),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.console.calls import segment
+from services.console.pages.then import decisions
 from services.console.rendering import url
 from services.console.view import Act, Done, Page, Shown, View
 
@@ -126,7 +127,7 @@ async def review_override(view: View) -> Done:
     return Done(page, "You closed the after-review.")
 
 
-REVIEW = Page("/reviews/{review}", show_review)
+REVIEW = Page("/reviews/{review}", show_review, decisions.show_review)
 PAGES = (REVIEW,)
 ACTS = (
     Act("/reviews/{review}/approve", approve, REVIEW),

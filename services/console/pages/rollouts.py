@@ -8,6 +8,7 @@ from typing import Any
 
 from regista.errors import Invalid, NotFound
 from services.console.calls import model_path, part
+from services.console.pages.then import serving
 from services.console.rendering import url
 from services.console.view import Act, Done, Page, Shown, View
 
@@ -197,8 +198,15 @@ async def _carried_out(view: View, act: str, more: Json, notice: str) -> Done:
 
 
 _ONE = "/rollouts/{model}/{environment}"
-CHANGE = Page(f"{_ONE}/change", show_change)
-ROLLBACK = Page(f"{_ONE}/rollback", show_rollback)
-STOP = Page(f"{_ONE}/stop", show_stop)
-PAGES = (Page("/rollouts", show_rollouts), Page(_ONE, show_rollout), CHANGE, ROLLBACK, STOP)
+NOTHING_CHANGES = "What served is not changed afterwards."
+CHANGE = Page(f"{_ONE}/change", show_change, NOTHING_CHANGES)
+ROLLBACK = Page(f"{_ONE}/rollback", show_rollback, NOTHING_CHANGES)
+STOP = Page(f"{_ONE}/stop", show_stop, NOTHING_CHANGES)
+PAGES = (
+    Page("/rollouts", show_rollouts, serving.show_rollouts),
+    Page(_ONE, show_rollout, serving.show_rollout),
+    CHANGE,
+    ROLLBACK,
+    STOP,
+)
 ACTS = (Act(CHANGE.path, change, CHANGE), Act(ROLLBACK.path, roll_back, ROLLBACK), Act(STOP.path, stop, STOP))

@@ -45,4 +45,4 @@ async def _versions(view: View, digest: str, reference: re.Match[str] | None) ->
     return {"items": []}
 
 
-PAGES = (Page("/search", show_search),)
+PAGES = (Page("/search", show_search, show_search),)

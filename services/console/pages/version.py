@@ -103,5 +103,17 @@ async def _artifact(view: View, version: Json) -> Json | None:
     return found
 
 
-VERSION = Page("/models/{model}/versions/{number}", show_version)
+async def show_version_then(view: View) -> Shown:
+    name, number = view.param("model"), view.param("number")
+    version, model = await asyncio.gather(
+        view.calls.get("registry", model_path(name, "versions", number), as_of=view.as_of),
+        view.calls.get("registry", model_path(name), as_of=view.as_of),
+    )
+    content = {"version": version, "model": model, "steps": steps(version)}
+    names = await view.names(_people(version, model))
+    cli = f"regista versions show {name}@{version['number']} --at {view.as_of}"
+    return Shown("then_version.html", f"{name} #{version['number']}", "Models", content, cli, "", names)
+
+
+VERSION = Page("/models/{model}/versions/{number}", show_version, show_version_then)
 PAGES = (VERSION,)

@@ -156,6 +156,7 @@ function disconnect() {
 document.addEventListener("visibilitychange", () => (document.hidden ? disconnect() : connect()));
 window.addEventListener("pagehide", disconnect);
 document.addEventListener("htmx:after:settle", () => {
+  if (document.getElementById("live")) connect(); else disconnect(); // a page of the past does not change
   prepare();
   window.scrollTo(0, 0);
   if (document.activeElement === document.body) document.getElementById("content")?.focus({ preventScroll: true });

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import assert_never
 
-from services.registry.access.tables import IDENTITIES, KEYS, MEMBERS, ROLES
+from services.registry.access.tables import IDENTITIES, KEYS, LINKS, MEMBERS, ROLES
 from shared.deciding.access import (
     AccessEvent,
     IdentityCreated,
@@ -23,6 +23,7 @@ from shared.deciding.access import (
 from shared.deciding.changes import Change, Drop, Patch, Put
 from shared.deciding.events import Recorded
 from shared.deciding.issuers import GroupMapped, GroupUnmapped, IssuerDistrusted, IssuerTrusted, SignedIn
+from shared.deciding.links import IdentityLinked, IdentityUnlinked
 from shared.deciding.trusts import TrustAdded, TrustRemoved
 
 
@@ -42,6 +43,10 @@ def project(r: Recorded) -> Iterable[Change]:
             return (Put(ROLES, _role(x)),)
         case RoleRevoked() as x:
             return (Drop(ROLES, _role(x)),)
+        case IdentityLinked() as x:
+            return (Put(LINKS, {**_link(x), "linked_at": r.recorded_at, "linked_by": x.by}),)
+        case IdentityUnlinked() as x:
+            return (Drop(LINKS, _link(x)),)
         case SignedIn() | IssuerTrusted() | IssuerDistrusted() | GroupMapped() | GroupUnmapped():
             return ()  # read from the identities in memory, as every check does
         case TrustAdded() | TrustRemoved():
@@ -77,7 +82,11 @@ def _key(r: Recorded, event: KeyIssued | KeyRevoked) -> Change:
         return Patch(KEYS, key, {"compromised_at" if event.compromised else "revoked_at": r.recorded_at})
     issued = {"issued_at": r.recorded_at, "issued_by": r.actor.subject, "expires_at": event.expires_at}
     trust = event.job.trust_id if event.job else ""
-    return Put(KEYS, {**key, "algorithm": event.algorithm, "trust": trust, **issued})
+    return Put(KEYS, {**key, "algorithm": event.algorithm, "trust": trust, "issuer": event.issuer, **issued})
+
+
+def _link(event: IdentityLinked | IdentityUnlinked) -> dict[str, object]:
+    return {"subject": event.subject, "other": event.other, "login": event.login}
 
 
 def _role(event: RoleGranted | RoleRevoked) -> dict[str, str]:

@@ -9,7 +9,7 @@ SELECT i.subject, i.kind, coalesce(n.name, '') AS name, i.name_erased_at, i.crea
             'issued_at', k.issued_at, 'issued_by', k.issued_by,
             'issued_by_another', k.issued_by <> k.subject, 'expires_at', k.expires_at,
             'revoked_at', least(k.revoked_at, k.compromised_at),
-            'compromised', k.compromised_at IS NOT NULL,
+            'compromised', k.compromised_at IS NOT NULL, 'with_groups', k.issuer <> '',
             'last_used', (SELECT max(u.day) FROM directory.key_use u WHERE u.key_id = k.key_id))
             ORDER BY k.issued_at, k.key_id)
         FROM identity_keys k WHERE k.subject = i.subject AND k.trust = ''), '[]') AS keys,
@@ -17,7 +17,10 @@ SELECT i.subject, i.kind, coalesce(n.name, '') AS name, i.name_erased_at, i.crea
             'group', r.through) ORDER BY r.role, r.namespace, r.through)
         FROM identity_roles r WHERE r.subject = i.subject), '[]') AS roles,
     coalesce((SELECT jsonb_agg(m.member ORDER BY m.member)
-        FROM group_members m WHERE m.subject = i.subject), '[]') AS members
+        FROM group_members m WHERE m.subject = i.subject), '[]') AS members,
+    coalesce((SELECT jsonb_agg(jsonb_build_object('other', l.other, 'login', l.login,
+            'linked_at', l.linked_at, 'linked_by', l.linked_by) ORDER BY l.login, l.other)
+        FROM identity_links l WHERE l.subject = i.subject), '[]') AS links
 FROM identities i LEFT JOIN directory.names n USING (subject)
 """
 IDENTITIES = _IDENTITY + "WHERE i.subject > $1 ORDER BY i.subject LIMIT $2"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, Field, SecretStr, StringConstraints
 
 from services.registry.access.domain.commands import Role
 from services.registry.shapes.common import RequiredText
@@ -58,12 +58,16 @@ class NewKey(Body):
 
     Without it the service makes an API key and shows it once. Without `expires_at` the key is valid for
     REGISTA_KEY_DAYS days, unless an admin sends `never_expires`.
+
+    An API key that the caller issues for themselves with a token has the roles of their groups, too, and is
+    valid for 24 hours at most. `without_groups` makes one that has the roles granted to them only.
     """
 
     public_key: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     key_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9-]{1,64}$")
     expires_at: AwareDatetime | None = None
     never_expires: bool = False
+    without_groups: bool = False
     reason: Reason = ""
 
 
@@ -80,6 +84,25 @@ class Member(Body):
 
     member: str = Field(min_length=1, max_length=100)
     reason: Reason = ""
+
+
+class NewLink(Body):
+    """What is of the same human being as the identity: another identity, or a login that jobs name.
+
+    `proof` is an API key or an access token of the other identity, for a person who links their own
+    identities without an admin. It is stored nowhere, and `other` is not needed with it.
+    """
+
+    other: str = Field(default="", max_length=100)
+    login: bool = False
+    proof: SecretStr | None = Field(default=None, min_length=1, max_length=16_384)
+    reason: RequiredText
+
+
+class UnlinkQuery(Body):
+    other: str = Field(min_length=1, max_length=100)
+    login: bool = False
+    reason: RequiredText
 
 
 class RevokeQuery(Body):
@@ -120,7 +143,8 @@ class Names(Body):
 class IdentityKey(Body):
     """`issued_by` is the subject itself after a rotation of its own. `last_used` is a day (UTC).
 
-    `issued_by_another`: the issuer has seen the key, so it does not prove who acts.
+    `issued_by_another`: the issuer has seen the key, so it does not prove who acts. `with_groups`: it has the
+    roles of the person's groups at the issuer of the token by which it was issued.
     """
 
     key_id: str
@@ -131,6 +155,7 @@ class IdentityKey(Body):
     expires_at: str | None
     revoked_at: str | None
     compromised: bool
+    with_groups: bool
     last_used: str | None
 
 
@@ -142,11 +167,20 @@ class HeldRole(Body):
     group: str
 
 
+class IdentityLink(Body):
+    """`other` is another identity of the same person, or with `login` a name under which it starts jobs."""
+
+    other: str
+    login: bool
+    linked_at: str
+    linked_by: str
+
+
 class IdentityAnswer(Body):
     """`name` is empty when none was given, or when it was erased. `members` are those of a group.
 
-    An admin of a namespace sees the roles there only, and `keys` and `members` are null. `notes`: what who
-    just granted a role should know about it.
+    `links`: what counts as the same person, directly. An admin of a namespace sees the roles there only, and
+    `keys`, `members` and `links` are null. `notes`: what who just granted a role should know about it.
     """
 
     subject: str
@@ -159,6 +193,7 @@ class IdentityAnswer(Body):
     keys: list[IdentityKey] | None
     roles: list[HeldRole]
     members: list[str] | None
+    links: list[IdentityLink] | None
     notes: list[str] = Field(default=[])
 
 
@@ -219,10 +254,11 @@ class Identities(Body):
 
 
 class KeyAnswer(Body):
-    """`api_key` is shown this once and stored nowhere."""
+    """`api_key` is shown this once and stored nowhere. `with_groups`: it has the roles of groups, too."""
 
     subject: str
     key_id: str
     algorithm: str
     expires_at: datetime | None
+    with_groups: bool
     api_key: str | None = None

@@ -5,7 +5,7 @@ They are disposable: a rebuild makes them again from the log. Names of people ar
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, DateTime, MetaData, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, MetaData, Table, Text
 
 _access = MetaData()
 TIME = DateTime(timezone=True)
@@ -38,8 +38,9 @@ KEYS = Table(
     Column("revoked_at", TIME),
     Column("compromised_at", TIME),
     Column("trust", Text, nullable=False),
+    Column("issuer", Text, nullable=False),
 )
-"""`trust` is that by which a job got the key, "" for every other key."""
+"""`trust` is that by which a job got the key, "" for every other key; `issuer` as in KeyIssued."""
 
 ROLES = Table(
     "identity_roles",
@@ -59,4 +60,15 @@ MEMBERS = Table(
 )
 """`subject` is the group."""
 
-TABLES = (IDENTITIES, KEYS, ROLES, MEMBERS)
+LINKS = Table(
+    "identity_links",
+    _access,
+    Column("subject", Text, primary_key=True),
+    Column("other", Text, primary_key=True),
+    Column("login", Boolean, primary_key=True),
+    Column("linked_at", TIME, nullable=False),
+    Column("linked_by", Text, nullable=False),
+)
+"""`other` is another identity of the same person, or a login under which the person starts jobs."""
+
+TABLES = (IDENTITIES, KEYS, ROLES, MEMBERS, LINKS)

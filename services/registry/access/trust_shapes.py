@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from services.registry.shapes.common import RequiredText
+from services.registry.shapes.common import OptionalReason, RequiredText
 from shared.http.routes import Body
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=300)]
@@ -21,7 +21,7 @@ class ClaimOfJob(Body):
     value: Text
 
 
-class NewTrust(Body):
+class NewTrust(OptionalReason):
     """Jobs with a token of `issuer` for `audience`, in which each of the claims is so, act as `publisher`.
 
     `issuer` is the URL as its tokens name it in `iss`. One of the claims has to name a project. `namespaces`:

@@ -17,7 +17,7 @@ from shared.deciding.appointments import issued_a_key
 from shared.deciding.decider import NotFound
 from shared.deciding.submission import Outcome, Permission, Submission
 from shared.http.routes import Call
-from shared.identity import directory
+from shared.identity.recognised import recognised
 
 _SEMVER = re.compile(r"\d+\.\d+\.\d+", re.ASCII)
 
@@ -104,11 +104,12 @@ def own_role(call: Call[Any], model: ModelRef, *roles: str) -> tuple[str, bool]:
 async def other_identities(call: Call[Any]) -> frozenset[str]:
     """Return the subjects of other identities that count as the caller's.
 
-    They have a name in common, or one of the two issued a key of the other, directly or through others.
+    They have a name in common, are linked, or one of the two issued a key of the other, directly or through
+    others.
     """
     me, identities = call.actor.subject, call.app.access.identities
     subjects = {state.subject for state in identities.all() if state.kind == "person"}
-    people = await directory.people(call.app.pool, subjects | {me})
+    people = await recognised(call.app.pool, call.app.access, subjects | {me})
     return frozenset(
         s
         for s in subjects - {me}

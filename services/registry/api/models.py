@@ -7,12 +7,15 @@ from typing import Any
 
 from services.registry import queries
 from services.registry.api.calls import model_of, parts, submit
+from services.registry.api.past import model_then
+from services.registry.as_of import answers
 from services.registry.domain.model.state import stream_of
 from services.registry.domain.naming.description import DescribeModel, RegisterModel
 from services.registry.domain.naming.name import stream_of as name_stream
 from services.registry.domain.naming.selection import DEFAULT_KIND, DEFAULT_TIER, may_choose, role_to_create
 from services.registry.domain.naming.selection import STREAM as POLICIES
 from services.registry.look_ups import ModelRef
+from services.registry.shapes.common import AsOfQuery
 from services.registry.shapes.models import ModelAnswer, ModelChanges, Models, NewModel
 from services.registry.shapes.search import ModelQuery
 from shared.deciding.access import namespace_of
@@ -21,7 +24,7 @@ from shared.deciding.events import encode
 from shared.deciding.person import Person
 from shared.deciding.submission import Permission, Submission, new_id
 from shared.http.routes import Call, Reply, Route
-from shared.identity import directory
+from shared.identity.recognised import recognised
 
 NOT_SHOWN = frozenset({"changed_at", "hidden", "shown_at"})
 """Columns of MODELS that an answer leaves out."""
@@ -76,7 +79,9 @@ async def register_model(call: Call[NewModel]) -> Reply:
     return await _answer(call, ModelRef(command.model_id, namespace), status=201)
 
 
-async def read_model(call: Call) -> Reply:
+async def read_model(call: Call[None, AsOfQuery]) -> Reply:
+    if call.query.as_of is not None:
+        return Reply(_shown(answers.model_row(await model_then(call, call.query.as_of))))
     return await _answer(call, await model_of(call))
 
 
@@ -87,7 +92,8 @@ async def change_model(call: Call[ModelChanges]) -> Reply:
     selects = tags is not None or bool(body.tags) or body.tier is not None
     may_approve = selects and may_choose(call.access_state, model.namespace)
     subject = call.actor.subject
-    person = await directory.person(call.app.pool, subject) if may_approve else Person(subject)
+    people = await recognised(call.app.pool, call.app.access, [subject]) if may_approve else {}
+    person = people.get(subject, Person(subject))
     command = DescribeModel(
         model.model_id,
         body.name,
@@ -156,6 +162,7 @@ ROUTES = (
         "/v1/models/{model}",
         read_model,
         "One model, by name or id",
+        query=AsOfQuery,
         response=ModelAnswer,
         tags=["models"],
     ),

@@ -10,6 +10,8 @@ import msgspec
 from regista.wire.routing import pick
 from services.registry.api.calls import model_of, parts, submit
 from services.registry.api.environments import not_serving
+from services.registry.api.past import model_then
+from services.registry.as_of import answers
 from services.registry.domain.serving.environment import ENVIRONMENTS
 from services.registry.domain.serving.rollback import DryRun, RollBack
 from services.registry.domain.serving.rollout import ChangeRollout, Share
@@ -17,6 +19,7 @@ from services.registry.domain.serving.stop import StopRollout
 from services.registry.lineage import queries as lineage
 from services.registry.look_ups import ModelRef
 from services.registry.serving import queries as serving_queries
+from services.registry.shapes.common import AsOfQuery
 from services.registry.shapes.rollouts import (
     NewRollout,
     Rollback,
@@ -45,7 +48,9 @@ class ServingEntry(msgspec.Struct, frozen=True):
     grant_withdrawn: bool = False
 
 
-async def list_rollouts(call: Call) -> dict[str, Any]:
+async def list_rollouts(call: Call[None, AsOfQuery]) -> dict[str, Any]:
+    if call.query.as_of is not None:
+        return {"items": answers.rollouts(await model_then(call, call.query.as_of))}
     model = await model_of(call)
     rows = await call.app.list_rows(serving_queries.ROLLOUTS, model.model_id)
     return {"items": [dict(row) for row in rows]}
@@ -163,6 +168,7 @@ ROUTES = (
         "/v1/models/{model}/rollouts",
         list_rollouts,
         "Who serves, in every environment",
+        query=AsOfQuery,
         response=Rollouts,
         tags=["rollouts"],
     ),

@@ -9,6 +9,7 @@ from typing import Any
 
 from services.registry import queries, schema_words
 from services.registry.api.calls import check_parents, look_ups, model_of, number_of, parts, readable, submit
+from services.registry.api.past import version_then, versions_then
 from services.registry.api.refusals import raise_refusal
 from services.registry.domain.model.events import Evaluation, PromotionRequested
 from services.registry.domain.model.metadata import Metadata, corrected
@@ -24,8 +25,8 @@ from services.registry.inbound import VersionFacts
 from services.registry.lineage import queries as lineage
 from services.registry.look_ups import ModelRef
 from services.registry.search import queries as search
-from services.registry.shapes.common import LARGEST
-from services.registry.shapes.search import Aware, VersionQuery
+from services.registry.shapes.common import LARGEST, AsOfQuery
+from services.registry.shapes.search import Aware, VersionQuery, VersionsOfModelQuery
 from services.registry.shapes.versions import (
     DiffAnswer,
     DiffQuery,
@@ -43,7 +44,7 @@ from shared.deciding.events import Recorded
 from shared.deciding.person import Person
 from shared.deciding.submission import Permission, Submission, new_id
 from shared.http.routes import Call, Reply, Route
-from shared.identity import directory
+from shared.identity.recognised import recognised
 from shared.log.transact import routed
 
 
@@ -84,10 +85,13 @@ async def register_version(call: Call[RegistrationMessage]) -> Reply:
     return await answer_version(call, model, number, notes)
 
 
-async def list_versions(call: Call[None, VersionQuery]) -> dict[str, Any]:
-    model, q = await model_of(call), call.query
+async def list_versions(call: Call[None, VersionsOfModelQuery]) -> dict[str, Any]:
+    q = call.query
     after = q.after(int)
     before = after[0] if after else LARGEST
+    if q.as_of is not None:
+        return await versions_then(call, q.as_of, before)
+    model = await model_of(call)
     wanted = q.wanted()
     statement, values = search.of_model(wanted, model.model_id, before, q.page_size)
     rows = await call.app.list_rows(statement, *values, search=wanted.filters)
@@ -106,7 +110,9 @@ async def search_versions(call: Call[None, VersionQuery]) -> dict[str, Any]:
     return {"items": [dict(row) for row in rows], "next_page_token": token}
 
 
-async def read_version(call: Call) -> Reply:
+async def read_version(call: Call[None, AsOfQuery]) -> Reply:
+    if call.query.as_of is not None:
+        return Reply(_shown(*await version_then(call, call.query.as_of)))
     model = await model_of(call)
     return await answer_version(call, model, await number_of(call, model))
 
@@ -212,7 +218,7 @@ async def _people(call: Call[Any], model: ModelRef, number: int, *subjects: str)
     """Return all by which these subjects and the makers of the version are recognised."""
     row = await call.app.pool.fetchrow(queries.DOCUMENT, model.model_id, number)
     makers = makers_of(queries.document_event(row["stored"])) if row else ()
-    return await directory.people(call.app.pool, {*subjects, *makers})
+    return await recognised(call.app.pool, call.app.access, {*subjects, *makers})
 
 
 def _unknown(number: int) -> NotFound:
@@ -274,7 +280,7 @@ ROUTES = (
         "/v1/models/{model}/versions",
         list_versions,
         "The versions of a model, newest first",
-        query=VersionQuery,
+        query=VersionsOfModelQuery,
         response=Versions,
         tags=["versions"],
     ),
@@ -287,7 +293,15 @@ ROUTES = (
         response=Versions,
         tags=["versions"],
     ),
-    Route("GET", _ONE, read_version, "One version", response=VersionAnswer, tags=["versions"]),
+    Route(
+        "GET",
+        _ONE,
+        read_version,
+        "One version",
+        query=AsOfQuery,
+        response=VersionAnswer,
+        tags=["versions"],
+    ),
     Route(
         "PATCH",
         _ONE,

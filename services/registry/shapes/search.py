@@ -14,6 +14,7 @@ from pydantic import Field
 
 from services.registry.domain.model.state import Stage
 from services.registry.search.queries import Comparison, MetricCondition, Wanted
+from services.registry.shapes.common import AS_OF
 from shared.deciding.decider import Unprocessable
 from shared.http.moments import Moment
 from shared.http.routes import PageQuery
@@ -80,6 +81,12 @@ class VersionQuery(PageQuery):
             tags=tags_of(self.tag),
             metrics=[_metric(condition) for condition in self.metric],
         )
+
+
+class VersionsOfModelQuery(VersionQuery):
+    """`as_of`: the versions that there were then, as they were; no other condition goes with it."""
+
+    as_of: Moment | None = Field(default=None, description=AS_OF)
 
 
 def _beginning(moment: datetime | date | None) -> datetime | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shared.deciding.access import KeyIssued, RoleGranted
+from shared.deciding.links import IdentityLinked
 from tests.integration.approval.test_reviews_http import approve, call
 
 OPEN = {"stages": {"Production": []}, "unreviewed": True, "unreviewed_reason": "toys", "priority": 9}
@@ -150,6 +151,35 @@ async def test_one_person_with_two_identities_approves_once(desk, people, reques
     await approve(desk, "ann", 1)
     refused = await approve(desk, "bob", 2)
     assert (refused.status_code, refused.json()["code"]) == (409, "same_person")
+
+
+async def link(desk, one, other, *, login=False):
+    """Written to the log by the registry; approval may not have read it when the next request comes."""
+    await desk.identities.write(one, IdentityLinked(one, other, "root", login=login))
+    if not login:
+        await desk.identities.write(other, IdentityLinked(other, one, "root"))
+
+
+async def test_linked_identities_approve_once_and_never_what_one_of_them_made(
+    desk, people, request_promotion
+):
+    await desk.person("u-7", ("approver", "team"))
+    await desk.person("u-8", ("approver", "team"))
+    await desk.person("u-9", ("approver", "team"))
+    await request_promotion(on_behalf_of="bea")
+    await link(desk, "u-7", "carl")
+    await link(desk, "u-9", "Bea", login=True)
+    for maker in ("u-7", "u-9"):
+        refused = await approve(desk, maker, 1)
+        assert (refused.status_code, refused.json()["code"]) == (409, "own_work"), maker
+    assert (await approve(desk, "ann", 1)).status_code == 200
+    await link(desk, "u-8", "ann")
+    refused = await approve(desk, "u-8", 2)
+    assert (refused.status_code, refused.json()["code"]) == (409, "same_person")
+    deciders = (await call(desk, "bob", "GET", "/reviews/p1")).json()["summary"]["deciders"]
+    why = {d["subject"]: d["why_not"] for d in deciders}
+    assert why["u-7"] == "made this version or requested its promotion"
+    assert "is linked with ann" in why["u-8"]
 
 
 async def test_an_erased_name_still_keeps_its_owner_from_approving(desk, people, request_promotion):

@@ -200,11 +200,13 @@ async def test_what_served_on_a_day_is_one_question_over_all_models(service, aud
     assert await served() == [("fraud.churn", "production", [2]), ("sales.offers", "lab", [1])]
     assert await served(at=moment(before)) == [("fraud.churn", "production", [1])]
     assert await served(at="2026-03-01", environment="lab") == [("sales.offers", "lab", [1])]
-    assert await served(at="2026-02-28") == []
     first = (await service.get("/v1/reports/serving", auditor))["items"][0]
     assert [a["subject"] for a in first["entries"][0]["promotion"]["approvers"]] == ["bea", "carl"]
     future = await service.call("GET", "/v1/reports/serving?at=2999-01-01", auditor)
     assert (future.status_code, future.json()["code"]) == (422, "moment_in_the_future")
+    for report in ("serving", "rights", "policies"):
+        early = await service.call("GET", f"/v1/reports/{report}?at=2020-01-01", auditor)
+        assert (early.status_code, early.json()["code"]) == (422, "before_first_event"), report
 
 
 async def test_pages_of_what_served_name_each_rollout_once(service, auditor, log: Log):
@@ -287,6 +289,9 @@ async def test_who_held_which_role_and_key_on_a_day(service, auditor, log: Log, 
     assert "y" not in {i["subject"] for i in admins}
     assert await of_x(role="approver") == []
     assert await of_x(at=before) == []
+    own = (await service.get("/v1/reports/rights", auditor, subject="x", at=held))["items"]
+    assert own == [then | {"roles": own[0]["roles"]}]
+    assert [r["role"] for r in own[0]["roles"]] == ["approver"]
 
 
 async def test_who_had_a_role_through_a_group_of_an_issuer_on_a_day(service, auditor, log: Log, people):

@@ -191,16 +191,40 @@ async def test_an_issuer_is_trusted_by_an_admin_and_only_when_its_keys_can_be_re
         assert (await eva.post(path, json=role)).status_code == 403
 
 
-async def test_a_person_who_signed_in_issues_a_key_of_their_own_with_no_role_of_a_group(
-    company: Company,
+async def test_a_key_of_ones_own_has_the_roles_of_groups_until_a_sign_in_lacks_them(
+    company: Company, database: Any
 ) -> None:
+    now = int(time.time())
+    token = company.issuer.token(groups=["leads"], iat=now - 20)
+    subject = (await company.sign_in(token))["subject"]
+    path = f"/access/identities/{subject}/keys"
+    made = await company.send("POST", path, token, json={})
+    assert made.status_code == 201, made.text
+    key = made.json()
+    assert key["with_groups"] is True
+    me = (await company.send("GET", "/access/me", key["api_key"])).json()
+    role = {"role": "admin", "namespace": "team", "group": "leads"}
+    assert (me["subject"], me["key"]["key_id"], me["roles"]) == (subject, key["key_id"], [role])
+    assert (await company.administers(key["api_key"])).status_code == 200
+    granted = (await events_of(database, "access-eva"))[-1]
+    issuer = issuer_key(company.issuer.url)
+    assert granted["actor"]["method"] == f"api-key:{key['key_id']}@{issuer}"
+    shown = (await company.send("GET", f"/access/identities/{subject}", token)).json()
+    assert [one["with_groups"] for one in shown["keys"]] == [True]
+    await company.sign_in(company.issuer.token(iat=now - 10))
+    refused = await company.administers(key["api_key"])
+    assert (refused.status_code, refused.json()["code"]) == (403, "role_missing"), "checked under lock"
+
+
+async def test_a_key_without_groups_has_own_roles_only_and_lasts_longer(company: Company) -> None:
     token = company.issuer.token(groups=["leads"])
     subject = (await company.sign_in(token))["subject"]
     path = f"/access/identities/{subject}/keys"
-    made = await company.send("POST", path, token, json={"never_expires": True})
+    made = await company.send("POST", path, token, json={"never_expires": True, "without_groups": True})
     assert made.status_code == 201, made.text
     key = made.json()
     assert key["expires_at"] is not None
+    assert key["with_groups"] is False
     me = (await company.send("GET", "/access/me", key["api_key"])).json()
     assert (me["subject"], me["key"]["key_id"], me["roles"]) == (subject, key["key_id"], [])
     assert (await company.administers(key["api_key"])).json()["code"] == "role_missing"

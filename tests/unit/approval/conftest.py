@@ -22,9 +22,11 @@ from services.approval.domain import (
 from services.approval.domain.deciders import FOLDS as ALL_FOLDS
 from services.approval.domain.gate_kinds import Gate
 from services.approval.domain.policy import Policy, PublishPolicy
-from shared.deciding.access import ACCESS, IdentityCreated
+from shared.deciding.access import ACCESS, AccessState, IdentityCreated
+from shared.deciding.appointments import everyone_behind
 from shared.deciding.decider import Streams
 from shared.deciding.events import Noted, Source
+from shared.deciding.links import IdentityLinked, IdentityUnlinked
 from shared.deciding.person import ErasedName, Person, digest_of, folded_name
 
 FOLDS = {fold.category: fold for fold in (*ALL_FOLDS, ACCESS)}
@@ -173,14 +175,19 @@ class World:
         return {name: self.people.get(name, Person(name)) for name in self.behind(*subjects)}
 
     def behind(self, *subjects: str) -> set[str]:
-        """These, and everyone who appointed them, directly or through others."""
-        found: set[str] = set()
-        waiting = list(subjects)
-        while waiting:
-            if (subject := waiting.pop()) not in found:
-                found.add(subject)
-                waiting += self.state(f"access-{subject}").appointed_by
-        return found
+        """These, and everyone who appointed them, each with all identities of that person."""
+        return {one for subject in subjects for one in everyone_behind(subject, self.identity_of)}
+
+    def identity_of(self, subject: str) -> AccessState:
+        state: AccessState = self.state(f"access-{subject}")
+        return state
+
+    def link(self, subject: str, other: str, *, login: bool = False, end: bool = False) -> None:
+        """Two identities, or an identity and a login, count as one person; with `end`, as two again."""
+        event = IdentityUnlinked if end else IdentityLinked
+        self.append({f"access-{subject}": [event(subject, other, "root", login)]})
+        if not login:
+            self.append({f"access-{other}": [event(other, subject, "root")]})
 
     def with_people(self, streams: Streams, *subjects: str) -> Streams:
         """The streams with those of the identities. Who has none yet is a person."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.audit.domain.independence import appointers
+from services.audit.domain.independence import appointers, linked
 from services.audit.domain.rights import mapped_roles, rights
 
 T = datetime(2026, 3, 1, tzinfo=UTC)
@@ -76,6 +76,25 @@ def test_who_trusted_the_issuer_and_mapped_the_group_appointed_the_person():
     assert appointers(PERSON, T + timedelta(minutes=2)) == [("u-1", "created")]
 
 
+LINKED = events(
+    ("IdentityCreated", 1, {"subject": "u-1", "kind": "person"}),
+    ("IdentityLinked", 2, {"other": "ann"}),
+    ("IdentityLinked", 2, {"other": "octocat", "login": True}),
+    ("IdentityUnlinked", 10, {"other": "ann"}),
+)
+
+
+@pytest.mark.parametrize(
+    ("minute", "others"), [(1, []), (2, ["ann", "octocat"]), (9, ["ann", "octocat"]), (10, ["octocat"])]
+)
+def test_links_count_from_when_they_were_recorded_until_they_were_removed(minute: int, others: list[str]):
+    at = T + timedelta(minutes=minute)
+    found = rights(LINKED, at) or {}
+    assert [one["other"] for one in found["links"]] == others
+    as_stored = [e | {"recorded_at": e["recorded_at"].isoformat()} for e in LINKED]
+    assert linked("u-1", {"u-1": as_stored}, at.isoformat()) == others
+
+
 JOB = {"trust_id": "t-1", "started_by": "octocat", "claims": {}}
 PUBLISHER = events(
     ("IdentityCreated", 1, {"subject": "ci", "kind": "publisher"}),
@@ -98,6 +117,16 @@ def test_a_trust_and_the_keys_of_its_jobs_count_until_it_is_removed(
         trusts,
         keys,
     )
+
+
+def test_a_live_key_names_the_issuer_whose_groups_counted_for_it():
+    issued = events(
+        ("IdentityCreated", 1, {"subject": "u-1", "kind": "person"}),
+        ("KeyIssued", 3, {"key_id": "granted-only"}),
+        ("KeyIssued", 3, {"key_id": "with-groups", "issuer": "k"}),
+    )
+    found = rights(issued, T + timedelta(minutes=3)) or {}
+    assert {one["key_id"]: one["issuer"] for one in found["keys"]} == {"granted-only": "", "with-groups": "k"}
 
 
 def test_who_added_a_trust_appointed_the_publisher():

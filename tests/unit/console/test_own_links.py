@@ -49,11 +49,11 @@ async def test_the_page_of_an_error_never_leads_to_another_site(path: str) -> No
 def test_a_page_of_the_past_never_leads_to_another_site() -> None:
     console, _ = at(services)
     error = RegistaError("not_found", "There is nothing.")
-    shown = Shown(
-        "error.html", "x", "", {"error": error, "server_fault": False}, as_of="2026-11-30T00:00:00Z"
-    )
-    page = bytes(console.shown(view("//evil.example/x", "q=a"), shown).body).decode()
-    assert "back to now" in page
+    shown = Shown("error.html", "x", "", {"error": error, "server_fault": False})
+    seen = view("//evil.example/x", "q=a&as_of=2026-11-30T00:00:00Z")
+    seen.as_of = "2026-11-30T00:00:00Z"
+    page = bytes(console.shown(seen, shown).body).decode()
+    assert "return to now" in page
     assert "evil.example" not in page
 
 

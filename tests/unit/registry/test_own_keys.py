@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from services.registry.access.domain.commands import CreateIdentity, IssueKey, RevokeKey
+from shared.deciding.access import AccessState, evolve_access
 from shared.deciding.decider import RuleBroken, Unprocessable
+from shared.deciding.issuers import SignedIn
 from tests.unit.registry.people import decide, house
 
 A, B, C = "a" * 64, "b" * 64, "c" * 64
@@ -54,3 +56,39 @@ def test_an_admin_may_set_a_longer_time_or_none():
 def test_a_key_registered_again_without_an_expiry_is_the_same_key():
     state = house(*ANN, OWN)["ann"]
     assert decide(replace(OWN, now=NOW + timedelta(days=1)), state) == []
+
+
+SEEN = SignedIn("ann", "issuer", "acc", ("board",), ("root",), NOW)
+BY_TOKEN = replace(OWN, issuer="issuer")
+
+
+def signed_in(seen: SignedIn = SEEN) -> AccessState:
+    return evolve_access(house(*ANN)["ann"], seen)
+
+
+def test_a_key_issued_with_a_token_has_the_groups_of_its_issuer_for_a_day():
+    (issued,) = decide(BY_TOKEN, signed_in())
+    assert (issued.issuer, issued.expires_at) == ("issuer", NOW + timedelta(hours=24))
+    shorter = NOW + timedelta(hours=1)
+    (issued,) = decide(replace(BY_TOKEN, expires_at=shorter), signed_in())
+    assert issued.expires_at == shorter
+
+
+def test_a_key_with_groups_is_valid_for_no_more_than_a_day():
+    with pytest.raises(Unprocessable, match="without_groups"):
+        decide(replace(BY_TOKEN, expires_at=NOW + timedelta(days=3)), signed_in())
+
+
+@pytest.mark.parametrize(
+    ("command", "seen"),
+    [
+        (BY_TOKEN, replace(SEEN, groups=())),
+        (replace(BY_TOKEN, issuer="another"), SEEN),
+        (replace(BY_TOKEN, by="root"), SEEN),
+        (OWN, SEEN),
+    ],
+    ids=["no group has a role", "another issuer", "another person issues it", "no groups asked for"],
+)
+def test_other_keys_have_own_roles_only_and_the_usual_time(command: IssueKey, seen: SignedIn):
+    (issued,) = decide(command, signed_in(seen))
+    assert (issued.issuer, issued.expires_at) == ("", NOW + timedelta(days=30))

@@ -214,13 +214,17 @@ def test_a_person_issues_a_key_of_their_own(run: Any, people: Answers) -> None:
     people.fixed["POST", "/v1/access/identities/u-1/keys"] = JSONResponse(
         {**issued, "expires_at": "2026-12-31T00:00:00Z"}, 201
     )
-    done = run("access", "key", "issue", "--own", "--expires", "2026-12-31")
+    done = run("access", "key", "issue", "--own", "--without-groups", "--expires", "2026-12-31")
     assert (done.exit_code, done.stdout.strip()) == (0, "rg_K2_x"), done.output
-    (sent,) = people.of("POST", "/v1/access/identities/u-1/keys")
-    assert json.loads(sent.body) == {"expires_at": "2026-12-31T00:00:00Z"}
+    assert run("access", "key", "issue", "--own", "--reason", "nightly report").exit_code == 0
+    sent = [json.loads(one.body) for one in people.of("POST", "/v1/access/identities/u-1/keys")]
+    assert sent == [
+        {"expires_at": "2026-12-31T00:00:00Z", "without_groups": True},
+        {"reason": "nightly report"},
+    ]
 
 
-@pytest.mark.parametrize("words", [(), ("--own", "u-2")])
+@pytest.mark.parametrize("words", [(), ("--own", "u-2"), ("u-2", "--without-groups")])
 def test_whose_key_is_issued_is_clear_before_anything_is_sent(
     run: Any, people: Answers, words: tuple[str, ...]
 ) -> None:

@@ -57,3 +57,19 @@ def test_an_edit_that_cannot_be_meant_is_refused_before_anything_is_sent(
     result = run("models", "edit", "churn", *words)
     assert (result.exit_code, stated in " ".join(result.output.split())) == (2, True)
     assert model.of("PATCH", "/v1/models/churn") == []
+
+
+@pytest.mark.parametrize(
+    ("words", "path"),
+    [
+        (("models", "show", "churn"), "/v1/models/churn"),
+        (("versions", "show", "churn@3"), "/v1/models/churn/versions/3"),
+    ],
+)
+def test_what_is_shown_may_be_as_of_a_day(
+    run: Any, answers: Answers, words: tuple[str, ...], path: str
+) -> None:
+    answers.fixed["GET", path] = JSONResponse(CHURN)
+    assert run(*words, "--at", "2026-03-01").exit_code == 0
+    assert run(*words).exit_code == 0
+    assert [request.query for request in answers.of("GET", path)] == [{"as_of": "2026-03-01"}, {}]

@@ -13,6 +13,7 @@ from shared.deciding.access import (
     IdentityCreated,
     IdentityDisabled,
     KeyIssued,
+    KeyRevoked,
     RoleGranted,
     check,
     evolve_access,
@@ -31,6 +32,7 @@ from shared.deciding.issuers import (
     subject_of_issuer,
 )
 from shared.deciding.submission import Permission
+from shared.identity.access_view import verifier_of
 from shared.identity.identities import Identities
 from shared.identity.sign_ins import SignInNeeded, identified
 from shared.identity.tokens import Token
@@ -89,11 +91,68 @@ def test_a_person_keeps_own_roles_and_needs_no_key():
         check(state(identities, token()), Permission("admin", "fraud"), T)
 
 
-def test_a_key_of_the_person_has_no_role_of_a_group():
+def test_a_key_without_groups_has_no_role_of_a_group():
     identities = log(TRUSTED, mapped(), CREATED, signed_in("board"))
     by_key = acting(identities.state_of("u-ann"), "api-key:K", ACCESS.initial)
     assert not permits(by_key, "approver", "fraud")
     assert permits(identities.with_roles("u-ann"), "approver", "fraud")
+
+
+def own_key(*, revoked: bool = False) -> list[AccessEvent]:
+    """What the person's stream has of a key that they issued with their token: `rg_K_secret`."""
+    verifier = verifier_of("rg_K_secret", "pepper")
+    issued = KeyIssued("u-ann", "K", "hmac-sha256", verifier, T + timedelta(hours=24), "u-ann", issuer=KEY)
+    return [issued, KeyRevoked("u-ann", "K", "lost")] if revoked else [issued]
+
+
+def by_own_key(*events: AccessEvent) -> AccessState | None:
+    """The caller with the key, after the person signed in as a member of the board."""
+    found = log(TRUSTED, mapped(), CREATED, signed_in("board"), *own_key(), *events).by_api_key(
+        "rg_K_secret", T
+    )
+    assert found is None or found.actor == Actor("u-ann", method=f"api-key:K@{KEY}")
+    return found.state if found else None
+
+
+def approves(state_: AccessState | None) -> bool:
+    return state_ is not None and permits(state_, "approver", "fraud")
+
+
+def test_a_key_that_a_person_issued_with_a_token_has_the_roles_of_their_groups():
+    assert approves(by_own_key())
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        signed_in(minutes=1),
+        GroupUnmapped(ISSUER, "board", "approver", "fraud", "root"),
+        IssuerDistrusted(ISSUER, "root"),
+    ],
+    ids=["left the group", "unmapped", "distrusted"],
+)
+def test_the_key_loses_the_roles_of_a_group_at_once_and_keeps_own_roles(end: AccessEvent):
+    state_ = by_own_key(RoleGranted("u-ann", "auditor", "*", by="root"), end)
+    assert state_ is not None
+    assert not approves(state_)
+    assert permits(state_, "auditor", "fraud")
+
+
+@pytest.mark.parametrize("end", [IdentityDisabled("u-ann"), KeyRevoked("u-ann", "K", "lost")])
+def test_the_key_ends_with_the_person_or_its_revocation(end: AccessEvent):
+    assert by_own_key(end) is None
+
+
+def test_a_key_with_groups_has_a_later_group_once_a_sign_in_showed_it():
+    assert not permits(by_own_key(mapped("auditor", "audit")) or ACCESS.initial, "auditor", "fraud")
+    later = (mapped("auditor", "audit"), signed_in("board", "audit", minutes=1))
+    assert permits(by_own_key(*later) or ACCESS.initial, "auditor", "fraud")
+
+
+def test_a_key_gives_no_role_of_groups_without_what_the_log_has_of_the_issuer():
+    identities = log(TRUSTED, mapped(), CREATED, signed_in("board"), *own_key())
+    by_key = acting(identities.state_of("u-ann"), f"api-key:K@{KEY}", ACCESS.initial)
+    assert not approves(by_key)
 
 
 @pytest.mark.parametrize("account", ["other", ""])
@@ -175,6 +234,7 @@ def test_an_actor_is_present_while_the_log_lets_it_act():
 
 def test_the_issuer_of_an_actor_is_a_stream_and_no_identity():
     assert stream_of_issuer(f"oidc:{KEY}") == f"access-{ISSUER}"
+    assert stream_of_issuer(f"api-key:K@{KEY}") == f"access-{ISSUER}"
     assert stream_of_issuer("api-key:K") == ""
     identities = log(TRUSTED, mapped(), CREATED)
     assert [one.subject for one in identities.all()] == ["u-ann"]

@@ -63,15 +63,14 @@ class AccessCalls(Requests):
             IdentityAnswer, "POST", "registry", f"{_identity(subject)}:enable", {"reason": reason}
         )
 
-    async def add_member(self, group: str, member: str) -> IdentityAnswer:
+    async def add_member(self, group: str, member: str, reason: str = "") -> IdentityAnswer:
         """Add a person or publisher to a group: it gets every role of the group."""
-        return await self._send(
-            IdentityAnswer, "PUT", "registry", f"{_identity(group)}/members", {"member": member}
-        )
+        body = {"member": member, **given(reason=reason or None)}
+        return await self._send(IdentityAnswer, "PUT", "registry", f"{_identity(group)}/members", body)
 
-    async def remove_member(self, group: str, member: str) -> None:
+    async def remove_member(self, group: str, member: str, reason: str = "") -> None:
         """Remove a member of a group: it loses the roles of the group."""
-        await self._delete("registry", f"{_identity(group)}/members", member=member)
+        await self._delete("registry", f"{_identity(group)}/members", member=member, reason=reason or None)
 
     async def service_keys(self) -> list[ServiceKey]:
         """Return the public keys of the services as JSON Web Keys, with the times in which they are valid."""
@@ -95,14 +94,14 @@ class AccessCalls(Requests):
         return named[0] if named else person
 
     async def create_identity(
-        self, subject: str | None, kind: IdentityKind, name: str = ""
+        self, subject: str | None, kind: IdentityKind, name: str = "", reason: str = ""
     ) -> IdentityAnswer:
         """Create an identity. It can do nothing before it has a key and a role.
 
         Without `subject` the registry makes a random one that identifies no person. `kind`: person,
         publisher, service or group.
         """
-        body = {"kind": kind, "name": name} | ({"subject": subject} if subject else {})
+        body = {"kind": kind, "name": name} | given(subject=subject or None, reason=reason or None)
         return await self._send(IdentityAnswer, "POST", "registry", "/access/identities", body)
 
     async def set_name(self, subject: str, name: str) -> IdentityAnswer:
@@ -135,17 +134,26 @@ class AccessCalls(Requests):
         public_key: str | None = None,
         expires_at: str | None = None,
         never_expires: bool = False,
+        without_groups: bool = False,
+        reason: str = "",
     ) -> KeyAnswer:
         """Issue an API key, or register a signing key.
 
         The answer has the API key; no later answer shows it. With `public_key` (hex) and `key_id` the call
         registers a signing key made elsewhere. `expires_at`: RFC 3339; without it the registry's default
         (a year) counts, unless an admin sends `never_expires`. Each identity may issue itself a key, so that
-        it can rotate its own. Raises RegistaError with the code
-        `key_not_shown` when the answer with the API key was lost.
+        it can rotate its own. An API key that you issue yourself with a sign-in has the roles of your groups
+        and ends after 24 hours; `without_groups` makes one with the roles granted to you only. Raises
+        RegistaError with the code `key_not_shown` when the answer with the API key was lost.
         """
-        never = True if never_expires else None
-        body = given(key_id=key_id, public_key=public_key, expires_at=expires_at, never_expires=never)
+        body = given(
+            key_id=key_id,
+            public_key=public_key,
+            expires_at=expires_at,
+            never_expires=never_expires or None,
+            without_groups=without_groups or None,
+            reason=reason or None,
+        )
         return _with_its_key(
             await self._send(KeyAnswer, "POST", "registry", f"{_identity(subject)}/keys", body)
         )
@@ -195,14 +203,31 @@ class AccessCalls(Requests):
         query = {"reason": reason or None, "compromised": True if compromised else None}
         await self._delete("registry", f"{_identity(subject)}/keys/{quote(key_id)}", **query)
 
-    async def grant(self, subject: str, role: str, namespace: str) -> IdentityAnswer:
+    async def link_identity(
+        self, subject: str, other: str = "", *, reason: str, login: bool = False, proof: str = ""
+    ) -> IdentityAnswer:
+        """Count two identities of one human being as one person, from now on.
+
+        With `login`, `other` is a name under which the person starts jobs. An admin links; or the person, by
+        `proof`: an API key or access token of the other identity, which then needs no name.
+        """
+        body = {"reason": reason} | given(other=other or None, login=login or None, proof=proof or None)
+        return await self._send(IdentityAnswer, "PUT", "registry", f"{_identity(subject)}/links", body)
+
+    async def unlink_identity(self, subject: str, other: str, reason: str, *, login: bool = False) -> None:
+        """Count two identities as two people from now on. What was decided before stays as it is."""
+        query = {"other": other, "login": True if login else None, "reason": reason}
+        await self._delete("registry", f"{_identity(subject)}/links", **query)
+
+    async def grant(self, subject: str, role: str, namespace: str, reason: str = "") -> IdentityAnswer:
         """Grant a role in a namespace and those below it (`*`: everywhere)."""
-        body = {"role": role, "namespace": namespace}
+        body = {"role": role, "namespace": namespace, **given(reason=reason or None)}
         return await self._send(IdentityAnswer, "PUT", "registry", f"{_identity(subject)}/roles", body)
 
-    async def revoke_role(self, subject: str, role: str, namespace: str) -> None:
+    async def revoke_role(self, subject: str, role: str, namespace: str, reason: str = "") -> None:
         """Revoke a role in a namespace."""
-        await self._delete("registry", f"{_identity(subject)}/roles", role=role, namespace=namespace)
+        query = {"role": role, "namespace": namespace, "reason": reason or None}
+        await self._delete("registry", f"{_identity(subject)}/roles", **query)
 
 
 def _with_its_key(issued: KeyAnswer) -> KeyAnswer:

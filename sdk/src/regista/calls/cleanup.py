@@ -79,7 +79,12 @@ class CleanupCalls(Requests):
         return await self._whole(Retention, "cleanup", _retention(model), "versions")
 
     async def set_retention(
-        self, model: str, policy: PolicyInput | Mapping[str, Any], *, expected: int | None = None
+        self,
+        model: str,
+        policy: PolicyInput | Mapping[str, Any],
+        *,
+        expected: int | None = None,
+        reason: str = "",
     ) -> RetentionChanged:
         """Replace the retention policy of a model.
 
@@ -95,9 +100,12 @@ class CleanupCalls(Requests):
             expected,
             what=f"the retention policy of {model}",
             shown=_policy,
+            query={"reason": reason or None},
         )
 
-    async def remove_retention(self, model: str, *, expected: int | None = None) -> RetentionChanged:
+    async def remove_retention(
+        self, model: str, *, expected: int | None = None, reason: str = ""
+    ) -> RetentionChanged:
         """Remove the model's own retention policy, so that it inherits one. `expected` as above."""
         return await self._change(
             RetentionChanged,
@@ -108,6 +116,7 @@ class CleanupCalls(Requests):
             expected,
             what=f"the retention policy of {model}",
             shown=_policy,
+            query={"reason": reason or None},
         )
 
     async def retention_defaults(self) -> list[Default]:
@@ -115,7 +124,12 @@ class CleanupCalls(Requests):
         return await self._items(Default, "cleanup", "/retention-defaults")
 
     async def set_default_retention(
-        self, namespace: str, policy: PolicyInput | Mapping[str, Any] | None, *, expected: int | None = None
+        self,
+        namespace: str,
+        policy: PolicyInput | Mapping[str, Any] | None,
+        *,
+        expected: int | None = None,
+        reason: str = "",
     ) -> DefaultChanged:
         """Set the policy that the models of a namespace inherit ("*": all models); None removes it.
 
@@ -132,6 +146,7 @@ class CleanupCalls(Requests):
             what=f"the retention default of {namespace}",
             shown=_policy,
             read="/retention-defaults",
+            query={"reason": reason or None},
         )
 
     async def usage(self, model: str) -> Usage:

@@ -78,9 +78,10 @@ class DeadLetterCalls(Requests):
         """Return one dead letter with its reason, headers and value."""
         return await self._get(DeadLetterDetail, owner_of(letter_id), f"/dlq/{quote(letter_id)}")
 
-    async def replay(self, letter_id: str) -> Replayed:
+    async def replay(self, letter_id: str, reason: str = "") -> Replayed:
         """Send a dead letter again to the topic it came from."""
-        return await self._send(Replayed, "POST", owner_of(letter_id), f"/dlq/{quote(letter_id)}:replay")
+        path = f"/dlq/{quote(letter_id)}:replay"
+        return await self._send(Replayed, "POST", owner_of(letter_id), path, query={"reason": reason or None})
 
 
 async def _of_services(ask: Callable[[str], Awaitable[list[T]]]) -> OfServices[T]:

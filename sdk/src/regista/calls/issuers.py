@@ -30,6 +30,7 @@ class IssuerCalls(Requests):
         scopes: Sequence[str] | None = None,
         algorithms: Sequence[str] | None = None,
         groups_claim: str | None = None,
+        reason: str = "",
     ) -> IssuerAnswer:
         """Trust the tokens of an issuer, or replace its settings.
 
@@ -44,6 +45,7 @@ class IssuerCalls(Requests):
             scopes=list(scopes) if scopes else None,
             algorithms=list(algorithms) if algorithms else None,
             groups_claim=groups_claim,
+            reason=reason or None,
         )
         return await self._send(IssuerAnswer, "POST", "registry", "/issuers", body)
 
@@ -52,20 +54,23 @@ class IssuerCalls(Requests):
         await self._delete("registry", f"/issuers/{quote(await self._issuer_key(issuer))}", reason=reason)
 
     async def map_group(
-        self, group: str, role: str, namespace: str, issuer: str | None = None
+        self, group: str, role: str, namespace: str, issuer: str | None = None, *, reason: str = ""
     ) -> IssuerAnswer:
         """Give a role to who signs in as a member of the group (`*`: everywhere).
 
         `issuer`: its URL or key; it may be left out where one is trusted.
         """
         path = f"/issuers/{quote(await self._issuer_key(issuer))}/groups"
-        body = {"group": group, "role": role, "namespace": namespace}
+        body = {"group": group, "role": role, "namespace": namespace, **given(reason=reason or None)}
         return await self._send(IssuerAnswer, "POST", "registry", path, body)
 
-    async def unmap_group(self, group: str, role: str, namespace: str, issuer: str | None = None) -> None:
+    async def unmap_group(
+        self, group: str, role: str, namespace: str, issuer: str | None = None, *, reason: str = ""
+    ) -> None:
         """Take a role from a group, and from all its members."""
         path = f"/issuers/{quote(await self._issuer_key(issuer))}/groups"
-        await self._delete("registry", path, group=group, role=role, namespace=namespace)
+        query = {"group": group, "role": role, "namespace": namespace, "reason": reason or None}
+        await self._delete("registry", path, **query)
 
     async def _issuer_key(self, issuer: str | None) -> str:
         """Return the key of an issuer. Raises Invalid when it is none, or not the only one."""

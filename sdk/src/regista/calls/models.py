@@ -34,9 +34,9 @@ class ModelCalls(Requests):
         filters = given(kind=kind, owner=owner, tier=tier, search=search, tag=tag)
         return await self._all(ModelAnswer, "registry", "/models", limit, **filters)
 
-    async def model(self, model: str) -> ModelAnswer:
-        """Return one model, by name or id, with its `revision`."""
-        return await self._get(ModelAnswer, "registry", at(model))
+    async def model(self, model: str, at_time: str | None = None) -> ModelAnswer:
+        """Return one model, by name or id, with its `revision`; with a time, or a day, as it was then."""
+        return await self._get(ModelAnswer, "registry", at(model), as_of=at_time)
 
     async def create_model(
         self,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from regista.calls.requests import Json, Requests, at, model_and_version, summary
+from regista.calls.requests import Json, Requests, at, given, model_and_version, summary
 from regista.shapes import registry
 from regista.shapes.approval import (
     GatesAnswer,
@@ -132,7 +132,12 @@ class PromotionCalls(Requests):
         return await self._get(PolicyAnswer, "approval", f"/policies/{quote(name)}")
 
     async def publish_policy(
-        self, name: str, policy: PolicyBody | Mapping[str, Any], *, expected: int | None = None
+        self,
+        name: str,
+        policy: PolicyBody | Mapping[str, Any],
+        *,
+        expected: int | None = None,
+        reason: str = "",
     ) -> PolicyAnswer:
         """Publish a revision of a policy, and return the policy.
 
@@ -152,6 +157,7 @@ class PromotionCalls(Requests):
             expected,
             what=f"the policy {name}",
             shown=_POLICY,
+            query={"reason": reason or None},
         )
 
     async def preview_policy(self, name: str, policy: PolicyBody | Mapping[str, Any]) -> PolicyPreview:
@@ -160,9 +166,9 @@ class PromotionCalls(Requests):
             PolicyPreview, "POST", "approval", f"/policies/{quote(name)}:preview", dict(policy)
         )
 
-    async def confirm_policy(self, name: str, revision: int) -> PolicyAnswer:
+    async def confirm_policy(self, name: str, revision: int, reason: str = "") -> PolicyAnswer:
         """Publish the proposal of this revision, which another admin made."""
-        body = {"revision": revision}
+        body = {"revision": revision, **given(reason=reason or None)}
         return await self._send(PolicyAnswer, "POST", "approval", f"/policies/{quote(name)}:confirm", body)
 
 

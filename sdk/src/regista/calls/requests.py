@@ -40,11 +40,14 @@ class Requests:
         path: str,
         body: Any = None,
         *,
+        query: Mapping[str, Any] | None = None,
         if_match: str = "",
         long: bool = False,
     ) -> T:
         """Return the answer, empty where it has no body. `long`: it may take minutes."""
-        answer = await self._transport.call(method, service, path, body=body, if_match=if_match, long=long)
+        answer = await self._transport.call(
+            method, service, path, query=query, body=body, if_match=if_match, long=long
+        )
         return shaped(shape, answer.body or {})
 
     async def _delete(self, service: str, path: str, **query: Any) -> None:
@@ -63,6 +66,7 @@ class Requests:
         what: str,
         shown: Callable[[Json], str],
         read: str = "",
+        query: Mapping[str, Any] | None = None,
     ) -> T:
         """Send a change of what `read` (else `path`) answers, valid only for the revision `expected`.
 
@@ -70,7 +74,9 @@ class Requests:
         summarizes its present state. Raises Stale with the present state.
         """
         try:
-            return await self._send(shape, method, service, path, body, if_match=if_match(expected))
+            return await self._send(
+                shape, method, service, path, body, query=query, if_match=if_match(expected)
+            )
         except Stale as stale:
             present: Json = {}
             with contextlib.suppress(RegistaError):

@@ -26,6 +26,7 @@ class TrustCalls(Requests):
         audience: str | None = None,
         algorithms: Sequence[str] | None = None,
         starter_claim: str | None = None,
+        reason: str = "",
     ) -> TrustAnswer:
         """Let jobs whose token an issuer signed, with these claims, act as a publisher.
 
@@ -42,6 +43,7 @@ class TrustCalls(Requests):
             publisher=publisher,
             namespaces=list(namespaces),
             starter_claim=starter_claim,
+            reason=reason or None,
         )
         return await self._send(TrustAnswer, "POST", "registry", "/trusts", body)
 

@@ -106,9 +106,9 @@ class VersionCalls(Requests):
             return await self._get(LineageAnswer, "registry", "/lineage", parent=reference)
         return await self._get(LineageAnswer, "registry", f"{_path(reference)}/lineage")
 
-    async def version(self, reference: str) -> VersionAnswer:
-        """Return one version with its `revision`."""
-        return await self._get(VersionAnswer, "registry", _path(reference))
+    async def version(self, reference: str, at_time: str | None = None) -> VersionAnswer:
+        """Return one version with its `revision`; with a time, or a day, as it was then."""
+        return await self._get(VersionAnswer, "registry", _path(reference), as_of=at_time)
 
     async def complete(
         self,

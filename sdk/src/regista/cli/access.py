@@ -10,9 +10,10 @@ import click
 from regista.choices import IdentityKind
 from regista.cli.access_issuers import add_to, issuers
 from regista.cli.access_keys import keys
+from regista.cli.access_links import link, unlink
 from regista.cli.access_scopes import ROLE, WHERE, in_words, namespace_of
 from regista.cli.access_trusts import trusts
-from regista.cli.terminal.options import REASON
+from regista.cli.terminal.options import OPTIONAL_REASON, REASON
 from regista.cli.terminal.output import say
 from regista.cli.terminal.session import Session, command, confirm, on_a_terminal
 
@@ -28,6 +29,8 @@ def access() -> None:
 access.add_command(keys)
 access.add_command(issuers)
 access.add_command(trusts)
+access.add_command(link)
+access.add_command(unlink)
 
 
 @access.group()
@@ -85,13 +88,14 @@ def show_identity(session: Session, subject: str) -> None:
     default="",
     help="Shown to people, and printed under what they sign. Stored outside the log, so it can be erased.",
 )
-def create(session: Session, subject: str | None, kind: IdentityKind, name: str) -> None:
+@OPTIONAL_REASON
+def create(session: Session, subject: str | None, kind: IdentityKind, name: str, reason: str) -> None:
     """Create an identity. It can do nothing before it has a key and a role.
 
     The log keeps IDENTITY permanently. Leave it out for a person: the registry makes a random one.
     """
     with session.client() as client:
-        got = client.create_identity(subject, kind, name)
+        got = client.create_identity(subject, kind, name, reason)
     session.one(got, f"created {got.get('subject', subject)}")
 
 
@@ -127,28 +131,31 @@ add_to(groups)
 @command("create", group=groups, examples='regista access group create fraud-board --name "Fraud board"')
 @click.argument("group")
 @click.option("--name", default="", help="Shown to people.")
-def create_group(session: Session, group: str, name: str) -> None:
+@OPTIONAL_REASON
+def create_group(session: Session, group: str, name: str, reason: str) -> None:
     """Create a group. Grant it roles like an identity: `regista access grant GROUP ROLE --namespace …`."""
     with session.client() as client:
-        session.one(client.create_identity(group, "group", name), f"created the group {group}")
+        session.one(client.create_identity(group, "group", name, reason), f"created the group {group}")
 
 
 @command("add", group=groups, examples="regista access group add fraud-board u-7k2m")
 @click.argument("group")
 @click.argument("member")
-def add_member(session: Session, group: str, member: str) -> None:
+@OPTIONAL_REASON
+def add_member(session: Session, group: str, member: str, reason: str) -> None:
     """Add a person or publisher: it gets every role of the group."""
     with session.client() as client:
-        session.one(client.add_member(group, member), f"{member} is a member of {group}")
+        session.one(client.add_member(group, member, reason), f"{member} is a member of {group}")
 
 
 @command("remove", group=groups, examples="regista access group remove fraud-board u-7k2m")
 @click.argument("group")
 @click.argument("member")
-def remove_member(session: Session, group: str, member: str) -> None:
+@OPTIONAL_REASON
+def remove_member(session: Session, group: str, member: str, reason: str) -> None:
     """Remove a member: it loses the roles of the group."""
     with session.client() as client:
-        client.remove_member(group, member)
+        client.remove_member(group, member, reason)
     session.one({"subject": group, "member": member, "removed": True}, f"{member} left {group}")
 
 
@@ -194,11 +201,14 @@ def erase_name(session: Session, subject: str, reason: str, yes: bool) -> None:
 @click.argument("subject", metavar="IDENTITY")
 @click.argument("role", type=ROLE)
 @WHERE
-def grant(session: Session, subject: str, role: str, namespace: str | None, everywhere: bool) -> None:
+@OPTIONAL_REASON
+def grant(
+    session: Session, subject: str, role: str, namespace: str | None, everywhere: bool, reason: str
+) -> None:
     """Grant a role to an identity or a group, in a namespace or everywhere."""
     namespace = namespace_of(namespace, everywhere, f"where {subject} becomes {role}")
     with session.client() as client:
-        got = client.grant(subject, role, namespace)
+        got = client.grant(subject, role, namespace, reason)
     session.one(got, f"{subject} is {role} {in_words(namespace)}")
     if session.for_people:
         notes: Sequence[str] = got.get("notes") or ()
@@ -214,12 +224,15 @@ def grant(session: Session, subject: str, role: str, namespace: str | None, ever
 @click.argument("subject", metavar="IDENTITY")
 @click.argument("role", type=ROLE)
 @WHERE
-def ungrant(session: Session, subject: str, role: str, namespace: str | None, everywhere: bool) -> None:
+@OPTIONAL_REASON
+def ungrant(
+    session: Session, subject: str, role: str, namespace: str | None, everywhere: bool, reason: str
+) -> None:
     """Revoke a role: the grant in this namespace, or the one everywhere."""
     namespace = namespace_of(namespace, everywhere, f"which grant of {role} {subject} loses")
     with session.client() as client:
         held = _granted(client, subject)
-        client.revoke_role(subject, role, namespace)
+        client.revoke_role(subject, role, namespace, reason)
     revoked = held is None or (role, namespace) in held
     done = f"{subject} is no longer {role} {in_words(namespace)}"
     if not revoked:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from regista.cli.access_scopes import ROLE, WHERE, in_words, namespace_of
-from regista.cli.terminal.options import REASON
+from regista.cli.terminal.options import OPTIONAL_REASON, REASON
 from regista.cli.terminal.session import Session, command
 
 ISSUER = click.option(
@@ -31,6 +31,7 @@ def issuers() -> None:
 @click.option("--scope", "scopes", multiple=True, help="Repeat it. Default: openid and profile.")
 @click.option("--algorithm", "algorithms", multiple=True, help="As the issuer signs. Default: RS256.")
 @click.option("--groups-claim", help="The claim with the groups of a person. Default: groups.")
+@OPTIONAL_REASON
 def trust(session: Session, issuer: str, **settings: Any) -> None:
     """Trust the tokens of an issuer, or replace its settings. URL is what its tokens name in `iss`."""
     with session.client() as client:
@@ -82,13 +83,20 @@ def add_to(groups: click.Group) -> None:
 @click.argument("role", type=ROLE)
 @WHERE
 @ISSUER
+@OPTIONAL_REASON
 def map_group(
-    session: Session, group: str, role: str, namespace: str | None, everywhere: bool, issuer: str | None
+    session: Session,
+    group: str,
+    role: str,
+    namespace: str | None,
+    everywhere: bool,
+    issuer: str | None,
+    reason: str,
 ) -> None:
     """Give a role to who signs in as a member of an issuer's group, from each one's next sign-in."""
     namespace = namespace_of(namespace, everywhere, f"where members of {group} become {role}")
     with session.client() as client:
-        got = client.map_group(group, role, namespace, issuer)
+        got = client.map_group(group, role, namespace, issuer, reason=reason)
     session.one(got, f"members of {group} are {role} {in_words(namespace)} once they sign in")
 
 
@@ -97,13 +105,20 @@ def map_group(
 @click.argument("role", type=ROLE)
 @WHERE
 @ISSUER
+@OPTIONAL_REASON
 def unmap_group(
-    session: Session, group: str, role: str, namespace: str | None, everywhere: bool, issuer: str | None
+    session: Session,
+    group: str,
+    role: str,
+    namespace: str | None,
+    everywhere: bool,
+    issuer: str | None,
+    reason: str,
 ) -> None:
     """Take a role from an issuer's group, and from all its members immediately."""
     namespace = namespace_of(namespace, everywhere, f"which role of {group} ends")
     with session.client() as client:
-        client.unmap_group(group, role, namespace, issuer)
+        client.unmap_group(group, role, namespace, issuer, reason=reason)
     done = {"group": group, "role": role, "namespace": namespace, "mapped": False}
     session.one(done, f"members of {group} are no longer {role} {in_words(namespace)} through it")
 

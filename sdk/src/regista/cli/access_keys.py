@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from regista.cli.key import creating, new_signing_key
+from regista.cli.terminal.options import OPTIONAL_REASON
 from regista.cli.terminal.output import say
 from regista.cli.terminal.session import Session, command
 
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 EXPIRES = click.option(
     "--expires",
     metavar="TIME",
-    help="A day (2027-01-31: its beginning, UTC), RFC 3339, or `never`. Default: the registry's, a year. An "
-    "identity's own keys always expire.",
+    help="A day (2027-01-31: its beginning, UTC), RFC 3339, or `never`. Default: the registry's, a year; 24 "
+    "hours with the roles of groups. An identity's own keys always expire.",
 )
 OUT = click.option(
     "--out",
@@ -39,7 +40,8 @@ def keys() -> None:
 
 @command(
     group=keys,
-    examples="regista access key issue --own --expires 2026-12-31 --out my.key\n"
+    examples="regista access key issue --own --out my.key\n"
+    "regista access key issue --own --without-groups --expires 2026-12-31 --out year.key\n"
     "regista access key issue u-7k2m --out ann.key\n"
     "regista access key issue publisher:nightly --signing --out nightly.key.json",
 )
@@ -50,18 +52,34 @@ def keys() -> None:
     is_flag=True,
     help="A signing key for Kafka instead of an API key. It is made here, and only its public half is sent.",
 )
+@click.option(
+    "--without-groups",
+    is_flag=True,
+    help="With --own: the key has the roles that were granted to you, and none of your groups.",
+)
 @OUT
 @EXPIRES
+@OPTIONAL_REASON
 def issue(
-    session: Session, subject: str | None, own: bool, signing: bool, file: Path | None, expires: str | None
+    session: Session,
+    subject: str | None,
+    own: bool,
+    signing: bool,
+    without_groups: bool,
+    file: Path | None,
+    expires: str | None,
+    reason: str,
 ) -> None:
     """Issue an API key (shown once), or make and register a signing key.
 
-    A key of your own has the roles that were granted to you, not those of your groups, and always expires.
+    A key of your own always expires. With a sign-in it is an API key with the roles of your groups, too, and
+    ends after 24 hours at most.
     """
     if own == (subject is not None):
         raise click.UsageError("name the identity, or give --own for a key of yourself")
-    expiry = _expiry(expires)
+    if without_groups and (signing or not own):
+        raise click.UsageError("give --without-groups with --own: other keys have no roles of groups")
+    expiry = _expiry(expires) | ({"reason": reason} if reason else {})
     if subject is None:
         with session.client() as client:
             subject = str(client.whoami()["subject"])
@@ -69,7 +87,7 @@ def issue(
         _register(session, subject, new_signing_key(subject, file), expiry)
         return
     with _new_file(file) as descriptor, session.client() as client:
-        got = client.issue_key(subject, **expiry)
+        got = client.issue_key(subject, **expiry, without_groups=without_groups)
         _hand_over(session, got, file, descriptor)
 
 
@@ -77,11 +95,13 @@ def issue(
 @click.argument("subject", metavar="IDENTITY")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @EXPIRES
-def register(session: Session, subject: str, file: Path, expires: str | None) -> None:
+@OPTIONAL_REASON
+def register(session: Session, subject: str, file: Path, expires: str | None, reason: str) -> None:
     """Register the public half of a signing key that `regista key generate` made."""
     from regista.files import signing_key  # noqa: PLC0415
 
-    _register(session, subject, signing_key(file), _expiry(expires))
+    settings = _expiry(expires) | ({"reason": reason} if reason else {})
+    _register(session, subject, signing_key(file), settings)
 
 
 @command(
@@ -136,7 +156,7 @@ def rotate(
 )
 @click.argument("subject", metavar="IDENTITY")
 @click.argument("key_id")
-@click.option("--reason", default="")
+@OPTIONAL_REASON
 @click.option(
     "--compromised",
     is_flag=True,
@@ -201,9 +221,9 @@ def _expiry(expires: str | None) -> dict[str, Any]:
     )
 
 
-def _register(session: Session, subject: str, made: SigningKey, expiry: dict[str, Any]) -> None:
+def _register(session: Session, subject: str, made: SigningKey, settings: dict[str, Any]) -> None:
     with session.client() as client:
-        got = client.issue_key(subject, **_public(made), **expiry)
+        got = client.issue_key(subject, **_public(made), **settings)
     session.one(got, f"registered the public half of {made.key_id} for {subject}")
 
 

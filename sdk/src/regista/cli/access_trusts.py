@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from regista.cli.access_scopes import EVERYWHERE
-from regista.cli.terminal.options import REASON
+from regista.cli.terminal.options import OPTIONAL_REASON, REASON
 from regista.cli.terminal.session import Session, command
 from regista.cli.terminal.values import pairs
 
@@ -47,6 +47,7 @@ def trusts() -> None:
     help="The claim with the person who started the job, who never approves what it publishes. "
     "Default: actor (GitHub) or user_login (GitLab).",
 )
+@OPTIONAL_REASON
 def add(
     session: Session,
     issuer: str,

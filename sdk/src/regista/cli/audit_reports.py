@@ -180,9 +180,15 @@ def rights(session: Session, moment: str, role: str, namespace: str, limit: int)
         ("since", lambda r: to_the_second(r["granted"]["at"])),
         ("granted by", lambda r: who({"actor": r["granted"]["by"]}, shown)),
         ("live keys", lambda r: len(r["keys"])),
-        ("remarks", lambda r: f"disabled {to_the_second(r['disabled']['at'])}" if r.get("disabled") else ""),
+        ("remarks", _remarks),
     ]
     session.items(rows, columns, "no identity held such a role then", limit)
+
+
+def _remarks(row: Any) -> str:
+    """Return since when an identity is disabled, and what counts as the same person."""
+    disabled = [f"disabled {to_the_second(row['disabled']['at'])}"] if row.get("disabled") else []
+    return ", ".join([*disabled, *(f"linked with {link['other']}" for link in row.get("links") or ())])
 
 
 @command(

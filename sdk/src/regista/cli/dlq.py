@@ -9,6 +9,7 @@ import click
 
 from regista.calls.dead_letters import CONSUMERS
 from regista.cli.terminal.failure import print_error
+from regista.cli.terminal.options import OPTIONAL_REASON
 from regista.cli.terminal.output import to_the_second
 from regista.cli.terminal.session import Session, command
 
@@ -123,10 +124,11 @@ def letter(session: Session, letter_id: str) -> None:
 
 @command(group=dlq, examples="regista dlq replay regista.training.v1.dlq~0~17")
 @click.argument("letter_ids", metavar="ID...", nargs=-1, required=True)
-def replay(session: Session, letter_ids: tuple[str, ...]) -> None:
+@OPTIONAL_REASON
+def replay(session: Session, letter_ids: tuple[str, ...], reason: str) -> None:
     """Send dead letters again to the topic they came from. A message has no second effect."""
     with session.client() as client:
-        got = [client.replay(letter_id) for letter_id in letter_ids]
+        got = [client.replay(letter_id, reason) for letter_id in letter_ids]
     session.items(got, [("id", "id"), ("back on", "topic")], "")
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from regista.cli.terminal.moments import AT
 from regista.cli.terminal.options import IF_REVISION, KINDS, TIERS
 from regista.cli.terminal.people import naming
 from regista.cli.terminal.session import Session, command
@@ -54,12 +55,15 @@ def _newest(item: Any) -> str:
     return "" if number is None else f"{number}: {item.get('newest_semver') or 'draft'}"
 
 
-@command(group=models, examples="regista models show churn")
+@command(
+    group=models, examples="regista models show churn\nregista models show churn --at 2026-03-01T12:00:00Z"
+)
 @click.argument("model")
-def show(session: Session, model: str) -> None:
-    """Show one model, by name or id, with its revision."""
+@AT
+def show(session: Session, model: str, moment: str | None) -> None:
+    """Show one model, by name or id, with its revision; or as it was."""
     with session.client() as client:
-        session.one(client.model(model))
+        session.one(client.model(model, moment))
 
 
 @command(

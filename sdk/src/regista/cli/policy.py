@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from regista.cli.terminal.options import IF_REVISION
+from regista.cli.terminal.options import IF_REVISION, OPTIONAL_REASON
 from regista.cli.terminal.output import say
 from regista.cli.terminal.people import naming
 from regista.cli.terminal.session import Session, command, confirm, on_a_terminal
@@ -56,8 +56,9 @@ def show(session: Session, name: str) -> None:
 @IF_REVISION
 @click.option("--yes", "-y", is_flag=True, help="Publish without a question.")
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
+@OPTIONAL_REASON
 def publish(
-    session: Session, name: str, file: Path, expected: int | None, *, yes: bool, dry_run: bool
+    session: Session, name: str, file: Path, expected: int | None, *, yes: bool, dry_run: bool, reason: str
 ) -> None:
     """Publish a new revision of a policy (JSON, or YAML with PyYAML installed).
 
@@ -78,7 +79,7 @@ def publish(
             _ask(session, f"publish this weaker revision of {name}?", "--yes")
         elif not yes and on_a_terminal() and not session.format:
             confirm(f"publish {name}?")
-        got = client.publish_policy(name, content, expected=expected)
+        got = client.publish_policy(name, content, expected=expected, reason=reason)
     proposal = got.get("proposal")
     message = (
         f"proposed revision {proposal['revision']} of policy {name}; another admin confirms it with "
@@ -92,7 +93,8 @@ def publish(
 @command("confirm", group=policy, examples="regista policy confirm production-high --revision 7")
 @click.argument("name")
 @click.option("--revision", type=click.IntRange(1), help="The revision of the proposal that you read.")
-def confirm_(session: Session, name: str, revision: int | None) -> None:
+@OPTIONAL_REASON
+def confirm_(session: Session, name: str, revision: int | None, reason: str) -> None:
     """Publish a weaker revision that another admin proposed."""
     with session.client() as client:
         proposal = client.policy(name).get("proposal")
@@ -102,7 +104,7 @@ def confirm_(session: Session, name: str, revision: int | None) -> None:
             show_change(session, client.preview_policy(name, proposal["policy"]))
             question = f"confirm revision {proposal['revision']} by {proposal['proposed_by']}?"
             _ask(session, question, f"--revision {proposal['revision']}")
-        got = client.confirm_policy(name, revision or proposal["revision"])
+        got = client.confirm_policy(name, revision or proposal["revision"], reason)
     session.one(got, f"published policy {name}")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from regista.cli.terminal.options import IF_REVISION
+from regista.cli.terminal.options import IF_REVISION, OPTIONAL_REASON
 from regista.cli.terminal.output import say, to_the_second
 from regista.cli.terminal.session import Session, command, confirm, on_a_terminal
 from regista.cli.terminal.values import read_json
@@ -75,6 +75,7 @@ def add_to(group: click.Group) -> None:
 @click.option("--off", is_flag=True, help="Remove the default of --namespace or --everywhere.")
 @IF_REVISION
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@OPTIONAL_REASON
 def retention(
     session: Session,
     model: str,
@@ -86,6 +87,7 @@ def retention(
     inherit: bool,
     off: bool,
     yes: bool,
+    reason: str,
     **given: Any,
 ) -> None:
     """Show or change how long versions are kept. Without a policy nothing is retired.
@@ -102,8 +104,8 @@ def retention(
         raise click.UsageError("--inherit belongs to a model, --off to --namespace or --everywhere")
     if removes + changes + (file is not None) > 1:
         raise click.UsageError("give fields, --set, or --inherit or --off")
-    if expected is not None and not (removes or changes or file):
-        raise click.UsageError("--if-revision belongs to a change: name what changes")
+    if (expected is not None or reason) and not (removes or changes or file):
+        raise click.UsageError("--if-revision and --reason belong to a change: name what changes")
     with session.client() as client:
         if not (removes or changes or file):
             _show(session, client, model, scope)
@@ -119,7 +121,7 @@ def retention(
             confirm(f"Change how long the versions of {_name(model, scope)} are kept?")
         if changes and expected is None:
             expected = revision  # the fields that are not named are those of this revision
-        _report(session, _change(client, model, scope, new, expected))
+        _report(session, _change(client, model, scope, new, {"expected": expected, "reason": reason}))
 
 
 def _read(client: Client, model: str, scope: str) -> tuple[dict[str, Any], int]:
@@ -134,13 +136,14 @@ def _read(client: Client, model: str, scope: str) -> tuple[dict[str, Any], int]:
 
 
 def _change(
-    client: Client, model: str, scope: str, new: Policy | None, expected: int | None
+    client: Client, model: str, scope: str, new: Policy | None, how: Mapping[str, Any]
 ) -> Mapping[str, Any]:
+    """Change the policy. `how`: the revision that is expected, and the reason."""
     if not model:
-        return client.set_default_retention(scope, new, expected=expected)
+        return client.set_default_retention(scope, new, **how)
     if new is None:
-        return client.remove_retention(model, expected=expected)
-    return client.set_retention(model, new, expected=expected)
+        return client.remove_retention(model, **how)
+    return client.set_retention(model, new, **how)
 
 
 def _show(session: Session, client: Client, model: str, scope: str) -> None:

@@ -11,6 +11,7 @@ import click
 
 from regista.cli import remarks, version_lists
 from regista.cli.terminal import versions_shown as columns_of
+from regista.cli.terminal.moments import AT
 from regista.cli.terminal.options import GOALS, IF_REVISION, REASON, TIMEOUT
 from regista.cli.terminal.output import say, to_the_second
 from regista.cli.terminal.session import Session, command
@@ -97,12 +98,16 @@ def lineage(session: Session, reference: str) -> None:
         say("there are more than are shown: look at the lineage of a version further down")
 
 
-@command(group=versions, examples="regista versions show churn@production")
+@command(
+    group=versions,
+    examples="regista versions show churn@production\nregista versions show churn@production --at 2026-03-01",
+)
 @click.argument("reference", metavar="MODEL@VERSION")
-def show(session: Session, reference: str) -> None:
-    """Show one version with its metadata and its revision."""
+@AT
+def show(session: Session, reference: str, moment: str | None) -> None:
+    """Show one version with its metadata and its revision; or as it was."""
     with session.client() as client:
-        session.one(client.version(reference))
+        session.one(client.version(reference, moment))
 
 
 @command(

@@ -114,8 +114,8 @@ class SyncCalls:
         `search` is a part of the name; `owner` is a subject, for example `team:risk`; `tags` are names with
         their values, or a list of `NAME=VALUE` and `NAME` (any value), all of which a model must have.
         """
-    def model(self, model: str) -> ModelAnswer:
-        """Return one model, by name or id, with its `revision`."""
+    def model(self, model: str, at_time: str | None = None) -> ModelAnswer:
+        """Return one model, by name or id, with its `revision`; with a time, or a day, as it was then."""
     def create_model(
         self,
         name: str,
@@ -167,9 +167,9 @@ class SyncCalls:
         """Take all effect from an identity's keys and roles, until it is enabled again."""
     def enable_identity(self, subject: str, reason: str) -> IdentityAnswer:
         """Let a disabled identity act again, with the keys and roles that it has."""
-    def add_member(self, group: str, member: str) -> IdentityAnswer:
+    def add_member(self, group: str, member: str, reason: str = "") -> IdentityAnswer:
         """Add a person or publisher to a group: it gets every role of the group."""
-    def remove_member(self, group: str, member: str) -> None:
+    def remove_member(self, group: str, member: str, reason: str = "") -> None:
         """Remove a member of a group: it loses the roles of the group."""
     def service_keys(self) -> list[ServiceKey]:
         """Return the public keys of the services as JSON Web Keys, with the times in which they are valid."""
@@ -179,7 +179,9 @@ class SyncCalls:
         Without a match, or when the caller may not list identities, it is `person` as given. Raises Invalid
         when several identities have the name.
         """
-    def create_identity(self, subject: str | None, kind: IdentityKind, name: str = "") -> IdentityAnswer:
+    def create_identity(
+        self, subject: str | None, kind: IdentityKind, name: str = "", reason: str = ""
+    ) -> IdentityAnswer:
         """Create an identity. It can do nothing before it has a key and a role.
 
         Without `subject` the registry makes a random one that identifies no person. `kind`: person,
@@ -202,14 +204,17 @@ class SyncCalls:
         public_key: str | None = None,
         expires_at: str | None = None,
         never_expires: bool = False,
+        without_groups: bool = False,
+        reason: str = "",
     ) -> KeyAnswer:
         """Issue an API key, or register a signing key.
 
         The answer has the API key; no later answer shows it. With `public_key` (hex) and `key_id` the call
         registers a signing key made elsewhere. `expires_at`: RFC 3339; without it the registry's default
         (a year) counts, unless an admin sends `never_expires`. Each identity may issue itself a key, so that
-        it can rotate its own. Raises RegistaError with the code
-        `key_not_shown` when the answer with the API key was lost.
+        it can rotate its own. An API key that you issue yourself with a sign-in has the roles of your groups
+        and ends after 24 hours; `without_groups` makes one with the roles granted to you only. Raises
+        RegistaError with the code `key_not_shown` when the answer with the API key was lost.
         """
     def rotate_key(
         self,
@@ -228,9 +233,19 @@ class SyncCalls:
         """
     def revoke_key(self, subject: str, key_id: str, reason: str = "", *, compromised: bool = False) -> None:
         """Revoke a key. With `compromised`, earlier signatures of a service with it become invalid, too."""
-    def grant(self, subject: str, role: str, namespace: str) -> IdentityAnswer:
+    def link_identity(
+        self, subject: str, other: str = "", *, reason: str, login: bool = False, proof: str = ""
+    ) -> IdentityAnswer:
+        """Count two identities of one human being as one person, from now on.
+
+        With `login`, `other` is a name under which the person starts jobs. An admin links; or the person, by
+        `proof`: an API key or access token of the other identity, which then needs no name.
+        """
+    def unlink_identity(self, subject: str, other: str, reason: str, *, login: bool = False) -> None:
+        """Count two identities as two people from now on. What was decided before stays as it is."""
+    def grant(self, subject: str, role: str, namespace: str, reason: str = "") -> IdentityAnswer:
         """Grant a role in a namespace and those below it (`*`: everywhere)."""
-    def revoke_role(self, subject: str, role: str, namespace: str) -> None:
+    def revoke_role(self, subject: str, role: str, namespace: str, reason: str = "") -> None:
         """Revoke a role in a namespace."""
     def events(
         self,
@@ -286,8 +301,8 @@ class SyncCalls:
 
         `reference` is also the URL of a parent that is not in the registry, as the versions named it.
         """
-    def version(self, reference: str) -> VersionAnswer:
-        """Return one version with its `revision`."""
+    def version(self, reference: str, at_time: str | None = None) -> VersionAnswer:
+        """Return one version with its `revision`; with a time, or a day, as it was then."""
     def complete(
         self,
         reference: str,
@@ -436,7 +451,12 @@ class SyncCalls:
     def policy(self, name: str) -> PolicyAnswer:
         """Return one policy with its `revision`."""
     def publish_policy(
-        self, name: str, policy: PolicyBody | Mapping[str, Any], *, expected: int | None = None
+        self,
+        name: str,
+        policy: PolicyBody | Mapping[str, Any],
+        *,
+        expected: int | None = None,
+        reason: str = "",
     ) -> PolicyAnswer:
         """Publish a revision of a policy, and return the policy.
 
@@ -448,7 +468,7 @@ class SyncCalls:
         """
     def preview_policy(self, name: str, policy: PolicyBody | Mapping[str, Any]) -> PolicyPreview:
         """Return what publishing the policy would change: models, open reviews, and how it requires less."""
-    def confirm_policy(self, name: str, revision: int) -> PolicyAnswer:
+    def confirm_policy(self, name: str, revision: int, reason: str = "") -> PolicyAnswer:
         """Publish the proposal of this revision, which another admin made."""
     def wait_for(self, reference: str, until: Goal = "validated", seconds: float = 60.0) -> VersionAnswer:
         """Return the version once it is Validated (or in Production), or in Production.
@@ -765,19 +785,31 @@ class SyncCalls:
     def retention(self, model: str) -> Retention:
         """Return the retention policy of a model with its `revision`, and the standing of each version."""
     def set_retention(
-        self, model: str, policy: PolicyInput | Mapping[str, Any], *, expected: int | None = None
+        self,
+        model: str,
+        policy: PolicyInput | Mapping[str, Any],
+        *,
+        expected: int | None = None,
+        reason: str = "",
     ) -> RetentionChanged:
         """Replace the retention policy of a model.
 
         `expected` is the `revision` of the policy that you read (0 for the default policy): the call raises
         Stale if the policy changed since. Without it the last writer wins.
         """
-    def remove_retention(self, model: str, *, expected: int | None = None) -> RetentionChanged:
+    def remove_retention(
+        self, model: str, *, expected: int | None = None, reason: str = ""
+    ) -> RetentionChanged:
         """Remove the model's own retention policy, so that it inherits one. `expected` as above."""
     def retention_defaults(self) -> list[Default]:
         """Return the policies that models without one of their own inherit, by namespace ("*": all)."""
     def set_default_retention(
-        self, namespace: str, policy: PolicyInput | Mapping[str, Any] | None, *, expected: int | None = None
+        self,
+        namespace: str,
+        policy: PolicyInput | Mapping[str, Any] | None,
+        *,
+        expected: int | None = None,
+        reason: str = "",
     ) -> DefaultChanged:
         """Set the policy that the models of a namespace inherit ("*": all models); None removes it.
 
@@ -855,7 +887,7 @@ class SyncCalls:
         """Close a dead letter without a replay. It is open again when its message is refused again."""
     def dead_letter(self, letter_id: str) -> DeadLetterDetail:
         """Return one dead letter with its reason, headers and value."""
-    def replay(self, letter_id: str) -> Replayed:
+    def replay(self, letter_id: str, reason: str = "") -> Replayed:
         """Send a dead letter again to the topic it came from."""
     def sign_in_options(self) -> list[SignInOption]:
         """Return the issuers at which people sign in, with what a client begins a sign-in with."""
@@ -870,6 +902,7 @@ class SyncCalls:
         scopes: Sequence[str] | None = None,
         algorithms: Sequence[str] | None = None,
         groups_claim: str | None = None,
+        reason: str = "",
     ) -> IssuerAnswer:
         """Trust the tokens of an issuer, or replace its settings.
 
@@ -879,12 +912,16 @@ class SyncCalls:
         """
     def distrust_issuer(self, issuer: str, reason: str) -> None:
         """Stop trusting an issuer, by its URL or key: no token of it counts any more."""
-    def map_group(self, group: str, role: str, namespace: str, issuer: str | None = None) -> IssuerAnswer:
+    def map_group(
+        self, group: str, role: str, namespace: str, issuer: str | None = None, *, reason: str = ""
+    ) -> IssuerAnswer:
         """Give a role to who signs in as a member of the group (`*`: everywhere).
 
         `issuer`: its URL or key; it may be left out where one is trusted.
         """
-    def unmap_group(self, group: str, role: str, namespace: str, issuer: str | None = None) -> None:
+    def unmap_group(
+        self, group: str, role: str, namespace: str, issuer: str | None = None, *, reason: str = ""
+    ) -> None:
         """Take a role from a group, and from all its members."""
     def trusts(self) -> list[TrustAnswer]:
         """Return the trusts of all publishers."""
@@ -898,6 +935,7 @@ class SyncCalls:
         audience: str | None = None,
         algorithms: Sequence[str] | None = None,
         starter_claim: str | None = None,
+        reason: str = "",
     ) -> TrustAnswer:
         """Let jobs whose token an issuer signed, with these claims, act as a publisher.
 

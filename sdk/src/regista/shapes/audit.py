@@ -233,6 +233,7 @@ class IdentityRights(TypedDict):
     roles: list[Role]
     keys: list[LiveKey]
     trusts: list[TrustThen]
+    links: list[LinkThen]
 
 
 class InService(TypedDict):
@@ -292,10 +293,21 @@ class Invariants(TypedDict):
     owed_after_reviews: list[OwedAfterReview]
 
 
+class LinkThen(TypedDict):
+    """`other` counted as the same person: an identity, or with `login` a name under which it started jobs."""
+
+    other: str | None
+    login: bool
+    linked: Given
+
+
 class LiveKey(TypedDict):
+    """`issuer` is the key of the issuer whose groups' roles the key has, "" for own roles only."""
+
     key_id: str | None
     algorithm: str | None
     expires_at: Any
+    issuer: str
     issued: Given
 
 

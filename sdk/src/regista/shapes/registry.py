@@ -336,8 +336,9 @@ class Identities(TypedDict):
 class IdentityAnswer(TypedDict):
     """`name` is empty when none was given, or when it was erased. `members` are those of a group.
 
-    An admin of a namespace sees the roles there only, and `keys` and `members` are null. `notes`: what
-    who just granted a role should know about it.
+    `links`: what counts as the same person, directly. An admin of a namespace sees the roles there
+    only, and `keys`, `members` and `links` are null. `notes`: what who just granted a role should know
+    about it.
     """
 
     subject: str
@@ -350,13 +351,15 @@ class IdentityAnswer(TypedDict):
     keys: list[IdentityKey] | None
     roles: list[HeldRole]
     members: list[str] | None
+    links: list[IdentityLink] | None
     notes: NotRequired[list[str]]
 
 
 class IdentityKey(TypedDict):
     """`issued_by` is the subject itself after a rotation of its own. `last_used` is a day (UTC).
 
-    `issued_by_another`: the issuer has seen the key, so it does not prove who acts.
+    `issued_by_another`: the issuer has seen the key, so it does not prove who acts. `with_groups`: it
+    has the roles of the person's groups at the issuer of the token by which it was issued.
     """
 
     key_id: str
@@ -367,7 +370,17 @@ class IdentityKey(TypedDict):
     expires_at: str | None
     revoked_at: str | None
     compromised: bool
+    with_groups: bool
     last_used: str | None
+
+
+class IdentityLink(TypedDict):
+    """`other` is another identity of the same person, or with `login` a name under which it starts jobs."""
+
+    other: str
+    login: bool
+    linked_at: str
+    linked_by: str
 
 
 class ImportName(TypedDict):
@@ -427,12 +440,13 @@ class Issuers(TypedDict):
 
 
 class KeyAnswer(TypedDict):
-    """`api_key` is shown this once and stored nowhere."""
+    """`api_key` is shown this once and stored nowhere. `with_groups`: it has the roles of groups, too."""
 
     subject: str
     key_id: str
     algorithm: str
     expires_at: str | None
+    with_groups: bool
     api_key: NotRequired[str | None]
 
 
@@ -715,13 +729,31 @@ class NewKey(TypedDict):
 
     Without it the service makes an API key and shows it once. Without `expires_at` the key is valid for
     REGISTA_KEY_DAYS days, unless an admin sends `never_expires`.
+
+    An API key that the caller issues for themselves with a token has the roles of their groups, too,
+    and is valid for 24 hours at most. `without_groups` makes one that has the roles granted to them
+    only.
     """
 
     public_key: NotRequired[str | None]
     key_id: NotRequired[str | None]
     expires_at: NotRequired[str | None]
     never_expires: NotRequired[bool]
+    without_groups: NotRequired[bool]
     reason: NotRequired[str]
+
+
+class NewLink(TypedDict):
+    """What is of the same human being as the identity: another identity, or a login that jobs name.
+
+    `proof` is an API key or an access token of the other identity, for a person who links their own
+    identities without an admin. It is stored nowhere, and `other` is not needed with it.
+    """
+
+    other: NotRequired[str]
+    login: NotRequired[bool]
+    proof: NotRequired[str | None]
+    reason: str
 
 
 class NewModel(TypedDict):
@@ -763,6 +795,7 @@ class NewTrust(TypedDict):
     (`actor`) and GitLab (`user_login`).
     """
 
+    reason: NotRequired[str]
     issuer: str
     audience: NotRequired[str]
     algorithms: NotRequired[list[str]]

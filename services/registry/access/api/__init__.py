@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from services.registry.access.api import exchange, identities, issuers, keys, roles, trusts
+from services.registry.access.api import exchange, identities, issuers, keys, links, roles, trusts
 
 ROUTES = (
     *identities.ROUTES,
     *keys.ROUTES,
     *roles.ROUTES,
+    *links.ROUTES,
     *issuers.ROUTES,
     *trusts.ROUTES,
     *exchange.ROUTES,

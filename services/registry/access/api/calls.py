@@ -12,6 +12,7 @@ import msgspec
 from services.registry.access import queries
 from services.registry.access.domain.commands import AccessCommand
 from services.registry.access.domain.issuers import OfIssuer
+from services.registry.access.domain.links import OfLink
 from services.registry.access.domain.trusts import OfTrust
 from shared.deciding.access import EVERYWHERE, PARTITION, AccessState, permits, stream_of
 from shared.deciding.decider import NotFound
@@ -38,7 +39,7 @@ async def submit(
 
 def submission(
     call: Call,
-    command: AccessCommand | OfIssuer | OfTrust,
+    command: AccessCommand | OfIssuer | OfTrust | OfLink,
     subjects: tuple[str, ...],
     permission: Permission,
     *,
@@ -89,7 +90,7 @@ def _in_own_namespaces(call: Call, row: Mapping[str, Any]) -> dict[str, Any]:
         for role in _decoded(row["roles"])
         if role["namespace"] != EVERYWHERE and permits(call.access_state, "admin", role["namespace"])
     ]
-    return {**row, "roles": roles, "keys": None, "members": None}
+    return {**row, "roles": roles, "keys": None, "members": None, "links": None}
 
 
 def _decoded(roles: Any) -> list[dict[str, str]]:

@@ -26,6 +26,7 @@ from services.registry.access.shapes import (
 )
 from services.registry.shapes.common import RequiredReason
 from shared.deciding.decider import Unprocessable
+from shared.deciding.events import key_id_of
 from shared.deciding.issuers import subject_of_issuer
 from shared.deciding.submission import new_id
 from shared.http.routes import Call, PageQuery, Reply, Route
@@ -119,7 +120,7 @@ async def read_caller(call: Call) -> Reply:
         of_issuer = call.app.access.identities.state_of(subject_of_issuer(call.token.issuer))
         url = of_issuer.issuer.url if of_issuer.issuer else ""
         return Reply(head | {"key": None, "sign_in": {"issuer": url, "until": call.token.expires_at}})
-    key = state.keys[method.partition(":")[2]]
+    key = state.keys[key_id_of(method)]
     used = {"key_id": key.key_id, "algorithm": key.algorithm, "expires_at": key.expires_at}
     return Reply(head | {"key": used, "sign_in": None})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from datetime import datetime
+from typing import Any
 
 from regista.wire.keys import new_key_id
 from services.registry.access.api.calls import ADMIN, submit
@@ -12,6 +12,7 @@ from services.registry.access.shapes import KeyAnswer, NewKey, RevokeQuery, Serv
 from shared.deciding.access import NO_ROLE, KeyIssued
 from shared.deciding.acting import key_of
 from shared.deciding.decider import Forbidden, Unprocessable
+from shared.deciding.issuers import issuer_of
 from shared.deciding.submission import Outcome, Permission
 from shared.http.problems import Problem
 from shared.http.routes import Call, Reply, Route
@@ -20,7 +21,11 @@ from shared.identity.public_keys import PublicKeyRecord
 
 
 async def issue_key(call: Call[NewKey]) -> Reply:
-    """Issue or register a key. An identity may rotate its own: it has at most two at a time then."""
+    """Issue or register a key. An identity may rotate its own: it has at most two at a time then.
+
+    An API key that a person issues for themselves with a token has the roles of their groups at the token's
+    issuer, as of the last sign-in there, and is valid for 24 hours at most.
+    """
     _check_may_change(call)
     if call.body.never_expires and call.body.expires_at is not None:
         raise Unprocessable(
@@ -71,24 +76,24 @@ async def _issue(call: Call[NewKey], key_id: str, algorithm: str, verifier: str)
         call.body.expires_at,
         by=call.actor.subject,
         valid_days=0 if unlimited else days,
+        issuer="" if call.body.without_groups else issuer_of(call.actor.method),
     )
     return await submit(call, command, _permission(call), call.body.reason)
 
 
-def _expiry(call: Call, outcome: Outcome, key_id: str) -> datetime | None:
-    """Return until when the key is valid: of its event, or of the key that existed before."""
-    for recorded in outcome.events:
-        if isinstance(recorded.event, KeyIssued):
-            return recorded.event.expires_at
-    key = call.app.access.identities.state_of(call.path["subject"]).keys.get(key_id)
-    return key.expires_at if key else call.body.expires_at
+def _described(call: Call, outcome: Outcome, key_id: str) -> dict[str, Any]:
+    """Return until when the key is valid and whose roles it has: of its event, or of the key before it."""
+    issued = next((r.event for r in outcome.events if isinstance(r.event, KeyIssued)), None)
+    key = issued or call.app.access.identities.state_of(call.path["subject"]).keys.get(key_id)
+    until = key.expires_at if key else call.body.expires_at
+    return {"expires_at": until, "with_groups": bool(key and key.issuer)}
 
 
 async def _register_signing_key(call: Call, body: NewKey, public_key: str) -> Reply:
     subject, key_id = call.path["subject"], body.key_id or new_key_id()
     outcome = await _issue(call, key_id, "ed25519", public_key)
-    until = _expiry(call, outcome, key_id)
-    return Reply({"subject": subject, "key_id": key_id, "algorithm": "ed25519", "expires_at": until}, 201)
+    described = _described(call, outcome, key_id)
+    return Reply({"subject": subject, "key_id": key_id, "algorithm": "ed25519", **described}, 201)
 
 
 async def _issue_api_key(call: Call, body: NewKey) -> Reply:
@@ -104,8 +109,8 @@ async def _issue_api_key(call: Call, body: NewKey) -> Reply:
     if outcome.replayed:
         key_id = next(r.event.key_id for r in outcome.events if r.type == "KeyIssued")
         issued = {"key_id": key_id, "api_key": None}
-    until = _expiry(call, outcome, str(issued["key_id"]))
-    return Reply({"subject": subject, "algorithm": "hmac-sha256", "expires_at": until, **issued}, 201)
+    described = _described(call, outcome, str(issued["key_id"]))
+    return Reply({"subject": subject, "algorithm": "hmac-sha256", **described, **issued}, 201)
 
 
 async def read_service_keys(call: Call) -> Reply:

@@ -43,7 +43,7 @@ async def add_trust(call: Call[NewTrust]) -> Reply:
         tuple(dict.fromkeys(body.namespaces)),
         call.actor.subject,
     )
-    await submit(call, command)
+    await submit(call, command, reason=body.reason)
     await call.app.access.catch_up()
     state = call.app.access.identities.state_of(body.publisher)
     added = state.trusts.get(command.trust_id) or same_trust(command, state)

@@ -52,6 +52,8 @@ class IssueKey:
     """`verifier` is as in KeyIssued. The command does not contain the secret.
 
     `valid_days` limits a key without `expires_at`, and one that its own subject issues; 0 is no limit.
+    `issuer` is the issuer of the token with which the subject issues itself a key that has the roles of its
+    groups there; "" for own roles only.
 
     Only the bootstrap command sets `bootstrap`: its caller has the database password, and only it may give
     services their keys.
@@ -65,6 +67,7 @@ class IssueKey:
     bootstrap: bool = False
     by: str = ""
     valid_days: int = 0
+    issuer: str = ""
     now: datetime = NO_TIME
 
 

@@ -19,6 +19,7 @@ from services.registry.access.domain.commands import (
 )
 from services.registry.access.domain.identities import existing
 from services.registry.access.domain.issuers import OfIssuer, RecordSignIn, decide_issuer, decide_sign_in
+from services.registry.access.domain.links import OfLink, decide_link
 from services.registry.access.domain.roles import decide_roles
 from services.registry.access.domain.trusts import OfTrust, decide_trust
 from shared.deciding.access import (
@@ -67,6 +68,7 @@ FOLDS: tuple[Fold[Any, Any], ...] = (ACCESS,)
 DECIDERS: dict[type, Decider[Any, Any, Any] | Joint[Any]] = {
     **dict.fromkeys(get_args(OwnStream), ACCESS),
     **dict.fromkeys(get_args(WithMembers), Joint(decide_roles)),
+    **dict.fromkeys(get_args(OfLink), Joint(decide_link)),
     **dict.fromkeys(get_args(OfIssuer), ISSUER),
     **dict.fromkeys(get_args(OfTrust), TRUST),
     RecordSignIn: Joint(decide_sign_in),

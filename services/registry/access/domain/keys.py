@@ -15,6 +15,10 @@ MOST_OWN_KEYS = 2
 """Live keys of one algorithm with which an identity may still issue itself another: the old and the new one.
 
 A stolen key must not leave a crowd of keys behind."""
+LONGEST_WITH_GROUPS = timedelta(hours=24)
+"""Maximum time that a key with the roles of groups is valid: as long as a token may be.
+
+Who left a group is seen at the next sign-in only."""
 
 _KEY_ID = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
 _VERIFIER = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -34,12 +38,17 @@ def issue(command: IssueKey, state: AccessState) -> Sequence[AccessEvent]:
         )
     if command.by == command.subject:
         _check_rotation(command, state)
-    expires_at = _expiry(command)
-    return [
-        KeyIssued(
-            command.subject, command.key_id, command.algorithm, command.verifier, expires_at, command.by
-        )
-    ]
+    issuer = _issuer(command, state)
+    expires_at = _expiry(command, with_groups=bool(issuer))
+    made = command.subject, command.key_id, command.algorithm, command.verifier
+    return [KeyIssued(*made, expires_at, command.by, issuer=issuer)]
+
+
+def _issuer(command: IssueKey, state: AccessState) -> str:
+    """Return the issuer whose groups the key has: of a key that its own subject issues and alone has seen."""
+    last = state.sign_ins.get(command.issuer)
+    own = command.by == command.subject and command.algorithm == "hmac-sha256"
+    return command.issuer if own and last is not None and last.groups else ""
 
 
 def _check_form(command: IssueKey) -> None:
@@ -79,14 +88,23 @@ def _check_rotation(command: IssueKey, state: AccessState) -> None:
         )
 
 
-def _expiry(command: IssueKey) -> datetime | None:
+def _expiry(command: IssueKey, *, with_groups: bool) -> datetime | None:
     limit = command.now + timedelta(days=command.valid_days) if command.valid_days else None
+    if with_groups:
+        limit = command.now + LONGEST_WITH_GROUPS
     if command.expires_at is None:
         return limit
     if command.expires_at <= command.now:
         raise Unprocessable(
             "key_expired",
             f"A key that expired at {command.expires_at.isoformat()} is of no use: name a later time.",
+        )
+    if with_groups and limit is not None and command.expires_at > limit:
+        raise Unprocessable(
+            "key_too_long",
+            f"A key with the roles of your groups is valid until {limit.isoformat()} at most: name an "
+            "earlier time, or issue a key without them (without_groups), which has only the roles granted to "
+            "you.",
         )
     if command.by == command.subject and limit is not None and command.expires_at > limit:
         raise Unprocessable(

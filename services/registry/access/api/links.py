@@ -1,0 +1,92 @@
+"""Links: which identities, and which logins of jobs, are of one human being."""
+
+from __future__ import annotations
+
+from services.registry.access.api.calls import ADMIN, answer, submission, transactor
+from services.registry.access.domain.links import LinkIdentity, OfLink, UnlinkIdentity, subjects_of
+from services.registry.access.shapes import IdentityAnswer, NewLink, UnlinkQuery
+from services.registry.api.calls import other_identities
+from shared.deciding.access import NO_ROLE
+from shared.deciding.acting import key_of
+from shared.deciding.decider import Forbidden, RuleBroken
+from shared.deciding.submission import Permission
+from shared.http.routes import Call, Reply, Route
+from shared.identity.sign_ins import KeysUnavailable, SignInNeeded
+from shared.identity.tokens import TokenRefused, is_token
+
+
+async def link_identity(call: Call[NewLink]) -> Reply:
+    """Count two identities, or an identity and a login of jobs, as one person.
+
+    An admin everywhere decides, or the person: `proof` is an API key or an access token of the other
+    identity then.
+    """
+    subject, body, other, permission = call.path["subject"], call.body, call.body.other, ADMIN
+    if body.proof is not None:
+        other, permission = await _proved(call, body.proof.get_secret_value()), Permission(NO_ROLE)
+    else:
+        call.require("admin", "")
+    if body.login and call.app.access.identities.state_of(other).kind:
+        raise RuleBroken(
+            "login_is_identity", f"{other} is an identity, and jobs name it as one: link it as an identity."
+        )
+    command = LinkIdentity(subject, other, call.actor.subject, body.login)
+    await _submit(call, command, permission, body.reason)
+    return await answer(call, subject)
+
+
+async def unlink_identity(call: Call[None, UnlinkQuery]) -> None:
+    """Count them as two people from now on. What was decided before keeps the links of its time."""
+    call.require("admin", "")
+    query = call.query
+    others = await other_identities(call)
+    command = UnlinkIdentity(call.path["subject"], query.other, call.actor.subject, query.login, others)
+    await _submit(call, command, ADMIN, query.reason)
+
+
+async def _submit(call: Call, command: OfLink, permission: Permission, reason: str) -> None:
+    await transactor(call).submit(submission(call, command, subjects_of(command), permission, reason=reason))
+
+
+async def _proved(call: Call[NewLink], proof: str) -> str:
+    """Return the identity of the proof. Raise Forbidden unless it and that in the path are the caller's."""
+    used = key_of(call.access_state, call.actor.method)
+    if used is not None and used.trust:
+        raise Forbidden("key_of_a_job", "The key of a job links no identities: use another key, or sign in.")
+    if call.path["subject"] != call.actor.subject:
+        raise Forbidden("not_yours", "With a proof you link your own identity: name that of your credential.")
+    subject = await _subject_of(call, proof)
+    if not subject or call.body.login or call.body.other not in {"", subject}:
+        raise Forbidden(
+            "no_proof",
+            "The proof is no valid API key or access token of the other identity: send one, or ask an admin "
+            "to link them.",
+        )
+    return subject
+
+
+async def _subject_of(call: Call, proof: str) -> str:
+    """Return the identity whose valid credential this is, or ""."""
+    if not is_token(proof):
+        found = await call.app.access.identify(proof)
+        job = found is not None and (key := key_of(found.state, found.actor.method)) is not None and key.trust
+        return found.actor.subject if found is not None and not job else ""
+    try:
+        return (await call.app.sign_ins.identify(await call.app.sign_ins.verified(proof))).actor.subject
+    except (TokenRefused, SignInNeeded, KeysUnavailable, Forbidden):
+        return ""
+
+
+_LINKS = "/v1/access/identities/{subject}/links"
+ROUTES = (
+    Route(
+        "PUT",
+        _LINKS,
+        link_identity,
+        "Link an identity with another one, or with a login of jobs, of the same person",
+        body=NewLink,
+        response=IdentityAnswer,
+        tags=["access"],
+    ),
+    Route("DELETE", _LINKS, unlink_identity, "Remove a link", query=UnlinkQuery, tags=["access"]),
+)

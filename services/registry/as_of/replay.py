@@ -1,0 +1,98 @@
+"""Replay the events of a model up to a moment into rows of the read models, in memory.
+
+The projections are those that write the tables, so the rows then and now follow from the same rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Table
+
+from services.registry import queries as documents
+from services.registry.as_of.queries import STREAM
+from services.registry.domain.model.state import stream_of
+from services.registry.projections import project
+from services.registry.stored_events import EVENTS
+from services.registry.tables import MODELS, VERSIONS
+from shared.deciding.decider import NotFound, Unprocessable
+from shared.deciding.events import Recorded
+from shared.http.app import App
+from shared.log import eventlog
+from shared.log.read_models import Merged
+
+MOST_EVENTS = 20_000
+"""Events that one answer reads: about half a second."""
+PAGE = 500
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Then:
+    """The rows of one model after some of its events."""
+
+    model_id: str
+    merged: Merged
+
+    @classmethod
+    def after(cls, model_id: str, events: Iterable[Recorded]) -> Then:
+        """Return the rows after the events, which are in their order."""
+        found = cls(model_id, Merged())
+        for recorded in events:
+            found.merged.add(project(recorded))
+        return found
+
+    def rows(self, table: Table) -> list[Row]:
+        """Return the rows of a table, each with all its columns."""
+        nothing = {column.name: None for column in table.columns}
+        return [nothing | row for row in self.merged.puts[table].values()]
+
+    @property
+    def model(self) -> Row:
+        """The row of the model itself."""
+        return self.rows(MODELS)[0]
+
+    def versions(self) -> list[Row]:
+        """Return the rows of its versions, the newest first."""
+        return sorted(self.rows(VERSIONS), key=lambda row: int(row["number"]), reverse=True)
+
+
+async def then(app: App, model_id: str, at: datetime) -> Then:
+    """Return the rows of a model as they were at a moment.
+
+    Raises NotFound for a moment before its registration, and Unprocessable for a model with too many events.
+    """
+    found = Then(model_id, Merged())
+    revision = 0
+    while page := await app.list_rows(STREAM, stream_of(model_id), revision, PAGE):
+        for row in page:
+            recorded = EVENTS.recorded("registry", row["bytes"])
+            if recorded.recorded_at > at:
+                return _registered(found, at, recorded)
+            found.merged.add(project(recorded))
+        revision = page[-1]["revision"]
+        if revision >= MOST_EVENTS:
+            raise Unprocessable(
+                "too_many_events",
+                f"The model has more than {MOST_EVENTS} events: read the timeline up to the moment"
+                " (`regista timeline --until`), or what served then (`regista as-of`).",
+            )
+    return _registered(found, at)
+
+
+def _registered(found: Then, at: datetime, later: Recorded | None = None) -> Then:
+    if found.merged.puts[MODELS]:
+        return found
+    since = f" Name one from {later.recorded_at.isoformat()} on." if later else ""
+    raise NotFound("not_registered_yet", f"The model was not registered at {at.isoformat()}.{since}")
+
+
+async def document_of(app: App, version: Row) -> documents.DocumentEvent:
+    """Return the event that held a version's metadata then."""
+    key = (stream_of(version["model_id"]), version["document"])
+    async with app.pool.acquire() as connection:
+        stored = await eventlog.load_past(connection, "registry", [key])
+    return documents.document_event(stored[key])

@@ -1,0 +1,162 @@
+"""Which identities and logins are linked, and who decides so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from services.registry.access.domain.commands import CreateIdentity
+from services.registry.access.domain.links import (
+    MOST_LINKS,
+    LinkIdentity,
+    OfLink,
+    UnlinkIdentity,
+    decide_link,
+    subjects_of,
+)
+from shared.deciding.access import AccessState, evolve_access, stream_of
+from shared.deciding.appointments import MOST, appointments, issued_a_key, logins, one_person
+from shared.deciding.decider import NotFound, RuleBroken, Streams
+from shared.deciding.links import IdentityLinked, IdentityUnlinked, Links
+from shared.identity.identities import Identities
+from tests.unit.registry.people import States, house
+
+PEOPLE = tuple(
+    CreateIdentity(subject, kind, "root")
+    for subject, kind in {
+        "ann": "person",
+        "u-1": "person",
+        "u-2": "person",
+        "bot": "publisher",
+        "board": "group",
+        "registry": "service",
+    }.items()
+)
+LINK = LinkIdentity("u-1", "ann", "root")
+BY_LOGIN = LinkIdentity("u-1", "octocat", "root", login=True)
+UNLINK = UnlinkIdentity("u-1", "ann", "root")
+NOW = datetime(2026, 11, 30, tzinfo=UTC)
+
+
+def events_of(command: OfLink, states: States) -> dict[str, list[object]]:
+    """The events by subject."""
+    streams = Streams({stream_of(one): states.get(one, AccessState()) for one in subjects_of(command)})
+    decided = decide_link(command, streams)
+    return {stream.removeprefix("access-"): list(events) for stream, events in decided.items()}
+
+
+def after(*commands: OfLink) -> States:
+    states = house(*PEOPLE)
+    for command in commands:
+        for subject, events in events_of(command, states).items():
+            for event in events:
+                states[subject] = evolve_access(states[subject], event)  # type: ignore[arg-type]
+    return states
+
+
+def test_a_link_stands_in_the_streams_of_both_identities():
+    assert events_of(LINK, house(*PEOPLE)) == {
+        "u-1": [IdentityLinked("u-1", "ann", "root")],
+        "ann": [IdentityLinked("ann", "u-1", "root")],
+    }
+
+
+def test_a_login_has_no_stream():
+    assert events_of(BY_LOGIN, house(*PEOPLE)) == {
+        "u-1": [IdentityLinked("u-1", "octocat", "root", login=True)]
+    }
+
+
+@pytest.mark.parametrize("command", [LINK, replace(LINK, subject="ann", other="u-1"), BY_LOGIN])
+def test_what_is_linked_already_is_not_linked_again(command: LinkIdentity):
+    assert events_of(command, after(LINK, BY_LOGIN)) == {}
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (replace(LINK, other="u-1"), "same_identity"),
+        (replace(LINK, other="no-one"), "unknown_identity"),
+        (replace(LINK, other="board"), "not_linkable"),
+        (replace(LINK, subject="registry"), "not_linkable"),
+        (replace(LINK, other=""), "invalid_link"),
+        (replace(BY_LOGIN, other="octo\ncat"), "invalid_link"),
+    ],
+)
+def test_only_identities_of_people_are_linked(command: LinkIdentity, code: str):
+    with pytest.raises(RuleBroken, match=code):
+        events_of(command, house(*PEOPLE))
+
+
+def test_an_identity_has_a_limited_number_of_links():
+    many = [replace(BY_LOGIN, other=f"login-{n}") for n in range(MOST_LINKS)]
+    with pytest.raises(RuleBroken, match="too_many_links"):
+        events_of(LINK, after(*many))
+    assert events_of(many[0], after(*many)) == {}
+
+
+def test_unlinking_is_recorded_in_both_streams():
+    assert events_of(UNLINK, after(LINK)) == {
+        "u-1": [IdentityUnlinked("u-1", "ann", "root")],
+        "ann": [IdentityUnlinked("ann", "u-1", "root")],
+    }
+    assert after(LINK, UNLINK)["ann"].links == Links()
+    assert after(BY_LOGIN, replace(UNLINK, other="octocat", login=True))["u-1"].links == Links()
+
+
+@pytest.mark.parametrize(
+    "unlink", [UNLINK, replace(UNLINK, other="octocat"), replace(UNLINK, other="ann", login=True)]
+)
+def test_what_is_not_linked_is_not_unlinked(unlink: UnlinkIdentity):
+    with pytest.raises(NotFound, match="unknown_link"):
+        events_of(unlink, after(BY_LOGIN) if unlink is not UNLINK else after())
+
+
+@pytest.mark.parametrize(
+    "mine", [{"by": "u-1"}, {"by": "ann"}, {"others": frozenset({"ann"})}, {"by": "u-2"}]
+)
+def test_who_would_count_as_two_people_does_not_unlink(mine: dict[str, object]):
+    """u-2 is linked with u-1, too, so ann, u-1 and u-2 are one person."""
+    states = after(LINK, LinkIdentity("u-1", "u-2", "root"))
+    with pytest.raises(RuleBroken, match="own_identity"):
+        events_of(replace(UNLINK, **mine), states)  # type: ignore[arg-type]
+
+
+def test_a_person_has_all_identities_at_any_distance_and_their_logins():
+    states = after(LINK, LinkIdentity("ann", "bot", "root"), BY_LOGIN)
+    for one in ("u-1", "ann", "bot"):
+        assert sorted(one_person(one, states.__getitem__)) == ["ann", "bot", "u-1"]
+        assert logins(one, states.__getitem__) == ["octocat"]
+    assert one_person("u-2", states.__getitem__) == ["u-2"]
+
+
+def test_who_appointed_one_identity_appointed_the_person():
+    states = house(*PEOPLE[:3], CreateIdentity("bot", "publisher", "u-2"))
+    states["bot"] = evolve_access(states["bot"], IdentityLinked("bot", "u-1", "root"))
+    states["u-1"] = evolve_access(states["u-1"], IdentityLinked("u-1", "bot", "root"))
+    known = {"root": AccessState(), **states}
+    assert appointments("u-1", known.__getitem__) == {
+        "root": "created u-1",
+        "u-2": "created bot, linked with u-1",
+    }
+    assert appointments("u-2", known.__getitem__) == {"root": "created u-2"}
+    assert issued_a_key("u-1", "u-2", known.__getitem__) == ""
+
+
+def test_the_identities_of_one_person_that_are_looked_at_are_limited():
+    endless = lambda subject: AccessState(links=Links(frozenset({f"{subject}x"})))  # noqa: E731 - a chain
+    assert len(one_person("u", endless)) == MOST
+
+
+def test_everyone_in_memory_is_found_by_identity_and_by_login():
+    identities = Identities("pepper")
+    for subject, other, login in (("u-1", "ann", False), ("ann", "u-1", False), ("ann", "Octocat", True)):
+        identities.apply(IdentityLinked(subject, other, "root", login), NOW)
+    assert identities.linked_with("u-1") == ["Octocat", "ann"]
+    assert identities.linked_with("octocat") == ["Octocat", "ann", "u-1"]
+    assert identities.linked_with("u-2") == []
+    identities.apply(IdentityUnlinked("ann", "Octocat", "root", login=True), NOW)
+    assert identities.linked_with("octocat") == []
+    assert identities.linked_with("u-1") == ["ann"]
