@@ -252,7 +252,11 @@ def test_any_name_of_mlflow_has_one_in_regista_and_is_read_back(name, in_regista
     assert (mlflow_names.written(name), mlflow_names.read(in_regista)) == (in_regista, name)
 
 
-@given(st.text(alphabet=st.one_of(st.sampled_from("x0_57816ef.- ß模"), st.characters()), max_size=12))
+@given(
+    st.text(
+        alphabet=st.one_of(st.sampled_from("x0_57816ef.- ß模"), st.characters(codec="utf-8")), max_size=12
+    )
+)
 def test_no_two_names_of_mlflow_have_one_in_regista(name):
     assert mlflow_names.read(mlflow_names.written(name)) == name
 
