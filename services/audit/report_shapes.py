@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
 from services.audit.as_of_shapes import ChangedBy, Promotion, Served
 from services.audit.shapes import SINCE, UNTIL, Event, Reference, Who
+from shared.deciding.access import Role as NameOfRole
 from shared.http.moments import Moment
 from shared.http.routes import PageQuery, page_token
 
@@ -45,8 +46,8 @@ class ServingQuery(AtQuery):
 
 class RightsQuery(AtQuery):
     subject: str = Field("", max_length=100, description="only this identity")
-    role: str = Field(
-        "", max_length=50, description="only identities that could act in this role, admins, too"
+    role: NameOfRole | Literal[""] = Field(
+        "", description="only identities that could act in this role, admins, too"
     )
     namespace: str = Field("", max_length=200, description="only roles that apply in this namespace")
 

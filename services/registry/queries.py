@@ -12,7 +12,6 @@ import asyncpg
 import msgspec
 
 from services.registry import tables
-from services.registry.access.domain.commands import ROLES
 from services.registry.domain.model.events import MetadataAdded, VersionRegistered
 from services.registry.domain.model.metadata import Metadata
 from services.registry.domain.model.state import LATEST
@@ -20,6 +19,7 @@ from services.registry.lineage.queries import WITHDRAWN_ANCESTORS
 from services.registry.projections import project
 from services.registry.remarks import queries as remarks
 from services.registry.stored_events import EVENTS
+from shared.deciding.access import ROLES
 from shared.deciding.changes import Put
 from shared.deciding.events import Recorded, encode
 
@@ -164,7 +164,7 @@ SELECT v.number, v.semver, v.corrected, event.stored FROM versions v {_DOCUMENT_
 
 # The promotion that a repeated request is about: the open one, else the granted one, else the newest.
 PROMOTION = """
-SELECT promotion_id, digest, state, serve FROM promotions
+SELECT promotion_id, digest, state, serve, requester AS requested_by, reason FROM promotions
 WHERE model_id = $1 AND number = $2 AND environment = $3
 ORDER BY state = 'open' DESC, state = 'promoted' DESC, requested_at DESC LIMIT 1
 """

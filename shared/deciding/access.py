@@ -44,6 +44,8 @@ from shared.deciding.trusts import (
 
 Kind = Literal["person", "publisher", "service", "group"]
 Algorithm = Literal["hmac-sha256", "ed25519"]
+Role = Literal["publisher", "engineer", "approver", "auditor", "admin", "override"]
+ROLES: tuple[str, ...] = get_args(Role)
 
 PARTITION = "access"
 ANY_ROLE = "any"

@@ -212,6 +212,8 @@ def _grant(code: str, facts: Mapping[str, Any]) -> str:
     subject, role, namespace = (str(facts.get(name) or "") for name in ("subject", "role", "namespace"))
     if code != "role_missing" or not subject or not role.isalpha():
         return ""
+    if role == "any":
+        role = "ROLE"
     where = "--everywhere" if namespace in {"", "*"} else f"--namespace {namespace}"
     return f"Ask an admin for the role: `regista access grant {subject} {role} {where}`."
 

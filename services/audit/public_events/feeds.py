@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 HEARTBEAT = 15.0
 """Seconds after which a feed without events sends the cursor alone."""
+SILENCE = 15.0
+"""Seconds after which a feed that waits for Kafka, and is not at the present, ends as unavailable."""
 LOOK_EVERY = 2.0
 """Seconds between two looks whether the caller's key is still valid, while there is no event."""
 PAGE = 100
@@ -180,11 +182,13 @@ class Feed:
 
     async def _until_tail(self) -> AsyncGenerator[bytes]:
         """Wait until the newest items are read: they are where the present is."""
+        since = _now()
         while True:
             changed = self._tail.changed
             self._check()
             if self._tail.newest.start is not None:
                 return
+            _end_after_silence(since)
             async for one in self._idle(changed):
                 yield one
 
@@ -246,12 +250,15 @@ class Feed:
         return end
 
     async def _read_past(self, topics: Topics, end: Position) -> AsyncGenerator[bytes]:
+        since = _now()
         while True:
             if self._wanted.follow and self._tail.newest.covers(self._position):
                 return
             if not self._wanted.follow and not is_behind(self._position, end):
                 raise Ended(*CAUGHT_UP)
-            messages = await topics.read(READ_MS)
+            if messages := await topics.read(READ_MS):
+                since = _now()
+            _end_after_silence(since)
             while (items := await located(self._app.pool, messages)) is None:
                 async for one in self._idle(None):
                     yield one
@@ -308,6 +315,11 @@ class Feed:
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
+
+
+def _end_after_silence(since: float) -> None:
+    if _now() - since > SILENCE:
+        raise Ended(*UNAVAILABLE)
 
 
 async def _wait(changed: asyncio.Event, seconds: float) -> None:

@@ -156,7 +156,8 @@ def _kept(wait: Wait, since: datetime) -> Reason:
 def _words(seconds: float | None, since: str = "") -> str:
     if seconds is None:
         return "permanently"
-    return (f"{seconds / 86_400:g} days" if seconds >= 86_400 else f"{seconds:g} s") + since
+    days = seconds / 86_400
+    return ("1 day" if days == 1 else f"{days:g} days" if days > 1 else f"{seconds:g} s") + since
 
 
 def _moment(at: datetime) -> str:

@@ -7,9 +7,9 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from services.registry.access.domain.commands import Role
 from services.registry.access.shapes import HeldRole, Reason
 from services.registry.shapes.common import RequiredText
+from shared.deciding.access import Role
 from shared.http.routes import Body
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]

@@ -7,9 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, Field, SecretStr, StringConstraints
 
-from services.registry.access.domain.commands import Role
 from services.registry.shapes.common import RequiredText
-from shared.deciding.access import Kind
+from shared.deciding.access import Kind, Role
 from shared.http.routes import Body
 
 MOST_SUBJECTS = 100

@@ -11,7 +11,7 @@ from services.registry import queries, schema_words
 from services.registry.api.calls import check_parents, look_ups, model_of, number_of, parts, readable, submit
 from services.registry.api.past import version_then, versions_then
 from services.registry.api.refusals import raise_refusal
-from services.registry.domain.model.events import Evaluation, PromotionRequested
+from services.registry.domain.model.events import Evaluation, PromotionRefused, PromotionRequested
 from services.registry.domain.model.metadata import Metadata, corrected
 from services.registry.domain.model.past import makers_of
 from services.registry.domain.model.state import stream_of
@@ -204,14 +204,28 @@ async def request_promotion(call: Call[PromotionRequest]) -> Reply:
 
     outcome = await routed(call.app.transactor, build)
     answer = {"model_id": model.model_id, "number": number, "environment": body.environment}
-    for recorded in outcome.events:
-        if recorded.type == "PromotionRequested":  # refusals of superseded requests come before it
-            made: PromotionRequested = recorded.event
-            facts = {"promotion_id": made.promotion_id, "digest": made.digest, "serve": made.serve}
-            return Reply(answer | facts, 202)
+    if made := _requested(outcome.events):
+        return Reply(answer | made | {"state": "open", "new": True}, 202)
     row = await call.app.pool.fetchrow(queries.PROMOTION, model.model_id, number, body.environment)
-    facts = {name: row[name] for name in ("promotion_id", "digest", "serve")}
-    return Reply(answer | facts, 200 if row["state"] == "promoted" else 202)
+    return Reply(
+        answer | dict(row) | {"new": False, "superseded": []}, 200 if row["state"] == "promoted" else 202
+    )
+
+
+def _requested(events: Sequence[Recorded]) -> dict[str, Any]:
+    """Return the facts of the promotion that these events request, {} if none does."""
+    superseded: list[str] = []
+    for recorded in events:
+        match recorded.event:
+            case PromotionRefused(promotion_id=id_):  # those in whose place the request stands come before it
+                superseded.append(id_)
+            case PromotionRequested() as made:
+                facts = {name: getattr(made, name) for name in ("promotion_id", "digest", "serve")}
+                who = {"requested_by": made.requester, "reason": recorded.reason}
+                return facts | who | {"superseded": superseded}
+            case _:
+                continue
+    return {}
 
 
 async def _people(call: Call[Any], model: ModelRef, number: int, *subjects: str) -> dict[str, Person]:

@@ -96,11 +96,14 @@ async def _carry_out(
     command: Callable[[Row], RecallVersion | ReinstateVersion],
     intended: Callable[[Row], str],
 ) -> Reply:
-    """Return the plan in a dry run; else submit a command for each version that changes."""
+    """Return the plan in a dry run; else submit a command for each version that changes.
+
+    Where none changes, the plan is not compared: the step was carried out, and its answer may have been lost.
+    """
     shown = {(row["model_id"], row["number"]): _shown(call, row, intended(row)) for row in rows}
     changed = [row for row in rows if shown[row["model_id"], row["number"]]["outcome"] in _DONE]
     plan = digest([[row["model_id"], row["number"]] for row in changed])
-    if not call.body.dry_run:
+    if changed and not call.body.dry_run:
         _check_plan(call.body.plan, plan)
         submissions = [_submission(call, row, command(row)) for row in changed]
         answers = await call.app.transactor.submit_all(submissions)

@@ -320,7 +320,10 @@ async def test_a_promotion_over_new_evidence_supersedes_the_open_one_and_is_answ
         assert all(second.json()[name] != first.json()[name] for name in ("promotion_id", "digest"))
         again = await client.post(path + ":promote", json={}, headers={"idempotency-key": "p2"})
         assert (again.status_code, again.json()) == (202, second.json())
-        assert (await client.post(path + ":promote", json={})).json() == second.json()
+        assert (second.json()["new"], second.json()["superseded"]) == (True, [first.json()["promotion_id"]])
+        other = await client.post(path + ":promote", json={"reason": "better"})
+        stands = {"new": False, "superseded": [], "reason": "", "requested_by": "root", "state": "open"}
+        assert other.json() == second.json() | stands
 
 
 async def test_a_creator_is_known_from_the_moment_the_identity_exists(registry):

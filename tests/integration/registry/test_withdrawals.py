@@ -52,6 +52,8 @@ async def test_what_was_trained_on_a_data_set_is_withdrawn_in_one_step_and_reins
         assert "elsewhere.spam@1" not in outcomes(of_eva)
         done = await root.post("/versions:withdraw", json=step | {"plan": stale.json()["plan"]})
         assert outcomes(done) == expected | {"team.churn@3": "withdrawn"}
+        again = await root.post("/versions:withdraw", json=step | {"plan": stale.json()["plan"]})
+        assert set(outcomes(again).values()) == {"unchanged"}
         version = await registry.version("team.churn@3")
         withdrawal = done.json()["withdrawal_id"]
         assert (version["withdrawn"], version["withdrawal_id"]) == (REASON["reason"], withdrawal)

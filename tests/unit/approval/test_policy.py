@@ -20,8 +20,8 @@ from services.approval.domain.policy import (
     manual,
     select,
 )
-from services.registry.access.domain.commands import ROLES as GRANTED
 from shared.deciding.access import OWN_ROLE_ONLY
+from shared.deciding.access import ROLES as GRANTED
 from shared.deciding.decider import Stale, Unprocessable
 
 PLAIN = Policy({"Validated": (Gate("artifact_verified", {}),)})

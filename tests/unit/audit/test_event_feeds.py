@@ -248,3 +248,13 @@ async def test_frames_end_when_the_caller_leaves() -> None:
     await EventStream(frames(), lambda: left.append("left"))({"type": "http"}, receive, send)
     assert (ended, left) == (["ended"], ["left"])
     assert sent[1]["body"] == b"id: c\n: waiting\n\n"
+
+
+async def test_a_feed_that_does_not_learn_where_the_present_is_ends_and_names_kafka(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else a job that reads up to the present would wait as long as Kafka is unreachable."""
+    monkeypatch.setattr("services.audit.public_events.feeds.SILENCE", -1.0)
+    house = House()
+    house.newest.start = None
+    assert await numbers(house.feed(follow=False), 9) == ["unavailable"]

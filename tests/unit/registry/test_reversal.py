@@ -131,7 +131,7 @@ def test_a_second_identity_of_who_proposed_or_confirmed_undoes_no_recall(party):
     story = of_a_strict_policy()
     story.when(RecallVersion(MODEL_ID, 1, by="eva"))
     story.when(RecallVersion(MODEL_ID, 1, by="ann"))
-    with pytest.raises(Forbidden, match="own_withdrawal"):
+    with pytest.raises(Forbidden, match=f"own_withdrawal: You count as one person with {party}"):
         story.when(ReinstateVersion(MODEL_ID, 1, "u-2", others=frozenset({party})))
     assert names(story.when(ReinstateVersion(MODEL_ID, 1, "u-2", others=frozenset({"bob"})))) == [
         "VersionReinstated"

@@ -166,15 +166,18 @@ def test_an_artifact_service_that_restarts_during_an_upload_is_waited_for(
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_error(404)
+            self.answer(404, '{"code": "no_such_route", "status": 404}')
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             answer = f'{{"location": "u", "sha256": "{sha256(body).hexdigest()}", "size": {len(body)}}}'
-            self.send_response(201)
-            self.send_header("Content-Length", str(len(answer)))
+            self.answer(201, answer)
+
+        def answer(self, status: int, body: str) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(answer.encode())
+            self.wfile.write(body.encode())
 
         def log_message(self, *_: Any) -> None:
             """Print nothing."""

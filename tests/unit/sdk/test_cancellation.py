@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import re
+import signal
+import threading
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 
 import pytest
 
 import regista
+from regista.client.sync_calls import _items
 from regista.files import FileWriter, HashingStream
 
 SOURCES = sorted(Path(regista.__file__).parent.rglob("*.py"))
@@ -64,3 +68,28 @@ async def test_a_cancelled_upload_closes_its_file(tmp_path: Path) -> None:
 def _open_files() -> set[str]:
     links = Path("/proc/self/fd").iterdir()
     return {str(link.readlink()) for link in links if link.is_symlink()}
+
+
+@pytest.fixture
+def interrupts() -> Iterator[None]:
+    """Let SIGINT interrupt: a shell without job control starts its background jobs with it ignored."""
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, inherited)
+
+
+@pytest.mark.usefixtures("interrupts")
+def test_an_interrupt_ends_an_iteration_when_what_it_waits_for_is_closed() -> None:
+    closed = []
+
+    async def endless() -> AsyncGenerator[int]:
+        try:
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            await asyncio.Event().wait()
+            yield 1
+        finally:
+            await asyncio.to_thread(closed.append, True)  # as a connection takes turns to close
+
+    with pytest.raises(KeyboardInterrupt):
+        next(_items(endless()))
+    assert closed

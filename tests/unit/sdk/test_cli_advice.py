@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from .conftest import Answers, problem
 
@@ -142,6 +142,10 @@ def test_a_time_that_is_shown_is_accepted_by_as_of(run: Any, answers: Answers) -
             {"subject": "u-1", "role": "approver", "namespace": "fraud"},
             "regista access grant u-1 approver --namespace fraud",
         ),
+        (
+            {"subject": "u-1", "role": "any", "namespace": "*"},
+            "regista access grant u-1 ROLE --everywhere",
+        ),
     ],
 )
 def test_a_missing_role_is_answered_with_the_command_that_grants_it(
@@ -166,3 +170,51 @@ def test_a_dead_letter_is_listed_with_its_code_and_what_it_is_about(run: Any, an
     row = dict(zip(columns, found, strict=True))
     assert (row["about"], row["code"]) == ("fraud.scoring", "not_authentic")
     assert "identity" not in row
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("timeline", "churn@3"),
+        ("as-of", "churn@3"),
+        ("rollback", "churn@3", "--reason", "slow"),
+        ("rollout", "stop", "churn@3", "--reason", "slow"),
+        ("serving", "--model", "churn@3"),
+        ("cleanup", "plan", "churn@3"),
+        ("events", "tail", "--model", "churn@3"),
+        ("audit", "promotions", "--model", "churn@3"),
+    ],
+)
+def test_a_version_where_a_model_is_expected_is_answered_with_the_model(
+    run: Any, words: tuple[str, ...]
+) -> None:
+    """Else the service would answer that there is no model `churn@3`, while the on-call sees it serve."""
+    result = run(*words)
+    assert (result.exit_code, "Name the model: churn." in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("status", [303, 403, 404])
+def test_a_refusal_that_no_service_wrote_names_the_address_and_is_not_taken_for_a_missing_model(
+    run: Any, answers: Answers, status: int
+) -> None:
+    answers.fixed["GET", "/v1/models/churn"] = Response("<html>sign in</html>", status)
+    result = run("models", "show", "churn")
+    assert (result.exit_code, f"answered {status}, and not as Regista does" in result.stderr) == (2, True)
+    assert "REGISTA_URL" in result.stderr
+
+
+@pytest.mark.parametrize(("mistyped", "near"), [("version", "versions"), ("rolback", "rollback")])
+def test_a_mistyped_command_is_answered_with_the_near_one(run: Any, mistyped: str, near: str) -> None:
+    result = run(mistyped, "list", "--json")
+    assert (result.exit_code, near in json.loads(result.stderr)["detail"]) == (2, True)
+
+
+def test_no_events_of_a_period_are_not_taken_for_no_events_at_all(run: Any, answers: Answers) -> None:
+    answers.fixed["GET", "/v1/timeline/churn"] = JSONResponse({"items": [], "next_page_token": ""})
+    assert run("timeline", "churn", "--since", "2027-01-01").stderr == "churn has no such events\n"
+
+
+def test_a_published_draft_is_answered_with_what_it_lacks(run: Any, answers: Answers) -> None:
+    draft = {"model": "churn", "number": 3, "stage": "Draft", "missing": ["training.code", "signature"]}
+    answers.fixed["POST", "/v1/models/churn/versions"] = JSONResponse(draft, 201)
+    assert "missing: training.code, signature" in run("publish", "churn", "--draft").stderr

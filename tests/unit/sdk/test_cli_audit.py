@@ -96,6 +96,16 @@ def test_a_name_that_no_identity_has_is_refused_instead_of_without_acts(
     assert "erased" in refused.output
 
 
+def test_attempts_of_a_person_are_found_by_name_and_a_name_of_no_one_is_refused(
+    run: Any, answers: Answers
+) -> None:
+    answers.fixed["GET", "/v1/access/identities"] = page({"subject": "u-1", "name": "Grace Hopper"})
+    answers.fixed["GET", "/v1/reports/attempts"] = page()
+    assert run("audit", "attempts", "--identity", "grace hopper").exit_code == 0
+    assert answers.of("GET", "/v1/reports/attempts")[0].query["subject"] == "u-1"
+    assert run("audit", "attempts", "--identity", "Grace Hoper").exit_code == 4
+
+
 def test_rights_show_each_role_with_who_granted_it(run: Any, answers: Answers) -> None:
     named(answers)
     role = {"role": "approver", "namespace": "fraud", "granted": {"by": WHO, "at": "2026-03-01T00:00:00Z"}}
@@ -104,6 +114,20 @@ def test_rights_show_each_role_with_who_granted_it(run: Any, answers: Answers) -
     )
     shown = run("audit", "rights", "--role", "approver").output
     assert "Bea (u-bea)\tperson\tapprover\tfraud\t2026-03-01T00:00:00Z\tAnn (u-ann)\t1" in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "path"),
+    [(("timeline", "churn"), "/v1/timeline/churn"), (("audit", "person", "u-ann"), "/v1/reports/acts/u-ann")],
+)
+def test_a_denied_attempt_states_the_rule_and_why(
+    run: Any, answers: Answers, words: tuple[str, ...], path: str
+) -> None:
+    named(answers)
+    answers.fixed["GET", "/v1/access/identities"] = page({"subject": "u-ann", "name": "Ann"})
+    data = {"code": "own_work", "detail": "u-ann made this version"}
+    answers.fixed["GET", path] = page(EVENT | {"type": "AttemptsDenied", "actor": WHO, "data": data})
+    assert "own_work; u-ann made this version" in run(*words).stdout
 
 
 def test_a_timeline_comes_newest_first_without_notes_unless_requested(run: Any, answers: Answers) -> None:

@@ -92,3 +92,6 @@ def test_versions_are_compared_beside_each_other(run: Any, answers: Answers) -> 
     sent = parse_qsl(answers.of("GET", "/v1/compare")[0].search)
     assert sent == [("version", "churn@1"), ("version", "risk.base@latest")]
     assert run("compare", "churn@1").exit_code == 2
+    run("compare", "churn@1", "2")
+    second = parse_qsl(answers.of("GET", "/v1/compare")[1].search)
+    assert second == [("version", "churn@1"), ("version", "churn@2")]

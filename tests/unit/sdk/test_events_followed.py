@@ -72,6 +72,15 @@ def test_no_event_is_lost_or_out_of_order_over_any_cuts(tmp_path: Path, cuts: li
     assert [one.id for one in found] == [f"id-{number}" for number in range(8)]
 
 
+def test_a_job_that_reads_up_to_the_present_ends_while_kafka_is_unavailable(
+    service: EventService, tmp_path: Path
+) -> None:
+    service.end = "unavailable"
+    with pytest.raises(Unavailable, match="it ends"):
+        followed(service, tmp_path)
+    assert len(service.requests) == 1 + QUICK.attempts
+
+
 def test_a_connection_that_broke_off_is_opened_where_it_ended(service: EventService, tmp_path: Path) -> None:
     service.cuts = [2_000]
     found = followed(service, tmp_path)

@@ -68,6 +68,7 @@ def test_a_former_command_of_a_group_and_a_former_option_work(
 
 def test_attempts_are_selected_by_identity(run: Any, answers: Answers) -> None:
     answers.fixed["GET", "/v1/reports/attempts"] = JSONResponse({"items": [], "next_page_token": ""})
+    answers.fixed["GET", "/v1/access/identities"] = JSONResponse({"items": [{"subject": "u-7k2m"}]})
     assert "deprecated" not in run("audit", "attempts", "--identity", "u-7k2m", "--json").stderr
     result = run("audit", "attempts", "--subject", "u-7k2m", "--json")
     assert "'--subject' is deprecated. Use --identity." in result.stderr

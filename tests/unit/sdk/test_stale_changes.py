@@ -96,8 +96,11 @@ def test_a_decision_on_a_changed_review_is_stale(
     client: Client, answers: Answers, decide: Callable[..., Any]
 ) -> None:
     answers.fixed["POST", f"/v1/reviews/r1:{decide.__name__}"] = problem(412, "stale_review")
-    answers.fixed["GET", "/v1/reviews/r1"] = JSONResponse({"revision": 9, "state": "lapsed"})
-    with pytest.raises(Stale, match=r"at revision 9; .* revision 4\. It is now: state lapsed"):
+    answers.fixed["GET", "/v1/reviews/r1"] = JSONResponse(
+        {"revision": 9, "state": "lapsed", "approvers": ["u-1", "u-2"]}
+    )
+    now = r"at revision 9; .* revision 4\. It is now: state lapsed, approvers u-1 and u-2\n"
+    with pytest.raises(Stale, match=now):
         decide(client, "r1", "no", revision=4)
 
 

@@ -158,6 +158,33 @@ def test_promote_without_wait_names_the_command_that_waits(run: Any, answers: An
     assert (result.exit_code, "promote --wait" in result.stderr) == (3, True)
 
 
+STANDS = REQUESTED | {
+    "state": "open",
+    "new": False,
+    "requested_by": "u-1",
+    "reason": "first",
+    "superseded": [],
+}
+
+
+@pytest.mark.parametrize(
+    ("answered", "shown"),
+    [
+        (STANDS, "is open already, requested by u-1: first\nyour reason is not recorded"),
+        (STANDS | {"state": "promoted"}, "churn@3 is promoted to production already, by promotion p1"),
+        (
+            STANDS | {"new": True, "superseded": ["p0"]},
+            "was requested\nit supersedes p0: approvals of that count no more",
+        ),
+    ],
+)
+def test_promote_states_what_its_request_met(
+    run: Any, answers: Answers, answered: dict[str, Any], shown: str
+) -> None:
+    answers.fixed["POST", f"{PATH}:promote"] = JSONResponse(answered, 202)
+    assert shown in run("promote", "churn@3", "--reason", "second").stdout
+
+
 @pytest.mark.parametrize(
     ("state", "exit_code"), [({"stage": "Validated"}, 0), ({"gates": FAILED}, 3), ({}, 6)]
 )

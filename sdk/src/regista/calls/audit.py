@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import httpx
 
-from regista.calls.requests import Json, Requests, given, shaped
+from regista.calls.requests import Json, Requests, given, in_path, shaped
 from regista.errors import Unavailable
 from regista.files import FileWriter
 from regista.former_names import former
@@ -65,7 +65,7 @@ class AuditCalls(Requests):
         events (type Noted). `since`, `until`: RFC 3339, or days in UTC.
         """
         query = given(number=number, since=since, until=until) | {"newest": newest, "notes": notes}
-        return await self._all(TimelineEvent, "audit", f"/timeline/{quote(model, safe='')}", limit, **query)
+        return await self._all(TimelineEvent, "audit", f"/timeline/{in_path(model)}", limit, **query)
 
     async def as_of(self, model: str, at_time: str | None = None, environment: str = "production") -> AsOf:
         """Return what was in production at a time (RFC 3339, or the end of a day in UTC), or is now."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, overload
 from urllib.parse import quote
 
-from regista.calls.requests import Requests
+from regista.calls.requests import Requests, in_path, model_alone
 from regista.former_names import former
 from regista.shapes.cleanup import (
     CleanupRun,
@@ -51,7 +51,7 @@ class CleanupCalls(Requests):
         With `dry_run` the call returns the plan (under `policy`, if given) and marks no version; `namespace`
         limits the plan to the models below it.
         """
-        body = {"dry_run": dry_run, "model": model, "namespace": namespace}
+        body = {"dry_run": dry_run, "model": model_alone(model), "namespace": namespace}
         body |= {} if policy is None else {"policy": dict(policy)}
         shape: type[CleanupRunAccepted | Simulation] = Simulation if dry_run else CleanupRunAccepted
         return await self._send(shape, "POST", "cleanup", "/cleanup-runs", body, long=True)
@@ -151,11 +151,11 @@ class CleanupCalls(Requests):
 
     async def usage(self, model: str) -> Usage:
         """Return how often the versions of a model were used, in all and by day."""
-        return await self._whole(Usage, "cleanup", f"/usage/{quote(model, safe='')}", "versions", "days")
+        return await self._whole(Usage, "cleanup", f"/usage/{in_path(model)}", "versions", "days")
 
 
 def _retention(model: str) -> str:
-    return f"/retention/{quote(model, safe='')}"
+    return f"/retention/{in_path(model)}"
 
 
 def _policy(retention: Mapping[str, Any]) -> str:

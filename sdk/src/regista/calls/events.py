@@ -12,6 +12,7 @@ from pathlib import Path
 
 from regista.calls.access import AccessCalls
 from regista.calls.models import ModelCalls
+from regista.calls.requests import model_alone
 from regista.client.patience import Patience
 from regista.client.profile import Profile
 from regista.following.bookmark import Bookmark
@@ -53,6 +54,7 @@ class EventCalls(ModelCalls, AccessCalls):
         `via`: "http", or "kafka" with the Kafka user of a reader, which shows the events of all namespaces;
         by default Kafka where it is configured without a signing key. Raises RegistaError.
         """
+        model_alone(model or "")
         asked = selection(since, model, namespace, types, follow=follow)
         kept = None if bookmark is None else Bookmark(Path(bookmark), self.profile.need("url"))
         if kept is not None and (cursor := await asyncio.to_thread(kept.load)):

@@ -28,7 +28,8 @@ class Requests:
         self._transport = transport
 
     async def _get(self, shape: type[T], service: str, path: str, **query: Any) -> T:
-        """Return the answer, of which `shape` declares what it has."""
+        """Return the answer, of which `shape` declares what it has. `model` is the name of a model."""
+        model_alone(query.get("model") or "")
         body = (await self._transport.call("GET", service, path, query=query)).body
         return shaped(shape, body)
 
@@ -157,7 +158,21 @@ def stale_state(
 
 def at(model: str, version: str = "") -> str:
     """Return the path of a model, or of one of its versions."""
-    return f"/models/{quote(model, safe='')}" + (f"/versions/{quote(version, safe='@')}" if version else "")
+    return f"/models/{in_path(model)}" + (f"/versions/{quote(version, safe='@')}" if version else "")
+
+
+def in_path(model: str) -> str:
+    """Return a model as one part of a path. Raises Invalid for one with a version."""
+    return quote(model_alone(model), safe="")
+
+
+def model_alone(name: str) -> str:
+    """Return the name of a model. Raises Invalid for one with a version."""
+    model, found, _ = name.partition("@")
+    if found:
+        detail = f"{name!r} names a version, and this takes a model"
+        raise Invalid("no_model", detail, advice=f"Name the model: {model}.")
+    return name
 
 
 def model_and_version(reference: str) -> tuple[str, str]:
@@ -197,6 +212,7 @@ def summary(*names: str) -> Callable[[Mapping[str, Any]], str]:
 
     def shown(present: Mapping[str, Any]) -> str:
         found = ((name, present.get(name)) for name in names)
-        return ", ".join(f"{name} {value}" for name, value in found if value not in (None, "", [], {}))
+        shown = ((name, " and ".join(map(str, x)) if isinstance(x, list) else x) for name, x in found)
+        return ", ".join(f"{name} {value}" for name, value in shown if value not in (None, "", {}))
 
     return shown

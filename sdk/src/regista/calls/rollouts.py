@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from regista.calls.requests import Json, Requests, at, given
+from regista.calls.requests import Json, Requests, at, given, in_path
 from regista.client.transport import Transport
 from regista.errors import RuleBroken
 from regista.shapes.registry import EntryAnswer, NewEntry, Resolved, RolloutAnswer, RouteAnswer
@@ -111,7 +111,7 @@ class RolloutCalls(Requests):
 
     async def resolve(self, model: str, alias: str = "production") -> Resolved:
         """Return the version that an alias names, or the champion of an environment."""
-        return await self._get(Resolved, "registry", f"/resolve/{quote(model)}@{quote(alias)}")
+        return await self._get(Resolved, "registry", f"/resolve/{in_path(model)}@{quote(alias)}")
 
     async def route(
         self, model: str, environment: str = "production", key: str = "", *, max_age: float = 5.0

@@ -94,6 +94,18 @@ class LazyGroup(click.Group):
         found = _plugins().get(cmd_name)
         return _imported(found) if isinstance(found, str) else found
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Name what a mistyped command is near. click compares with imported commands only: here none."""
+        name = args[0]
+        if not ctx.resilient_parsing and self.get_command(ctx, name) is None:
+            import difflib  # noqa: PLC0415 - for a mistyped command only
+
+            if near := difflib.get_close_matches(name, self.list_commands(ctx)):
+                raise click.UsageError(f"No such command {name!r}. Did you mean {' or '.join(near)}?", ctx)
+        return super().resolve_command(ctx, args)
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         words, formats, others = _formats_apart(args)
         ctx.meta[ERRORS_AS_JSON] = "--json" in formats or "json" in formats

@@ -13,7 +13,7 @@ import click
 from regista.cli import audit_reports
 from regista.cli.terminal.former import RenamingCommand, RenamingGroup
 from regista.cli.terminal.output import as_json, say, to_the_second
-from regista.cli.terminal.people import actors, naming, warn_of_faults, when, who
+from regista.cli.terminal.people import actors, check_known, naming, warn_of_faults, when, who
 from regista.cli.terminal.session import Session, command
 from regista.cli.terminal.stored_names import explain_stored_names
 
@@ -76,7 +76,7 @@ def log_checkpoints(session: Session, limit: int, file: Path | None) -> None:
     examples="regista audit attempts --limit 20\nregista audit attempts --model churn\n"
     "regista audit attempts --identity u-7k2m --since 2026-11-01",
 )
-@click.option("--identity", "subject", help="Only attempts of this identity.")
+@click.option("--identity", "subject", help="Only attempts of this identity, or of the one with this name.")
 @click.option("--model", help="Only attempts on this model.")
 @click.option("--since", metavar="TIME", help="RFC 3339, or a day in UTC.")
 @click.option("--until", metavar="TIME", help="RFC 3339, or a day in UTC.")
@@ -86,7 +86,10 @@ def attempts(
 ) -> None:
     """List who tried what a rule denied, newest first, counted for each rule and hour."""
     with session.client() as client:
+        subject = client.subject_of(subject) if subject else None
         found = client.attempts(limit, subject=subject, model=model, since=since, until=until)
+        if subject and not found:
+            check_known(client, subject)
         shown = naming(session, client, (subject for event in found for subject in actors(event)))
     rows = [
         {**event, **{name: (event.get("data") or {}).get(name, "") for name in ATTEMPT}} for event in found

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from regista.cli.access_scopes import ROLE
 from regista.cli.terminal.moments import AT, SINCE, UNTIL
 from regista.cli.terminal.output import to_the_second
-from regista.cli.terminal.people import Shown, actors, naming, warn_of_faults, when, who
+from regista.cli.terminal.people import Shown, actors, check_known, naming, warn_of_faults, when, who
 from regista.cli.terminal.session import Session, command
 from regista.cli.terminal.stored_names import explain_stored_names
-from regista.errors import Forbidden, NotFound
-
-if TYPE_CHECKING:
-    from regista.client.sync_client import Client
+from regista.cli.timeline import why
 
 LIMIT = click.option("--limit", type=click.IntRange(1), default=200, show_default=True)
 MODEL = click.option("--model", metavar="NAME", help="Only this model.")
@@ -140,7 +138,7 @@ def person(session: Session, subject: str, since: str, until: str, limit: int) -
         identity = client.subject_of(subject)
         found = client.acts(identity, since, until, limit)
         if not found:
-            _check_known(client, identity)
+            check_known(client, identity)
         shown = naming(session, client, (one for event in found for one in actors(event)))
     columns = [
         ("when", when),
@@ -149,7 +147,7 @@ def person(session: Session, subject: str, since: str, until: str, limit: int) -
         ("version", "number"),
         ("environment", "environment"),
         ("who", lambda e: who(e, shown)),
-        ("why", "reason"),
+        ("why", why),
     ]
     session.items(found, columns, f"{subject} did nothing then, as far as you may read", limit)
     explain_stored_names(session, [{"type": event.get("type")} for event in found])
@@ -160,7 +158,7 @@ def person(session: Session, subject: str, since: str, until: str, limit: int) -
     examples="regista audit rights --at 2026-03-15\nregista audit rights --role approver --namespace fraud"
 )
 @AT
-@click.option("--role", metavar="ROLE", help="Only identities with this role.")
+@click.option("--role", type=ROLE, help="Only identities with this role.")
 @click.option("--namespace", metavar="NAME", help="Only roles that apply in this namespace.")
 @LIMIT
 def rights(session: Session, moment: str, role: str, namespace: str, limit: int) -> None:
@@ -213,21 +211,6 @@ def policy(session: Session, name: str, moment: str, model: str) -> None:
     ]
     session.items(found, columns, "no policy was in force then")
     warn_of_faults(p["event"] for p in found)
-
-
-def _check_known(client: Client, person: str) -> None:
-    """Raise NotFound unless an identity has this name or subject, as far as the caller may list them."""
-    try:
-        known = any(one["subject"] == person for one in client.identities())
-    except Forbidden:
-        return
-    if not known:
-        raise NotFound(
-            "unknown_identity",
-            f"no identity is called {person!r} now, and none is {person!r}",
-            advice="`regista access identity list` lists them. A name that was corrected or erased finds "
-            "nothing: name the identity (u-…), as approvals and timelines show it.",
-        )
 
 
 def _version_columns(happened: str) -> list[tuple[str, Any]]:

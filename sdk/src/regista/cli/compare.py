@@ -12,10 +12,9 @@ from regista.cli.terminal.session import Session, command
 
 
 @command(
-    examples="regista compare churn@1 churn@2 churn@7\n"
-    "regista compare churn@production churn@latest risk.base@2 --json"
+    examples="regista compare churn@1 2 7\nregista compare churn@production churn@latest risk.base@2 --json"
 )
-@click.argument("references", metavar="MODEL@VERSION...", nargs=-1, required=True)
+@click.argument("references", metavar="MODEL@VERSION [MODEL@]VERSION...", nargs=-1, required=True)
 def compare(session: Session, references: tuple[str, ...]) -> None:
     """Show two to ten versions beside each other, also of different models.
 
@@ -24,8 +23,12 @@ def compare(session: Session, references: tuple[str, ...]) -> None:
     """
     if not 2 <= len(references) <= 10:
         raise click.UsageError("name two to ten versions, for example: regista compare churn@1 churn@2")
+    from regista.calls.requests import model_and_version  # noqa: PLC0415
+
+    model, _ = model_and_version(references[0])
+    named = [one if "@" in one else f"{model}@{one}" for one in references]
     with session.client() as client:
-        found = client.compare(*references)
+        found = client.compare(*named)
     if session.json:
         session.out(found)
         return

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from regista.cli.terminal.options import ENVIRONMENT, OPTIONAL_REASON, TIMEOUT
+from regista.cli.terminal.output import one_line, say
 from regista.cli.terminal.session import Session, command
 
 if TYPE_CHECKING:
@@ -41,26 +42,43 @@ def promote(
     with exit code 6 at its time limit.
     """
     got: Any
+    asked: Any
     deadline = time.monotonic() + timeout
     with session.client() as client:
         if wait:
             with session.waiting(f"waiting for the gates of {reference}"):
-                got = after_the_gates(client, reference, environment, reason, serve, timeout)
+                asked = after_the_gates(client, reference, environment, reason, serve, timeout)
+            for line in standing(asked, reference, environment, reason):
+                say(line, err=True)
             with session.waiting(f"waiting for the decision on {reference}"):
                 left = max(0.0, deadline - time.monotonic())
-                got = client.wait_for_promotion(got["promotion_id"], left)
+                got = client.wait_for_promotion(asked["promotion_id"], left)
+            lines = [f"promotion {got['promotion_id']} of {reference} to {environment} was carried out"]
         else:
-            got = client.promote(reference, environment, reason, serve=serve)
-    outcome = "was carried out" if wait else "was requested"
-    then = (
-        "the grant gives it all requests"
-        if serve
-        else f"a grant switches no requests: regista rollout switch {reference} -e {environment}"
-    )
-    conditions = "".join(f"\ncondition: {one}" for one in got.get("conditions") or ())
-    session.one(
-        got, f"promotion {got['promotion_id']} of {reference} to {environment} {outcome}\n{then}{conditions}"
-    )
+            got = asked = client.promote(reference, environment, reason, serve=serve)
+            lines = standing(asked, reference, environment, reason)
+    if serve and asked.get("state") != "promoted":
+        lines.append("the grant gives it all requests")
+    else:
+        lines.append(f"a grant switches no requests: regista rollout switch {reference} -e {environment}")
+    session.one(got, "\n".join([*lines, *(f"condition: {one}" for one in got.get("conditions") or ())]))
+
+
+def standing(asked: Mapping[str, Any], reference: str, environment: str, reason: str) -> list[str]:
+    """Return what a request for a promotion met: an earlier one that stands, or those it superseded."""
+    promotion, name = asked["promotion_id"], f"{reference} to {environment}"
+    if asked.get("state") == "promoted":
+        return [f"{reference} is promoted to {environment} already, by promotion {promotion}"]
+    if asked.get("new") is False:
+        stated = f": {one_line(asked['reason'])}" if asked["reason"] else ", without a reason"
+        found = (
+            f"promotion {promotion} of {name} is open already, requested by {asked['requested_by']}{stated}"
+        )
+        unused = reason not in {"", asked["reason"]}
+        return [found, *(["your reason is not recorded: comment on the review"] if unused else [])]
+    superseded = ", ".join(asked.get("superseded") or ())
+    then = [f"it supersedes {superseded}: approvals of that count no more"] if superseded else []
+    return [f"promotion {promotion} of {name} was requested", *then]
 
 
 def after_the_gates(

@@ -135,7 +135,9 @@ def _metadata(file: BinaryIO | None) -> dict[str, Any]:
 
 
 def _say_notes(version: Mapping[str, Any]) -> None:
-    """Print what the sender should know about the registration."""
+    """Print what the sender should know about the registration, and what a draft lacks."""
+    if missing := version.get("missing"):
+        say(f"missing: {', '.join(missing)}: `regista versions complete` adds it", err=True, fg="yellow")
     for note in version.get("registration_notes") or ():
         say(f"note: {note}", err=True, fg="yellow")
 

@@ -46,15 +46,17 @@ def timeline(
         ("what", "type"),
         ("version", "number"),
         ("who", lambda e: who(e, shown)),
-        ("why", _why),
+        ("why", why),
         ("because of", _cause),
     ]
-    session.items(found, columns, f"{model} has no events", limit)
+    selected = number is not None or since or until
+    nothing = f"{model} has no such events" if selected else f"{model} has no events"
+    session.items(found, columns, nothing, limit)
     explain_stored_names(session, [{"type": event.get("type")} for event in found])
     warn_of_faults(found)
 
 
-def _why(event: Mapping[str, Any]) -> str:
+def why(event: Mapping[str, Any]) -> str:
     """Return the reason, and what a note, a description or a correction states."""
     data = event.get("data") if isinstance(event.get("data"), Mapping) else None
     stated = _STATED[event["type"]](data or {}) if event.get("type") in _STATED else []
@@ -73,7 +75,12 @@ def _corrected(data: Mapping[str, Any]) -> list[Any]:
     return [f"{c['field']}: {c['before']} → {c['after']}" for c in data.get("changes") or ()]
 
 
+def _denied(data: Mapping[str, Any]) -> list[Any]:
+    return [data.get("code"), data.get("detail")]
+
+
 _STATED = {
+    "AttemptsDenied": _denied,
     "NoteAdded": _note,
     "NoteCorrected": _note,
     "VersionDescribed": _described,

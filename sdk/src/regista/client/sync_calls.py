@@ -6,6 +6,7 @@ writes it.
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 import inspect
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
@@ -90,14 +91,25 @@ def _iterated(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _items(items: AsyncGenerator[T]) -> Iterator[T]:
+    running: asyncio.Task[Any] | None = None
+
     async def following() -> list[T]:
+        nonlocal running
+        running = asyncio.current_task()
         return [one] if (one := await anext(items, _END)) is not _END else []  # type: ignore[list-item]
+
+    async def closing() -> None:
+        if running is not None and not running.done():  # an interrupt does not wait for what it cancels
+            if not running.cancelling():
+                running.cancel()
+            await asyncio.wait({running})
+        await items.aclose()
 
     try:
         while found := LOOP.run(following()):
             yield found[0]
     finally:
-        LOOP.run(items.aclose())
+        LOOP.run(closing())
 
 
 _END = object()

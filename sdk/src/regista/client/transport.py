@@ -23,6 +23,8 @@ from regista.errors import NotConfigured, RegistaError, Unavailable, from_proble
 BUSY = frozenset({408, 429, 502, 503, 504})
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 40.0  # one attempt; a service ends its own work earlier
+NOT_OF_REGISTA = frozenset(range(300, 500)) - BUSY - {413}
+"""Refusals that have Regista's code when a service wrote them. The others mean the same from any server."""
 LONG_SECONDS = 600.0  # a request that reads the whole log or all models
 STORE_SECONDS = 900.0  # from the last byte of an upload until the service has stored it
 SLOWEST = 100_000  # bytes per second; a slower upload fails
@@ -220,7 +222,8 @@ class Transport:
                     except httpx.TransportError as e:
                         if untrusted := certificate_error(e):
                             raise not_trusted(where, untrusted) from e
-                        detail = f"{where} did not answer ({type(e).__name__})"
+                        reason = ": ".join(filter(None, (type(e).__name__, str(e))))
+                        detail = f"{where} did not answer ({reason})"
                         await failures.wait(Unavailable("unreachable", detail), began)
                         continue
                     if got.is_success:
@@ -265,7 +268,21 @@ def _error(got: httpx.Response) -> RegistaError:
         problem = msgspec.json.decode(got.content)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         problem = {}
-    return from_problem(got.status_code, problem if isinstance(problem, dict) else {})
+    if not isinstance(problem, dict) or not problem.get("code"):
+        if got.status_code in NOT_OF_REGISTA:
+            return _another_server(got)
+        problem = {}
+    return from_problem(got.status_code, problem)
+
+
+def _another_server(got: httpx.Response) -> NotConfigured:
+    """Return the error for a refusal that no service of Regista wrote."""
+    return NotConfigured(
+        "not_regista",
+        f"{_address(str(got.request.url))} answered {got.status_code}, and not as Regista does: "
+        "another server has this address, or a proxy refused the request",
+        advice="Set REGISTA_URL to the address of the registry. Where it is right, ask who runs the proxy.",
+    )
 
 
 def _json(got: httpx.Response) -> Any:

@@ -76,8 +76,9 @@ async def over_http(
     while True:
         try:
             async for frame in _connection(transport, asked, cursor):
-                connected, attempt = True, 0
-                cursor = frame.id or cursor
+                connected = True
+                if frame.id not in {"", cursor}:
+                    attempt, cursor = 0, frame.id
                 if frame.kind == "end":
                     if _finished(frame):
                         return
@@ -119,6 +120,8 @@ def _finished(frame: Frame) -> bool:
             return True
         case "key_ended":
             raise Unauthorized(code, detail)
+        case "unavailable":
+            raise Unavailable(code, detail)
         case "cursor_unknown":
             raise Invalid(code, detail, advice="Begin with a time: since, or --since.")
     return False

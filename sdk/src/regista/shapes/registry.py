@@ -912,9 +912,11 @@ class PromotedAnswer(TypedDict):
 
 
 class PromotionAnswer(TypedDict):
-    """The request is open; approval decides. `digest` covers all the evidence.
+    """The request is open, or was granted before (`state`). `digest` covers all the evidence.
 
-    `serve`: the grant gives the version all requests.
+    `serve`: the grant gives the version all requests. `new` is false when the promotion stood before
+    this request, which then changed nothing: `requested_by` and `reason` are those of the earlier one.
+    `superseded` are the open promotions in whose place a new one stands; their approvals count no more.
     """
 
     promotion_id: str
@@ -923,6 +925,11 @@ class PromotionAnswer(TypedDict):
     environment: str
     digest: str
     serve: bool
+    state: str
+    new: bool
+    requested_by: str
+    reason: str
+    superseded: list[str]
 
 
 class PromotionRequest(TypedDict):

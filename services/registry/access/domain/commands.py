@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, get_args
 
 from shared.deciding.access import Algorithm, Kind
 from shared.deciding.decider import NO_TIME
-
-Role = Literal["publisher", "engineer", "approver", "auditor", "admin", "override"]
-ROLES: tuple[str, ...] = get_args(Role)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ from typing import assert_never
 from urllib.parse import urlsplit
 
 from regista.wire.names import may_exist
-from services.registry.access.domain.commands import ROLES
 from shared.deciding.access import (
     ACCESS,
     EVERYWHERE,
+    ROLES,
     AccessEvent,
     AccessState,
     IdentityCreated,

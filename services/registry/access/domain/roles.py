@@ -10,7 +10,6 @@ from typing import assert_never
 
 from regista.wire.names import may_exist
 from services.registry.access.domain.commands import (
-    ROLES,
     AddMember,
     GrantRole,
     RemoveMember,
@@ -20,6 +19,7 @@ from services.registry.access.domain.commands import (
 from services.registry.access.domain.identities import existing
 from shared.deciding.access import (
     EVERYWHERE,
+    ROLES,
     AccessEvent,
     AccessState,
     MemberAdded,

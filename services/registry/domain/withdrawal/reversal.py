@@ -9,7 +9,13 @@ from typing import Any
 from services.registry.domain.model import past
 from services.registry.domain.model.events import VersionReinstated, VersionReopened
 from services.registry.domain.model.fold import MODEL
-from services.registry.domain.model.state import Events, require_usable, require_version, stream_of
+from services.registry.domain.model.state import (
+    Events,
+    ModelState,
+    require_usable,
+    require_version,
+    stream_of,
+)
 from shared.deciding.decider import Forbidden, Joint, RuleBroken, Streams
 
 
@@ -56,17 +62,30 @@ def reinstate(command: ReinstateVersion, streams: Streams) -> Events:
     if not version.recalled:
         return {}
     recalled_by = state.recalls.get(command.number, "")
-    if {command.by, *command.others} & {recalled_by, state.recall_proposals.get(command.number)}:
-        raise Forbidden(
-            "own_withdrawal",
-            f"You withdrew {state.model} version {command.number}: ask a second person to reinstate it.",
-            number=command.number,
-        )
+    _check_second_person(command, state, {recalled_by, state.recall_proposals.get(command.number, "")})
     digest = past.artifact_digest(past.document(command.model_id, state, command.number, streams))
     reinstated = VersionReinstated(
         state.model, command.number, version.semver, version.stage, digest, recalled_by
     )
     return {stream_of(command.model_id): [reinstated]}
+
+
+def _check_second_person(command: ReinstateVersion, state: ModelState, parties: set[str]) -> None:
+    """Raise Forbidden for who withdrew the version, or proposed that, under whatever identity."""
+    version = f"{state.model} version {command.number}"
+    if command.by in parties:
+        raise Forbidden(
+            "own_withdrawal",
+            f"You withdrew {version}: ask a second person to reinstate it.",
+            number=command.number,
+        )
+    if same := command.others & parties:
+        raise Forbidden(
+            "own_withdrawal",
+            f"You count as one person with {min(same)}, who withdrew {version}: you have a name in common, "
+            "or one of you issued a key of the other. Ask another person to reinstate it.",
+            number=command.number,
+        )
 
 
 def _document(command: ReinstateVersion, streams: Streams) -> set[past.Position]:

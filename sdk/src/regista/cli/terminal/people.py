@@ -68,3 +68,20 @@ def warn_of_faults(events: Iterable[Mapping[str, Any]]) -> None:
         if fault := event.get("fault"):
             text = f"do not believe {event.get('stream')} {event.get('revision')}: {fault}"
             say(text, fg="red", err=True)
+
+
+def check_known(client: Client, person: str) -> None:
+    """Raise NotFound unless an identity has this name or subject, as far as the caller may list them."""
+    from regista.errors import Forbidden, NotFound  # noqa: PLC0415
+
+    try:
+        known = any(one["subject"] == person for one in client.identities())
+    except Forbidden:
+        return
+    if not known:
+        raise NotFound(
+            "unknown_identity",
+            f"no identity is called {person!r} now, and none is {person!r}",
+            advice="`regista access identity list` lists them. A name that was corrected or erased finds "
+            "nothing: name the identity (u-…), as approvals and timelines show it.",
+        )
