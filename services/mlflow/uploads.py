@@ -77,11 +77,15 @@ async def files_of(call: Call, location: Location) -> Json | None:
 
 
 async def known(call: Call, external: Json) -> Json:
-    """Return the artifact of a version whose files the caller uploaded, nothing for files elsewhere."""
+    """Return the artifact of a version whose files the caller uploaded, nothing for files elsewhere.
+
+    `mlflow-artifacts:/…` without a host is the proxy of the client's tracking server, unless there are such
+    files here.
+    """
     location = location_of_source(external)
     found = await files_of(call, location) if location else None
     if found is None or not found["files"]:
-        if location and proxy_path(external["uri"]) is not None:
+        if location and call.is_here(external["uri"]):
             raise invalid(
                 f"Invalid model version source: '{external['uri']}'. You have uploaded no files there: "
                 "upload them with the same key first."

@@ -23,6 +23,8 @@ from services.mlflow.repeats import Repeats, digest_of, is_old
 from services.mlflow.sources import ModelUri, model_uri
 
 MOST = 200_000
+LATEST = "latest"
+"""The alias of the newest version. Clients read it only."""
 Json = dict[str, Any]
 
 
@@ -31,9 +33,19 @@ async def shown_version(call: Call, name: str, version: str) -> Json:
     number, wanted = check_version(version), call.outer(check_name(name))
     row = await _row(call, wanted, number) if number else None
     if row is None or row["model"] != wanted:
-        await shown(call, name)  # states what is wrong with the model first
-        raise no_version(name, version)
+        raise await _missing(call, name, version)
     return row
+
+
+async def _missing(call: Call, name: str, version: str) -> MlflowError:
+    """Return that there is no such version, and what is wrong with the model where that is the reason."""
+    try:
+        await shown(call, name)
+    except MlflowError as missing:
+        if missing.status == 404:
+            return no_version(name, version, f": {missing.message}")
+        raise
+    return no_version(name, version)
 
 
 async def _row(call: Call, model: str, number: int) -> Json | None:
@@ -125,17 +137,25 @@ async def number_of(call: Call, uri: ModelUri) -> int:
     if uri.alias:
         row = await by_alias(call, uri.name, uri.alias)
         return int(row["number"])
-    stages = {stage_of(uri.stage)} if uri.stage else set()
-    found = [one["number"] for one in model["newest"] if not stages or one["label"] in stages]
+    return int(newest(model, uri.name, stage_of(uri.stage) if uri.stage else "")["number"])
+
+
+def newest(model: Json, name: str, stage: str = "") -> Json:
+    """Return the newest version of a model, or of one of its stages. Raises MlflowError without any."""
+    found = [one for one in model["newest"] if not stage or one["label"] == stage]
     if not found:
+        of_stage = f" and stage '{stage}'" if stage else ""
         raise MlflowError(
-            "RESOURCE_DOES_NOT_EXIST", f"No versions of model with name '{uri.name}' found: {uri.text}"
+            "RESOURCE_DOES_NOT_EXIST", f"No versions of model with name '{name}'{of_stage} found."
         )
-    return int(max(found))
+    latest: Json = max(found, key=lambda one: int(one["number"]))
+    return latest
 
 
 async def by_alias(call: Call, name: str, alias: str) -> Json:
     """Return the registry's view of the version that an alias names. Raises MlflowError."""
+    if alias.lower() == LATEST:
+        return newest(await shown(call, name), name)
     wanted = call.outer(check_name(name))
     row: Json | None = None
     try:
