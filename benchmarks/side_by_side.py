@@ -3,10 +3,13 @@
 Regista runs with all services. A version counts as created when all work that it causes is done: its bytes
 are verified, its gates are evaluated, its events are published, sealed and indexed. MLflow stores a row.
 The second table is of one kind of request, MLflow's own, sent to both: through the front and to MLflow.
+`python -m benchmarks.side_by_side --requests` measures that table alone; `--versions N` sets how many there
+are before.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
 import json
@@ -39,13 +42,19 @@ Request = Callable[[int], bytes]
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.side_by_side", description=__doc__)
+    parser.add_argument("--requests", action="store_true")
+    parser.add_argument("--versions", type=int, default=VERSIONS)
+    chosen = parser.parse_args()
     if not MLFLOW.exists():
         raise SystemExit(f"{MLFLOW} does not exist: run `make bench-mlflow`, which installs it")
+    both, versions = not chosen.requests, chosen.versions
     with start_servers() as servers, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        regista, front = runner.run(_regista(servers))
-        mlflow, own = runner.run(_mlflow(servers))
-    print(f"\n{CONNECTIONS} connections, {MODELS} models, {VERSIONS:,} versions; answers a second")
-    _print("Regista", regista, mlflow)
+        regista, front = runner.run(_regista(servers, versions, both=both))
+        mlflow, own = runner.run(_mlflow(servers, versions, both=both))
+    print(f"\n{CONNECTIONS} connections, {MODELS} models, {versions:,} versions; answers a second")
+    if both:
+        _print("Regista", regista, mlflow)
     _print("Regista, by MLflow's requests", front, own)
 
 
@@ -55,10 +64,11 @@ def _print(title: str, regista: Rates, mlflow: Rates) -> None:
         print(f"| {name} | {rate:,.0f} | {mlflow[name]:,.0f} | {rate / mlflow[name]:.1f} |")
 
 
-async def _regista(servers: Servers) -> tuple[Rates, Rates]:
+async def _regista(servers: Servers, versions: int, *, both: bool) -> tuple[Rates, Rates]:
+    """Return the rates of Regista's own requests, if `both` are wanted, and of MLflow's."""
     async with chain.started(servers) as running:
         await running.cost(WARM_UP, "http")
-        cost = await running.cost(VERSIONS, "http")
+        cost = await running.cost(versions, "http")
         url = servers.instance.urls["registry"]
 
         def request(method: str, path: str, body: object = None) -> bytes:
@@ -69,26 +79,26 @@ async def _regista(servers: Servers) -> tuple[Rates, Rates]:
 
         for n in range(MODELS):
             servers.call("PUT", "registry", f"/v1/{model(n)}/aliases/candidate", {"number": 1})
-        rates = {
+        own = {
             "create a version, until all work is done": cost.rate,
             "create a version, until answered": cost.answered,
-            "get a version": await _rate(url, lambda n: request("GET", f"{model(n)}/versions/{_number()}")),
-            "resolve an alias": await _rate(
-                url, lambda n: request("GET", f"resolve/bench.chain-{n % MODELS}@candidate")
-            ),
-            "list versions": await _rate(
-                url, lambda n: request("GET", f"{model(n)}/versions?page_size={PAGE}")
-            ),
-            "set an alias": await _rate(
-                url, lambda n: request("PUT", f"{model(n)}/aliases/candidate", {"number": _number()})
+        }
+        made: dict[str, Request] = {
+            "get a version": lambda n: request("GET", f"{model(n)}/versions/{_number(versions)}"),
+            "resolve an alias": lambda n: request("GET", f"resolve/bench.chain-{n % MODELS}@candidate"),
+            "list versions": lambda n: request("GET", f"{model(n)}/versions?page_size={PAGE}"),
+            "set an alias": lambda n: request(
+                "PUT", f"{model(n)}/aliases/candidate", {"number": _number(versions)}
             ),
         }
+        rates = own | await _rates(url, made) if both else {}
         with servers.running("mlflow"):
             requests = MlflowRequests(servers.instance.urls["mlflow"], servers.admin_key, MODELS)
             return rates, await requests.rates(CONNECTIONS, SECONDS)
 
 
-async def _mlflow(servers: Servers) -> tuple[Rates, Rates]:
+async def _mlflow(servers: Servers, versions: int, *, both: bool) -> tuple[Rates, Rates]:
+    """Return the same of MLflow's server."""
     owner = await asyncpg.connect(servers.stack.owner_url())
     await owner.execute("CREATE DATABASE mlflow")
     await owner.close()
@@ -107,42 +117,39 @@ async def _mlflow(servers: Servers) -> tuple[Rates, Rates]:
         models = [request("POST", "registered-models/create", {"name": name(n)}) for n in range(MODELS)]
         _checked(await load.send(url, models, CONNECTIONS))
         create = [
-            request("POST", "model-versions/create", _version(name(n), n)) for n in range(WARM_UP + VERSIONS)
+            request("POST", "model-versions/create", _version(name(n), n)) for n in range(WARM_UP + versions)
         ]
         _checked(await load.send(url, create[:WARM_UP], CONNECTIONS))
         began = time.perf_counter()
         _checked(await load.send(url, create[WARM_UP:], CONNECTIONS))
-        created = VERSIONS / (time.perf_counter() - began)
+        created = versions / (time.perf_counter() - began)
         alias = "registered-models/alias"
         set_alias = [
             request("POST", alias, {"name": name(n), "alias": "candidate", "version": "1"})
             for n in range(MODELS)
         ]
         _checked(await load.send(url, set_alias, CONNECTIONS))
-        rates = {
+        own = {
             "create a version, until all work is done": created,
             "create a version, until answered": created,
-            "get a version": await _rate(
-                url, lambda n: query("model-versions/get", name=name(n), version=_number())
+        }
+        made: dict[str, Request] = {
+            "get a version": lambda n: query("model-versions/get", name=name(n), version=_number(versions)),
+            "resolve an alias": lambda n: query(alias, name=name(n), alias="candidate"),
+            "list versions": lambda n: query(
+                "model-versions/search", filter=f"name='{name(n)}'", max_results=PAGE
             ),
-            "resolve an alias": await _rate(url, lambda n: query(alias, name=name(n), alias="candidate")),
-            "list versions": await _rate(
-                url,
-                lambda n: query("model-versions/search", filter=f"name='{name(n)}'", max_results=PAGE),
-            ),
-            "set an alias": await _rate(
-                url,
-                lambda n: request(
-                    "POST", alias, {"name": name(n), "alias": "candidate", "version": str(_number())}
-                ),
+            "set an alias": lambda n: request(
+                "POST", alias, {"name": name(n), "alias": "candidate", "version": str(_number(versions))}
             ),
         }
+        rates = own | await _rates(url, made) if both else {}
         return rates, await MlflowRequests(url, "", MODELS).rates(CONNECTIONS, SECONDS)
 
 
-def _number() -> int:
+def _number(versions: int) -> int:
     """Return the number of a version that every model has."""
-    return random.randint(1, (WARM_UP + VERSIONS) // MODELS)
+    return random.randint(1, (WARM_UP + versions) // MODELS)
 
 
 def _version(name: str, number: int) -> dict[str, object]:
@@ -153,6 +160,10 @@ def _version(name: str, number: int) -> dict[str, object]:
         for key, part in (("training", "training"), ("signature", "signature"))
     ]
     return {"name": name, "source": f"s3://models/{name}/{number}", "tags": tags}
+
+
+async def _rates(url: str, made: dict[str, Request]) -> Rates:
+    return {name: await _rate(url, make) for name, make in made.items()}
 
 
 async def _rate(url: str, make: Request) -> float:

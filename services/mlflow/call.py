@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import msgspec
 from starlette.requests import Request
@@ -152,6 +152,14 @@ class Call:
         url = self.request.url
         return f"{url.scheme}://{url.netloc}{self.settings.mlflow_prefix}"
 
+    def is_here(self, source: str) -> bool:
+        """Return whether the source is a URL at the address by which the client reaches this service."""
+        try:
+            host = urlsplit(source).netloc
+        except ValueError:
+            return False
+        return host in {urlsplit(self.base_url).netloc, self.request.url.netloc}
+
     # -- the other services
 
     async def get(self, path: str, service: str = "registry", **query: str) -> Any:
@@ -196,25 +204,33 @@ def _plain(key: str) -> str:
 
 
 async def fields_of(request: Request) -> dict[str, Any]:
-    """Return the fields of a request: the query of a GET, the JSON of another body. Raises MlflowError."""
-    if request.method == "GET":
+    """Return the fields of a request: the query of a GET, else the JSON of the body. Raises MlflowError."""
+    if request.method == "GET" and request.query_params:
         found: dict[str, list[str]] = {}
         for name, value in request.query_params.multi_items():
             found.setdefault(name, []).append(value)
         return {name: values if len(values) > 1 else values[0] for name, values in found.items()}
-    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     body = await _bounded(request.stream())
-    if body and kind != "application/json":
-        raise MlflowError("BAD_REQUEST", "Bad Request. Content-Type must be application/json.")
-    try:
-        document = msgspec.json.decode(body) if body.strip() else {}
-    except msgspec.MsgspecError as wrong:
-        raise MlflowError("BAD_REQUEST", f"The body is no JSON: {wrong}.") from None
+    if not body.strip():
+        return {}
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise invalid(f"Bad Request. Content-Type must be application/json, and is '{kind}'.")
+    document = _json(body)
+    if isinstance(document, str):  # some clients encode the fields twice
+        document = _json(document)
     if document is None:
         return {}
     if not isinstance(document, dict):
-        raise MlflowError("BAD_REQUEST", "The body must be a JSON object.")
+        raise invalid("The body must be a JSON object.")
     return document
+
+
+def _json(text: bytes | str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.MsgspecError as wrong:
+        raise invalid(f"The body is no JSON: {wrong}.") from None
 
 
 async def _bounded(chunks: AsyncIterator[bytes]) -> bytes:

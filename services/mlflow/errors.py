@@ -7,7 +7,6 @@ from typing import Any
 
 STATUS = {
     "INVALID_PARAMETER_VALUE": 400,
-    "BAD_REQUEST": 400,
     "RESOURCE_ALREADY_EXISTS": 400,
     "UNAUTHENTICATED": 401,
     "PERMISSION_DENIED": 403,
@@ -66,5 +65,7 @@ def no_model(name: str, more: str = "") -> MlflowError:
     return MlflowError("RESOURCE_DOES_NOT_EXIST", f"Registered Model with name={name} not found{more}")
 
 
-def no_version(name: str, version: object) -> MlflowError:
-    return MlflowError("RESOURCE_DOES_NOT_EXIST", f"Model Version (name={name}, version={version}) not found")
+def no_version(name: str, version: object, more: str = "") -> MlflowError:
+    return MlflowError(
+        "RESOURCE_DOES_NOT_EXIST", f"Model Version (name={name}, version={version}) not found{more}"
+    )

@@ -25,17 +25,18 @@ MODEL_ORDERS = {
     "name": "name",
     "timestamp": "last_updated_timestamp",
     "last_updated_timestamp": "last_updated_timestamp",
-    "creation_timestamp": "creation_timestamp",
 }
 VERSION_ORDERS = {
     name: name for name in ("name", "version_number", "creation_timestamp", "last_updated_timestamp")
 }
-_NUMERIC, _LISTED = {"version_number"}, {"name", "run_id"}
+_NUMERIC, _LISTED = {"version_number"}, ("name", "run_id")
 _TEXT_SIGNS = ("=", "!=", "LIKE", "ILIKE")
 _NUMBER_SIGNS = ("=", "!=", "<", "<=", ">", ">=")
+_NO_VALUES = {"TRUE", "FALSE", "NULL"}
+_LIST = "While parsing a list in the query, expected "
 _TOKEN = re.compile(
     r"""\s*(?:
-    (?P<text>'[^']*'|"[^"]*")
+    (?P<text>'(?:''|[^'])*'|"[^"]*")
   | (?P<key>(?:[A-Za-z_][\w-]*\.)?`[^`]*`|[A-Za-z_][\w-]*\."[^"]*"|[A-Za-z_][\w.\-/]*)
   | (?P<number>-?\d+(?:\.\d+)?)
   | (?P<sign><=|>=|!=|<>|=|<|>)
@@ -86,16 +87,19 @@ def _comparison(tokens: list[tuple[str, str]], text: str, fields: Sequence[str])
     if dot and not is_tag and entity != "attribute":
         raise invalid(f"Invalid entity type '{entity}'. Valid entity types are ('attribute', 'tag', 'tags')")
     name = (key if dot else identifier).strip("`\"'")
+    sign = _sign(tokens, text)
+    if not tokens or (tokens[0][0] == "key" and tokens[0][1].upper() in _NO_VALUES):
+        raise _clause(text)
+    if not name:
+        raise invalid(f"A tag without a name: {text:.300}. Write tags.`name`.")
     if not is_tag and name not in fields:
         raise invalid(f"Invalid attribute key '{name}' specified. Valid keys are '{set(fields)}'")
-    sign = _sign(tokens, text)
     values = _values(tokens, text, sign)
     _check(name, sign, values, is_tag=is_tag)
-    return (
-        {"field": "name", "tag": name} | _compared(sign, values)
-        if is_tag
-        else ({"field": name} | _compared(sign, values))
-    )
+    if name in _NUMERIC and not is_tag and values[0][1].startswith("-"):
+        values = [("number", "0")]  # it compares with numbers of versions as any negative number does
+    tag = {"tag": name} if is_tag else {}
+    return {"field": "name" if is_tag else name} | tag | _compared(sign, values)
 
 
 def _compared(sign: str, values: Sequence[tuple[str, str]]) -> dict[str, Any]:
@@ -115,53 +119,59 @@ def _sign(tokens: list[tuple[str, str]], text: str) -> str:
 
 def _values(tokens: list[tuple[str, str]], text: str, sign: str) -> list[tuple[str, str]]:
     """Take the value, or the values of a list. Each has its kind: `text` or `number`."""
-    if not tokens:
-        raise _clause(text)
+    if sign in {"IN", "NOT IN"}:
+        return _list(tokens, text)
     kind, value = tokens.pop(0)
-    if sign not in {"IN", "NOT IN"}:
-        if kind == "text":
-            return [(kind, value[1:-1])]
-        if kind == "number":
-            return [(kind, value)]
-        raise invalid(
-            "Parameter value is either not quoted or unidentified quote types used for string value "
-            f"{value}. Use either single or double quotes."
-        )
-    found: list[tuple[str, str]] = []
-    if value != "(":
+    if kind == "text":
+        return [(kind, value[1:-1])]
+    if kind == "number":
+        return [(kind, value)]
+    raise invalid(
+        "Parameter value is either not quoted or unidentified quote types used for string value "
+        f"{value}. Use either single or double quotes."
+    )
+
+
+def _list(tokens: list[tuple[str, str]], text: str) -> list[tuple[str, str]]:
+    """Take a list of texts in parentheses."""
+    end = next((at for at, (_, value) in enumerate(tokens) if value == ")"), 0)
+    if tokens[0][1] != "(" or not end:
         raise _clause(text)
-    while tokens:
-        kind, value = tokens.pop(0)
-        if kind != "text":
-            break
-        found.append((kind, value[1:-1]))
-        if tokens and tokens[0][1] == ",":
-            tokens.pop(0)
-    if value != ")" or not found:
+    items = tokens[1:end]
+    del tokens[: end + 1]
+    if not items:
+        raise invalid(f"{_LIST}a non-empty list of string values, but got empty list")
+    if any(kind != "text" and value != "," for kind, value in items):
+        shown = " ".join(value for _, value in items)
         raise invalid(
-            "While parsing a list in the query, expected a non-empty list of string values, but got "
-            "ill-formed list."
+            f"{_LIST}string value, punctuation, or whitespace, but got different type in list: ({shown})"
         )
-    return found
+    texts = [(kind, value[1:-1]) for kind, value in items[::2] if kind == "text"]
+    commas = [value for _, value in items[1::2] if value == ","]
+    if len(texts) != (len(items) + 1) // 2 or len(commas) != len(items) // 2:
+        raise invalid(f"{_LIST}a non-empty list of string values, but got ill-formed list.")
+    return texts
 
 
 def _check(name: str, sign: str, values: Sequence[tuple[str, str]], *, is_tag: bool) -> None:
+    if is_tag and sign not in _TEXT_SIGNS:
+        raise invalid(f"Invalid comparator for tag: {sign}")
+    if sign in {"IN", "NOT IN"} and name not in _LISTED:
+        raise invalid(
+            f"Only {list(_LISTED)} attributes support comparison with a list of quoted string values."
+        )
     if not is_tag and name in _NUMERIC:
         if sign not in _NUMBER_SIGNS:
             raise invalid(f"Invalid comparator for attribute {name}: {sign}")
-        if not all(value.isascii() and value.isdecimal() and len(value) < 19 for _, value in values):
-            raise invalid(f"Invalid value for numeric attribute '{name}': {values[0][1]!r}")
+        digits = values[0][1].removeprefix("-")
+        if not (digits.isascii() and digits.isdecimal() and len(digits) < 19):
+            raise invalid(f"Invalid value for numeric attribute '{name}': {values[0][1]}")
         return
-    listed = sign in {"IN", "NOT IN"}
-    if is_tag and sign not in _TEXT_SIGNS:
-        raise invalid(f"Invalid comparator for tag: {sign}")
-    if sign not in _TEXT_SIGNS and not (listed and name in _LISTED):
+    if sign not in {*_TEXT_SIGNS, "IN", "NOT IN"}:
         raise invalid(f"Invalid comparator for attribute: {sign}")
     if any(kind != "text" for kind, _ in values):
-        raise invalid(
-            f"Expected a quoted string value for {'tag' if is_tag else 'attributes'} (e.g. 'my-value'). Got "
-            f"value {values[0][1]}"
-        )
+        what = "for tag (e.g. 'my-value')" if is_tag else "or a list of quoted string values for attributes"
+        raise invalid(f"Expected a quoted string value {what}. Got value {values[0][1]}")
 
 
 def _add(found: Filter, condition: dict[str, Any]) -> None:
@@ -179,16 +189,17 @@ def _clause(text: str) -> MlflowError:
 
 def orders(given: Sequence[str], known: Mapping[str, str]) -> list[dict[str, Any]]:
     """Return the orders of a search, such as `name ASC`. Raises MlflowError."""
+    what = "attribute" if "version_number" in known else "order by"  # MLflow names it differently
     found: list[dict[str, Any]] = []
     for clause in given:
-        words = clause.replace("`", "").split()
+        words = clause.replace("`", "").replace('"', "").split()
         if not words or len(words) > 2:
             raise invalid(f"Invalid order_by clause '{clause}'. Could not be parsed.")
         if len(words) == 2 and words[1].lower() not in {"asc", "desc"}:
             raise invalid(f"Invalid ordering key in order_by clause '{clause}'.")
         name = words[0].removeprefix("attribute.")
         if name not in known:
-            raise invalid(f"Invalid order by key '{name}' specified. Valid keys are {sorted(known)}")
+            raise invalid(f"Invalid {what} key '{name}' specified. Valid keys are '{set(known)}'")
         if any(order["field"] == known[name] for order in found):
             raise invalid(f"`order_by` contains duplicate fields: {list(given)}")
         found.append({"field": known[name], "descending": len(words) == 2 and words[1].lower() == "desc"})

@@ -57,10 +57,25 @@ async def _show_again(call: Call, name: str, description: str, tags: dict[str, s
             "and names are never given twice. Choose another name.",
         )
     if not row["hidden"]:
-        raise MlflowError("RESOURCE_ALREADY_EXISTS", f"Registered Model (name={name}) already exists.")
+        raise _taken(name, _kind(row["tags"]), _kind(tags))
     removed = dict.fromkeys(row["tags"])
     await call.send("PATCH", at(outer), {"description": description, "tags": {**removed, **tags}})
     await call.send("POST", at(outer, "mlflow"), {"hidden": False, "reason": "created again"})
+
+
+def _kind(tags: Json) -> str:
+    """Return what MLflow calls a model with these tags: a prompt is a model with one of them."""
+    return "Prompt" if tags.get(filters.IS_PROMPT, "").lower() == "true" else "Registered Model"
+
+
+def _taken(name: str, old: str, new: str) -> MlflowError:
+    message = f"{new} (name={name}) already exists."
+    if old != new:
+        message = (
+            f"Tried to create a {new.lower()} with name '{name}', but the name is already taken by a "
+            f"{old.lower()}. A model and a prompt have no name together: choose another."
+        )
+    return MlflowError("RESOURCE_ALREADY_EXISTS", message)
 
 
 async def read(call: Call) -> Json:

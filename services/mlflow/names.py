@@ -96,7 +96,9 @@ def check_tags(tags: Mapping[str, str]) -> dict[str, str]:
     for key, value in tags.items():
         check_tag(key)
         if len(value) > limits.LABEL:
-            raise invalid(f"The value of the tag '{key}' exceeds {limits.LABEL} characters: shorten it.")
+            raise invalid(
+                f"'value' exceeds the maximum length of {limits.LABEL} characters: shorten the tag '{key}'."
+            )
     if len(tags) > limits.TAGS:
         raise invalid(f"At most {limits.TAGS} tags are stored, and there are {len(tags)}: leave some out.")
     return dict(tags)

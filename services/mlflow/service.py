@@ -100,8 +100,12 @@ class Front:
             call = await self._call(request, fields=True)
             body, (digest, number) = await versions.create(call, self._repeats)
             response = _response(body)
+
+            async def delivered() -> None:  # a plain function would run in a thread, after the next request
+                self._repeats.answered(digest, number)
+
             if not await request.is_disconnected():  # else the client repeats it, and gets this version
-                response.background = BackgroundTask(self._repeats.answered, digest, number)
+                response.background = BackgroundTask(delivered)
             return response
 
         return await _caught(request, answered)

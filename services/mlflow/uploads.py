@@ -77,11 +77,15 @@ async def files_of(call: Call, location: Location) -> Json | None:
 
 
 async def known(call: Call, external: Json) -> Json:
-    """Return the artifact of a version whose files the caller uploaded, nothing for files elsewhere."""
+    """Return the artifact of a version whose files the caller uploaded, nothing for files elsewhere.
+
+    `mlflow-artifacts:/…` without a host is the proxy of the client's tracking server, unless there are such
+    files here.
+    """
     location = location_of_source(external)
     found = await files_of(call, location) if location else None
     if found is None or not found["files"]:
-        if location and proxy_path(external["uri"]) is not None:
+        if location and call.is_here(external["uri"]):
             raise invalid(
                 f"Invalid model version source: '{external['uri']}'. You have uploaded no files there: "
                 "upload them with the same key first."
@@ -95,31 +99,38 @@ async def known(call: Call, external: Json) -> Json:
     return {"artifact": {"digest": digest, "files": files, "location": found["location"]}}
 
 
-async def complete(call: Call, model: str, number: int) -> None:
-    """Add what the files of a new version state. Files that are not verified soon are read later."""
+async def complete(call: Call, row: Json) -> Json:
+    """Add what the files of a new version state. Files that are not verified soon are read later.
+
+    Return the version as it is then.
+    """
+    path = at(row["model"], "versions", row["number"], "mlflow")
     for wait in VERIFIED_WAITS:
-        row = await call.get(at(model, "versions", number, "mlflow"))
-        if not row["artifact_digest"] or row["artifact_state"] is not None:
-            await read_later(call, row)
-            return
+        if row["artifact_state"] is not None:
+            break
         await asyncio.sleep(wait)
+        row = await call.get(path)
+    if await read_later(call, row):
+        row = await call.get(path)
+    return row
 
 
-async def read_later(call: Call, row: Json) -> None:
-    """Add what the files of a draft state, once they are verified. This replica does that once.
+async def read_later(call: Call, row: Json) -> bool:
+    """Add what the files of a draft state, once they are verified; return whether it was tried.
 
-    Clients poll a version until it is ready. Only who registered it completes it: a sender of metadata is
-    one of the version's makers, and may not approve it.
+    This replica does that once. Clients poll a version until it is ready. Only who registered it completes
+    it: a sender of metadata is one of the version's makers, and may not approve it.
     """
     wanted = row["external"] and row["stage"] == "Draft" and row["artifact_state"] == "available"
     if not wanted or "signature" not in (row["missing"] or ()) or call.read_files.contains(row):
-        return
+        return False
     if row["registered_by"] != await call.callers.subject(call.key):
-        return
+        return False
     path = at(row["model"], "versions", row["number"])
     with contextlib.suppress(Problem):  # a file may state what no version may have
         await _add_metadata(call, path, await call.get(path))
         call.read_files.add(row)
+    return True
 
 
 async def _add_metadata(call: Call, path: str, row: Json) -> None:

@@ -11,6 +11,7 @@ from services.mlflow.models import page, shown
 from services.mlflow.names import (
     RESERVED,
     check_link,
+    check_name,
     check_source,
     check_tag,
     check_tags,
@@ -22,24 +23,36 @@ from services.mlflow.repeats import Repeats, digest_of, is_old
 from services.mlflow.sources import ModelUri, model_uri
 
 MOST = 200_000
+LATEST = "latest"
+"""The alias of the newest version. Clients read it only."""
 Json = dict[str, Any]
 
 
 async def shown_version(call: Call, name: str, version: str) -> Json:
     """Return the registry's view of a version that the client sees. Raises MlflowError."""
-    number = check_version(version)
-    model = await shown(call, name)
-    row = await _row(call, model["model"], number) if number else None
-    if row is None:
-        raise no_version(name, version)
+    number, wanted = check_version(version), call.outer(check_name(name))
+    row = await _row(call, wanted, number) if number else None
+    if row is None or row["model"] != wanted:
+        raise await _missing(call, name, version)
     return row
+
+
+async def _missing(call: Call, name: str, version: str) -> MlflowError:
+    """Return that there is no such version, and what is wrong with the model where that is the reason."""
+    try:
+        await shown(call, name)
+    except MlflowError as missing:
+        if missing.status == 404:
+            return no_version(name, version, f": {missing.message}")
+        raise
+    return no_version(name, version)
 
 
 async def _row(call: Call, model: str, number: int) -> Json | None:
     try:
         row: Json = await call.get(at(model, "versions", number, "mlflow"))
     except Problem as problem:
-        if problem.problem == "unknown_version":
+        if problem.status == 404:
             return None
         raise
     return None if row["hidden"] else row
@@ -56,16 +69,25 @@ async def create(call: Call, repeats: Repeats) -> tuple[Json, tuple[str, int]]:
         "run_link": check_link("run_link", call.text("run_link")),
         "model_id": check_text("model_id", call.text("model_id")),
     }
-    model = await shown(call, name)
-    body = {"draft": True, "external": external, **await _known(call, external)}
-    digest = digest_of(call.key, model["model_id"], external, tags, description)
-    number, row = await _registered(call, model, body, digest, repeats)
+    wanted = call.outer(check_name(name))
+    try:
+        body = {"draft": True, "external": external, **await _known(call, external)}
+        digest = digest_of(call.key, wanted, external, tags, description)
+        number, row = await _registered(call, wanted, body, digest, repeats)
+    except MlflowError as error:
+        if error.status in {400, 404}:
+            await shown(call, name)  # states what is wrong with the model first
+        raise
+    if row["hidden"]:  # a repeated request, whose version was deleted meanwhile
+        raise no_version(name, row["number"])
     if description or tags:
         described = {"description": description or None, "set_tags": tags}
-        path = at(model["model"], "versions", row["number"]) + ":describe"
-        await call.send("POST", path, described, idempotency_key=f"mlflow-{digest}-{number}-described")
-    await uploads.complete(call, model["model"], row["number"])
-    return await _answer(call, model["model"], row["number"]), (digest, number)
+        path = at(wanted, "versions", row["number"], "mlflow") + ":describe"
+        key = f"mlflow-{digest}-{number}-described"
+        row = await call.send("POST", path, described, idempotency_key=key)
+    if row["artifact_digest"]:
+        row = await uploads.complete(call, row)
+    return {"model_version": entities.version(call, row)}, (digest, number)
 
 
 def _own_tags(call: Call, source: str) -> dict[str, str]:
@@ -74,13 +96,13 @@ def _own_tags(call: Call, source: str) -> dict[str, str]:
     return {k: v for k, v in call.tags().items() if not (is_copy and k.startswith(RESERVED))}
 
 
-async def _registered(call: Call, model: Json, body: Json, digest: str, repeats: Repeats) -> tuple[int, Json]:
+async def _registered(call: Call, model: str, body: Json, digest: str, repeats: Repeats) -> tuple[int, Json]:
     """Register the version, or return the one that a lost answer was about."""
     number = repeats.first(digest)
     while True:
         key = f"mlflow-{digest}-{number}"
         try:
-            row = await call.send("POST", at(model["model"], "versions"), body, idempotency_key=key)
+            row = await call.send("POST", at(model, "mlflow", "versions"), body, idempotency_key=key)
         except Problem as problem:
             if not problem.problem.startswith("idempotency"):
                 raise
@@ -115,34 +137,36 @@ async def number_of(call: Call, uri: ModelUri) -> int:
     if uri.alias:
         row = await by_alias(call, uri.name, uri.alias)
         return int(row["number"])
-    stages = {stage_of(uri.stage)} if uri.stage else set()
-    found = [one["number"] for one in model["newest"] if not stages or one["label"] in stages]
+    return int(newest(model, uri.name, stage_of(uri.stage) if uri.stage else "")["number"])
+
+
+def newest(model: Json, name: str, stage: str = "") -> Json:
+    """Return the newest version of a model, or of one of its stages. Raises MlflowError without any."""
+    found = [one for one in model["newest"] if not stage or one["label"] == stage]
     if not found:
+        of_stage = f" and stage '{stage}'" if stage else ""
         raise MlflowError(
-            "RESOURCE_DOES_NOT_EXIST", f"No versions of model with name '{uri.name}' found: {uri.text}"
+            "RESOURCE_DOES_NOT_EXIST", f"No versions of model with name '{name}'{of_stage} found."
         )
-    return int(max(found))
+    latest: Json = max(found, key=lambda one: int(one["number"]))
+    return latest
 
 
 async def by_alias(call: Call, name: str, alias: str) -> Json:
     """Return the registry's view of the version that an alias names. Raises MlflowError."""
-    model = await shown(call, name)
+    if alias.lower() == LATEST:
+        return newest(await shown(call, name), name)
+    wanted = call.outer(check_name(name))
+    row: Json | None = None
     try:
-        row: Json = await call.get(at(model["model"], "mlflow", "aliases", alias))
+        row = await call.get(at(wanted, "mlflow", "aliases", alias))
     except Problem as problem:
-        if problem.status == 404:
-            raise invalid(f"Registered model alias {alias} not found.") from None
-        raise
-    if row["hidden"]:
+        if problem.status != 404:
+            raise
+    if row is None or row["hidden"] or row["model"] != wanted:
+        await shown(call, name)  # states what is wrong with the model first
         raise invalid(f"Registered model alias {alias} not found.")
     return row
-
-
-async def _answer(call: Call, model: str, number: int) -> Json:
-    row = await _row(call, model, number)
-    if row is None:
-        raise no_version(call.inner(model), number)
-    return {"model_version": entities.version(call, row)}
 
 
 async def _named(call: Call) -> Json:
@@ -156,14 +180,24 @@ async def read(call: Call) -> Json:
 
 
 async def update(call: Call) -> Json:
-    row = await _named(call)
     description = check_text("description", call.text("description"))
-    await _describe(call, row, {"description": description})
-    return await _answer(call, row["model"], row["number"])
+    row = await _described(call, {"description": description})
+    return {"model_version": entities.version(call, row)}
 
 
-async def _describe(call: Call, row: Json, body: Json) -> None:
-    await call.send("POST", at(row["model"], "versions", row["number"]) + ":describe", body)
+async def _described(call: Call, body: Json) -> Json:
+    """Change description and tags of the version that the request names. Return the version."""
+    name, version = call.text("name", required=True), call.text("version", required=True)
+    number, wanted = check_version(version), call.outer(check_name(name))
+    try:
+        if number:
+            row: Json = await call.send("POST", at(wanted, "versions", number, "mlflow") + ":describe", body)
+            return row
+    except Problem as problem:
+        if problem.status != 404:
+            raise
+    await shown(call, name)  # states what is wrong with the model first
+    raise no_version(name, version)
 
 
 async def delete(call: Call) -> Json:
@@ -191,13 +225,13 @@ async def search(call: Call) -> Json:
 
 async def set_tag(call: Call) -> Json:
     tags = check_tags({call.text("key", required=True): call.text("value")})
-    await _describe(call, await _named(call), {"set_tags": tags})
+    await _described(call, {"set_tags": tags})
     return {}
 
 
 async def delete_tag(call: Call) -> Json:
     key = check_tag(call.text("key", required=True))
-    await _describe(call, await _named(call), {"remove_tags": [key]})
+    await _described(call, {"remove_tags": [key]})
     return {}
 
 

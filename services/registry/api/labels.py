@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
-from services.registry.api.calls import model_of, number_of, submit
+from services.registry.api.calls import look_ups, model_of, number_of, parts, submit
+from services.registry.api.registrations import submit_registration
+from services.registry.api.remarks import submit_edit
 from services.registry.domain.labels.labels import HideModel, RemoveLabelAlias, SetLabels
 from services.registry.domain.labels.modes import EVERYWHERE, STREAM, SetMlflowMode
 from services.registry.labels import queries
-from services.registry.look_ups import ModelRef
+from services.registry.look_ups import ModelRef, unknown_model
 from services.registry.shapes.labels import (
     OF_MODELS,
     LabelAlias,
@@ -23,6 +26,9 @@ from services.registry.shapes.labels import (
     ModelVisibility,
     Search,
 )
+from services.registry.shapes.remarks import VersionDescription
+from services.registry.shapes.versions import Registration
+from services.registry.trained_message import RegistrationMessage
 from shared.deciding.access import permits
 from shared.deciding.decider import NotFound, Unprocessable
 from shared.deciding.submission import Permission, Submission
@@ -81,9 +87,44 @@ async def change_labels(call: Call[LabelChange]) -> dict[str, Any]:
     return await _version(call, model, number)
 
 
+async def register_version(call: Call[RegistrationMessage]) -> dict[str, Any]:
+    """Register a draft that came from elsewhere, of a model that MLflow's clients see by this name."""
+    if not call.body.draft or call.body.external is None:
+        raise Unprocessable(
+            "not_external",
+            "What MLflow's clients register is a draft with `external`: send `draft: true` and `external`.",
+        )
+    model = await model_of(call)
+    await _check_shown(call, model)
+    outcome, _ = await submit_registration(call)
+    registered = next(one for one in outcome.events if one.type == "VersionRegistered")
+    return await _version(call, model, registered.event.number)
+
+
+async def describe_version(call: Call[VersionDescription]) -> dict[str, Any]:
+    """Change description and tags of a version that MLflow's clients see."""
+    model = await model_of(call)
+    number = await number_of(call, model)
+    await _check_shown(call, model, number)
+    await submit_edit(call, model, number, {})
+    return await _version(call, model, number)
+
+
+async def _check_shown(call: Call[Any], model: ModelRef, number: int = 0) -> None:
+    """Raise NotFound unless MLflow's clients see the model by the name in the path, and the version."""
+    seen = await parts(call).shown.names.get((model.model_id, number))
+    if seen is None or seen["hidden"] or seen["name"] != call.path["model"]:
+        raise NotFound(
+            "not_shown",
+            "MLflow's clients see no such model or version by this name: it was deleted for them, or "
+            "renamed. Create it again, or use the model's present name.",
+        )
+
+
 async def read_alias(call: Call) -> dict[str, Any]:
     model = await model_of(call)
-    number = await call.app.pool.fetchval(queries.ALIAS, model.model_id, call.path["alias"])
+    found = await parts(call).shown.aliases.get((model.model_id, call.path["alias"]))
+    number = found["number"] if found else None
     if number is None:
         raise NotFound(
             "unknown_alias",
@@ -113,15 +154,30 @@ async def search_models(call: Call[Search]) -> dict[str, Any]:
     if foreign := sorted(fields - OF_MODELS):
         raise Unprocessable("unknown_field", f"Models have no {', '.join(foreign)}: use name or a tag.")
     rows, more = await _page(call, queries.models_sql)
-    newest = await _newest(call, [row["model_id"] for row in rows])
+    newest = await queries.newest(call.app.pool, [row["model_id"] for row in rows])
     return {"items": [{**row, "newest": newest.get(row["model_id"], [])} for row in rows], "more": more}
 
 
 async def search_versions(call: Call[Search]) -> dict[str, Any]:
     """Return a page of the versions that the caller may read."""
     call.require_any_role()
-    rows, more = await _page(call, queries.versions_sql)
-    return {"items": [dict(row) for row in rows], "more": more}
+    page, more = await _page(call, partial(queries.versions_sql, models=await _named(call)))
+    keys = [(row["model_id"], row["number"]) for row in page]
+    found = queries.by_number(await call.app.list_rows(queries.VERSIONS, *queries.columns_of(keys)))
+    return {"items": [found[key] for key in keys], "more": more}
+
+
+async def _named(call: Call[Search]) -> list[str] | None:
+    """Return the ids of the models that the search names, None for a search of all models."""
+    names = {
+        c.values[0]
+        for c in call.body.conditions
+        if c.field == "name" and c.tag is None and c.comparison == "="
+    }
+    if not names:
+        return None
+    found = [await look_ups(call).models.find(name) for name in sorted(names)]
+    return [model.model_id for model in found if model]
 
 
 async def _page(call: Call[Search], statement: Any) -> tuple[list[Mapping[str, Any]], bool]:
@@ -132,28 +188,17 @@ async def _page(call: Call[Search], statement: Any) -> tuple[list[Mapping[str, A
 
 
 async def _model(call: Call, model: ModelRef) -> dict[str, Any]:
-    row = await call.app.pool.fetchrow(queries.MODEL, model.model_id)
-    newest = await _newest(call, [model.model_id])
-    return {**row, "newest": newest.get(model.model_id, [])}
-
-
-async def _newest(call: Call, models: list[str]) -> dict[str, list[dict[str, Any]]]:
-    """Return the newest version of each stage that MLflow's clients see, by model."""
-    return _newest_of_each(await call.app.pool.fetch(queries.NEWEST, models) if models else ())
-
-
-def _newest_of_each(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    newest: dict[str, dict[str, dict[str, Any]]] = {}
-    for row in sorted((row for row in rows if not row["hidden"]), key=lambda row: row["number"]):
-        newest.setdefault(row["model_id"], {})[row["label"]] = dict(row)
-    return {model: list(found.values()) for model, found in newest.items()}
+    row = await parts(call).shown.models.get(model.model_id)
+    if row is None:
+        raise unknown_model(model.model_id)
+    return row
 
 
 async def _version(call: Call, model: ModelRef, number: int) -> dict[str, Any]:
-    row = await call.app.pool.fetchrow(queries.VERSION, model.model_id, number)
+    row = await parts(call).shown.versions.get((model.model_id, number))
     if row is None:
         raise NotFound("unknown_version", f"There is no version {number}: see the model's list of versions.")
-    return dict(row)
+    return row
 
 
 def _role(call: Call[Any], model: ModelRef) -> str:
@@ -177,6 +222,17 @@ ROUTES = (
         response=MlflowModel,
         tags=["mlflow"],
     ),
+    Route(
+        "POST",
+        _MODEL + "/versions",
+        register_version,
+        "Register a version as MLflow's clients do: a draft that came from elsewhere",
+        body=RegistrationMessage,
+        contract=Registration,
+        response=MlflowVersion,
+        status=201,
+        tags=["mlflow"],
+    ),
     Route("GET", _VERSION, show_version, f"A version {_SHOWN}", response=MlflowVersion, tags=["mlflow"]),
     Route(
         "POST",
@@ -184,6 +240,15 @@ ROUTES = (
         change_labels,
         "Change what MLflow's clients see of a version, in the mode labels",
         body=LabelChange,
+        response=MlflowVersion,
+        tags=["mlflow"],
+    ),
+    Route(
+        "POST",
+        _VERSION + ":describe",
+        describe_version,
+        "Change the description and tags of a version that MLflow's clients see",
+        body=VersionDescription,
         response=MlflowVersion,
         tags=["mlflow"],
     ),

@@ -37,8 +37,20 @@ async def correct_version(call: Call[VersionCorrection]) -> Reply:
 async def _edit(
     call: Call[VersionDescription] | Call[VersionCorrection], fields: dict[str, str | None]
 ) -> Reply:
-    model, body = await model_of(call), call.body
+    model = await model_of(call)
     number = await number_of(call, model)
+    await submit_edit(call, model, number, fields)
+    return await answer_version(call, model, number)
+
+
+async def submit_edit(
+    call: Call[VersionDescription] | Call[VersionCorrection],
+    model: ModelRef,
+    number: int,
+    fields: dict[str, str | None],
+) -> None:
+    """Submit the description, tags and corrected `fields` of a version."""
+    body = call.body
     role, own_only = own_role(call, model, "engineer")
     command = EditVersion(
         model.model_id,
@@ -52,7 +64,6 @@ async def _edit(
         expected=call.if_match,
     )
     await submit(call, model, command, role=role, reason=body.reason)
-    return await answer_version(call, model, number)
 
 
 async def list_notes(call: Call[None, NotesQuery]) -> dict[str, Any]:

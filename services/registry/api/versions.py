@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from services.registry import queries, schema_words
-from services.registry.api.calls import check_parents, look_ups, model_of, number_of, parts, readable, submit
+from services.registry.api.calls import check_parents, look_ups, model_of, number_of, parts, submit
 from services.registry.api.past import version_then, versions_then
 from services.registry.api.refusals import raise_refusal
+from services.registry.api.registrations import submit_registration
 from services.registry.domain.model.events import Evaluation, PromotionRefused, PromotionRequested
 from services.registry.domain.model.metadata import Metadata, corrected
 from services.registry.domain.model.past import makers_of
 from services.registry.domain.model.state import stream_of
-from services.registry.domain.naming.name import is_model_id
 from services.registry.domain.promotion.promotion import RequestPromotion
 from services.registry.domain.registration.described import not_taken_of_existing
 from services.registry.domain.serving.environment import ENVIRONMENTS
@@ -39,7 +39,7 @@ from services.registry.shapes.versions import (
 )
 from services.registry.trained_message import RegistrationMessage, VersionMessage
 from shared.deciding.access import permits
-from shared.deciding.decider import NotFound, Unprocessable
+from shared.deciding.decider import NotFound
 from shared.deciding.events import Recorded
 from shared.deciding.person import Person
 from shared.deciding.submission import Permission, Submission, new_id
@@ -53,24 +53,8 @@ async def register_version(call: Call[RegistrationMessage]) -> Reply:
 
     When the same artifact with the same metadata is registered already, return that version.
     """
-    message, name = call.body, call.path["model"]
-    if message.model not in {"", name} and not is_model_id(name):
-        raise Unprocessable(
-            "model_differs",
-            f"The path names {name}, the body {message.model}: name the same model, or leave it out of the "
-            "body.",
-        )
-    if is_model_id(name):
-        await readable(call, name)
-    await check_parents(call, message)
-    cause = call.cause()
-
-    async def build() -> Submission:
-        creator = call.actor.on_behalf_of or call.actor.subject
-        return await look_ups(call).registration(name, message, cause, call.actor, creator=creator)
-
-    outcome = await routed(call.app.transactor, build)
-    raise_refusal(outcome)
+    outcome, build = await submit_registration(call)
+    name = call.path["model"]
     for recorded in outcome.events:
         if recorded.type == "VersionRegistered" and not recorded.event.metadata.parents:
             return _registered(recorded)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+import asyncpg
 
 from services.registry.shapes.labels import Condition, Order, Search
 
@@ -29,20 +31,22 @@ SELECT v.model_id, m.name AS model, m.namespace, {_GOVERNED} AS mode, v.number, 
         WHEN v.stage IN ('Archived', 'Rejected') THEN 'Archived' ELSE 'None' END AS label,
     v.description, v.tags, v.creator, v.registered_at, v.registered_by, v.changed_at, v.artifact_digest,
     v.artifact_state, v.artifact_detail, v.missing, v.reasons, v.external, v.withdrawn,
-    v.gates->'passed' AS gates_passed, coalesce(v.hidden OR v.retired IS NOT NULL, false) AS hidden,
-    coalesce((SELECT jsonb_agg(a.alias ORDER BY a.alias) FROM aliases a
-        WHERE a.model_id = v.model_id AND a.number = v.number), '[]') AS aliases,
-    coalesce((SELECT jsonb_agg(r.environment ORDER BY r.environment) FROM rollouts r
-        WHERE r.model_id = v.model_id AND r.champion = v.number), '[]') AS environments,
-    coalesce((SELECT jsonb_agg(a.alias ORDER BY a.alias) FROM label_aliases a
-        WHERE a.model_id = v.model_id AND a.number = v.number), '[]') AS label_aliases,
-    coalesce((SELECT jsonb_agg(p.promotion_id ORDER BY p.requested_at) FROM promotions p
-        WHERE p.model_id = v.model_id AND p.number = v.number AND p.state = 'open'), '[]') AS open_promotions
+    v.gates->'passed' AS gates_passed,
+    coalesce(m.hidden, false) OR coalesce(v.hidden, false) OR v.retired IS NOT NULL AS hidden,
+    ARRAY(SELECT a.alias FROM aliases a
+        WHERE a.model_id = v.model_id AND a.number = v.number ORDER BY a.alias) AS aliases,
+    ARRAY(SELECT r.environment FROM rollouts r
+        WHERE r.model_id = v.model_id AND r.champion = v.number ORDER BY r.environment) AS environments,
+    ARRAY(SELECT a.alias FROM label_aliases a
+        WHERE a.model_id = v.model_id AND a.number = v.number ORDER BY a.alias) AS label_aliases,
+    ARRAY(SELECT p.promotion_id FROM promotions p WHERE p.model_id = v.model_id AND p.number = v.number
+        AND p.state = 'open' ORDER BY p.requested_at) AS open_promotions
 FROM {{wanted}} JOIN versions v USING (model_id, number) JOIN models m USING (model_id)
 LEFT JOIN rollouts serving ON serving.model_id = v.model_id AND serving.environment = 'production'
 {_MODE}
 """
-VERSION = _VERSIONS.format(wanted="(SELECT $1::text AS model_id, $2::int AS number) AS wanted")
+# Many versions by (model id, number).
+VERSIONS = _VERSIONS.format(wanted="unnest($1::text[], $2::int[]) AS wanted(model_id, number)")
 
 # The newest version of each stage and label of some models, and those that serve in production: as many rows
 # however many versions there are.
@@ -77,7 +81,14 @@ LEFT JOIN LATERAL (SELECT x.registered_at FROM versions x WHERE x.model_id = m.m
     ORDER BY x.number DESC LIMIT 1) AS newest ON true
 WHERE {{conditions}} {{order}}
 """
-MODEL = _MODELS.format(conditions="m.model_id = $1", order="")
+# Many models by id.
+MODELS = _MODELS.format(conditions="m.model_id = ANY($1::text[])", order="")
+
+# The name of a model, and whether it or its version of that number (0 for none) is hidden from these clients.
+SHOWN = """
+SELECT m.name, coalesce(m.hidden, false) OR coalesce(v.hidden, false) OR v.retired IS NOT NULL AS hidden
+FROM models m LEFT JOIN versions v ON v.model_id = m.model_id AND v.number = $2 WHERE m.model_id = $1
+"""
 
 # The number that an alias of a model has for these clients: an environment wins over an alias. `champion` is
 # the one in production unless an alias has that name.
@@ -155,22 +166,70 @@ def models_sql(search: Search, readable: Sequence[str] | None) -> tuple[str, lis
     return _MODELS.format(conditions=where, order=found.limited(orders, search)), found.values
 
 
-def versions_sql(search: Search, readable: Sequence[str] | None) -> tuple[str, list[Any]]:
-    """Return the statement of a page of versions, and its values. Only those of the page are looked up."""
+def versions_sql(
+    search: Search, readable: Sequence[str] | None, models: Sequence[str] | None = None
+) -> tuple[str, list[Any]]:
+    """Return the statement of a page of versions, and its values. It gives model ids and numbers.
+
+    `models` are the ids of the models that the search names: PostgreSQL estimates how many versions have an
+    id, and not how many have a name. VERSIONS reads the page; it is planned once, because planning it takes
+    as long as reading.
+    """
     found = _Statement(search, _OF_VERSIONS, "v.tags")
     found.conditions += ["v.hidden IS NOT TRUE", "v.retired IS NULL", "m.hidden IS NOT TRUE"]
+    if models is not None:
+        found.conditions.append(f"v.model_id = ANY({found.value('text[]', models)})")
     found.conditions.append(f"log.covers({found.value('text[]', readable)}, m.name)")
     default = [Order(field="last_updated_timestamp", descending=True)]
     orders = _with(
         search.order or default, Order(field="name"), Order(field="version_number", descending=True)
     )
-    page = f"""(SELECT v.model_id, v.number, row_number() OVER () AS place FROM (
-        SELECT v.model_id, v.number FROM versions v JOIN models m USING (model_id)
-        WHERE {" AND ".join(found.conditions)} {found.limited(orders, search)}) AS v) AS wanted"""
-    return _VERSIONS.format(wanted=page) + " ORDER BY wanted.place", found.values
+    where = " AND ".join(found.conditions)
+    page = f"SELECT v.model_id, v.number FROM versions v JOIN models m USING (model_id) WHERE {where}"
+    return f"{page} {found.limited(orders, search)}", found.values
 
 
 def _with(given: Sequence[Order], *ties: Order) -> list[Order]:
     """Return the orders, with those that break ties after them."""
     named = {order.field for order in given}
     return [*given, *(tie for tie in ties if tie.field not in named)]
+
+
+Newest = Mapping[str, list[dict[str, Any]]]
+"""The newest version of each stage that MLflow's clients see, by model."""
+
+
+async def versions(
+    pool: asyncpg.Pool, wanted: Sequence[tuple[str, int]]
+) -> Mapping[tuple[str, int], dict[str, Any]]:
+    """Return versions as these clients see them, by (model id, number)."""
+    return by_number(await pool.fetch(VERSIONS, *columns_of(wanted)))
+
+
+def columns_of(wanted: Iterable[Sequence[Any]]) -> tuple[list[str], list[int]]:
+    """Return the values of VERSIONS for these (model id, number)."""
+    pairs = list(wanted)
+    return [model for model, _ in pairs], [number for _, number in pairs]
+
+
+def by_number(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[str, int], dict[str, Any]]:
+    """Return the rows of VERSIONS by (model id, number)."""
+    return {(row["model_id"], row["number"]): dict(row) for row in rows}
+
+
+async def models(pool: asyncpg.Pool, wanted: Sequence[str]) -> Mapping[str, dict[str, Any]]:
+    """Return models as these clients see them, by id."""
+    rows = await pool.fetch(MODELS, list(wanted))
+    found = await newest(pool, wanted)
+    return {row["model_id"]: {**row, "newest": found.get(row["model_id"], [])} for row in rows}
+
+
+async def newest(pool: asyncpg.Pool, wanted: Sequence[str]) -> Newest:
+    return newest_of_each(await pool.fetch(NEWEST, list(wanted)) if wanted else ())
+
+
+def newest_of_each(rows: Iterable[Mapping[str, Any]]) -> Newest:
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for row in sorted((row for row in rows if not row["hidden"]), key=lambda row: row["number"]):
+        found.setdefault(row["model_id"], {})[row["label"]] = dict(row)
+    return {model: list(by_label.values()) for model, by_label in found.items()}

@@ -170,3 +170,22 @@ def test_a_source_in_the_proxy_without_files_is_refused(
             name=lab_name,
             source=house.instance.urls["mlflow"] + PROXY + "/nothing/here",
         )
+
+
+def test_a_source_in_the_proxy_of_another_server_is_recorded_and_given_back(
+    mlflow: MlflowClient, lab_name: str
+) -> None:
+    sources = [
+        "mlflow-artifacts:/0/0a1b/artifacts/old",
+        f"http://runs.example.com{PROXY}/0/0a1b/artifacts/old",
+    ]
+    found = mlflow(
+        """
+        client.create_registered_model(name)
+        made = [client.create_model_version(name, source) for source in sources]
+        [[one.status for one in made], [client.get_model_version_download_uri(name, n) for n in (1, 2)]]
+        """,
+        name=lab_name,
+        sources=sources,
+    )
+    assert found == [["READY", "READY"], sources]

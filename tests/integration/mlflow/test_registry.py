@@ -64,6 +64,44 @@ def test_errors_have_mlflows_codes(mlflow: MlflowClient, name: str) -> None:
     assert found == cases
 
 
+def test_a_version_of_a_missing_model_is_a_missing_version(house: House, name: str) -> None:
+    got = httpx.get(
+        house.instance.urls["mlflow"] + "/api/2.0/mlflow/model-versions/get",
+        params={"name": name, "version": "1"},
+        headers={"authorization": f"Bearer {house.people['eng'].api_key}"},
+    )
+    missing = f"Model Version (name={name}, version=1) not found: Registered Model with name={name} not found"
+    assert (got.status_code, got.json()["message"]) == (404, missing)
+
+
+def test_a_name_may_begin_with_any_letter_of_any_script(mlflow: MlflowClient, name: str) -> None:
+    found = mlflow(
+        """
+        client.create_registered_model(name)
+        client.create_model_version(name, "s3://b/a")
+        [client.get_model_version(name, 1).name,
+         [one.name for one in client.search_registered_models(f"name LIKE '{name[:-1]}%'")]]
+        """,
+        name=f"crm.模型{name}",
+    )
+    assert found == [f"crm.模型{name}", [f"crm.模型{name}"]]
+
+
+def test_the_alias_latest_is_read_as_the_newest_version(mlflow: MlflowClient, name: str) -> None:
+    mlflow("client.create_registered_model(name); None", name=name)
+    read = "client.get_model_version_by_alias(name, 'Latest').version"
+    assert refused(mlflow, read).code == "RESOURCE_DOES_NOT_EXIST"
+    mlflow("for n in '12': client.create_model_version(name, 's3://b/' + n)")
+    assert mlflow(read) == "2"
+
+
+def test_a_model_and_a_prompt_do_not_share_a_name(mlflow: MlflowClient, name: str) -> None:
+    mlflow("client.register_prompt(name, 'Hello {{who}}'); None", name=name)
+    model = refused(mlflow, "client.create_registered_model(name)")
+    assert (model.code, "already taken by a prompt" in model.text) == ("RESOURCE_ALREADY_EXISTS", True)
+    assert mlflow("client.load_prompt(f'prompts:/{name}@latest').template") == "Hello {{who}}"
+
+
 def test_a_version_is_a_draft_with_its_source_and_number(
     mlflow: MlflowClient, house: House, name: str
 ) -> None:

@@ -21,6 +21,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/rollouts/{environment}:rollback"): REASON,
     ("PATCH", ""): {"description": "x"},
     ("POST", "/mlflow"): {"hidden": True},
+    ("POST", "/mlflow/versions"): {"draft": True, "external": {"uri": "s3://models/1"}},
     ("PUT", "/mlflow/aliases/{alias}"): {"number": 1},
     ("POST", "/versions"): {"draft": True},
     ("PATCH", "/versions/{version}"): {"draft": True},

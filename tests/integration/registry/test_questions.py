@@ -11,11 +11,13 @@ import asyncpg
 import pytest
 
 from services.registry import queries
+from services.registry.labels import queries as labels
 from services.registry.lineage import queries as lineage
 from services.registry.look_ups import ModelRef, Models
 from services.registry.search import queries as search
 from services.registry.service import SERVICE
 from services.registry.shapes.common import LARGEST
+from services.registry.shapes.labels import Condition, Search
 from shared.foundation.postgres import connect_pool
 from shared.log import projector
 
@@ -36,7 +38,8 @@ SELECT 'long', n, '1.0.' || n, CASE WHEN n IN (3, 7) THEN 'Production' ELSE 'Val
        timestamptz '2020-01-01 00:00Z' + n * interval '1 hour', 'ci', 'c' || n, '', n,
        CASE WHEN n IN (3, 7) THEN 'eva' ELSE 'ci' END,
        CASE WHEN n IN (3, 7) THEN jsonb_build_object('common', 'yes', 'rare', 'yes')
-            WHEN n % 2 = 0 THEN '{"common": "yes"}'::jsonb END, '', now()
+            WHEN n % 2 = 0 THEN '{"common": "yes"}'::jsonb END, '',
+       timestamptz '2020-01-01 00:00Z' + n * interval '1 hour'
 FROM generate_series($1::int, $2::int) AS n
 """
 FILL_SMALL = """
@@ -83,7 +86,7 @@ def literal(value: Any) -> str:
     match value:
         case None:
             return "NULL"
-        case list():
+        case list() | tuple():
             return f"ARRAY[{', '.join(map(literal, value))}]"
         case int() | float():
             return str(value)
@@ -123,6 +126,13 @@ def models_of(**filters: Any) -> tuple[str, tuple[Any, ...]]:
     return statement, ("", None, 50, *values)
 
 
+def of_mlflow(field: str = "", value: str = "", *models: str) -> tuple[str, tuple[Any, ...]]:
+    """The versions that MLflow's clients find, those that changed last first."""
+    wanted = [Condition(field=field, comparison="=", values=[value])] if field else []
+    statement, values = labels.versions_sql(Search(conditions=wanted, limit=50), None, models or None)
+    return statement, tuple(values)
+
+
 def metric(name: str, comparison: search.Comparison, value: float) -> list[search.MetricCondition]:
     return [search.MetricCondition(name, comparison, value)]
 
@@ -157,6 +167,9 @@ SEARCHES: Questions = {
         3,
     ),
     "what to withdraw, by a data set": (queries.TO_WITHDRAW, ("digest 5", None, 50), 1),
+    "versions for MLflow": (*of_mlflow(), 50),
+    "versions for MLflow of a small model": (*of_mlflow("name", "small.short", "short"), 20),
+    "versions for MLflow of a run": (*of_mlflow("run_id", "none"), 0),
     "models with a tag": (*models_of(tags='{"team":"risk"}'), 1),
     "models of an owner": (*models_of(owner="team:risk"), 1),
 }
@@ -181,6 +194,10 @@ READS: Questions = {
     ),
     "one model": (queries.MODELS, (["long"],), 1),
     "one version": (queries.VERSIONS, (["long"], [5]), 0),
+    "a model for MLflow": (labels.MODELS, (["long"],), 1),
+    "its newest versions for MLflow": (labels.NEWEST, (["long"],), 2),
+    "versions for MLflow by number": (labels.VERSIONS, (["long", "short"], [5, 6]), 2),
+    "a version for MLflow by alias": (labels.ALIAS, ("long", "none"), 1),
 }
 QUESTIONS = SEARCHES | READS
 

@@ -42,6 +42,11 @@ def conditions(text, fields=VERSION_FIELDS):
         ("tags.key = 'v'", [("key", "=", ["v"])]),
         ("tag.`a key.b` LIKE '%v'", [("a key.b", "LIKE", ["%v"])]),
         ("tags.\"a b\" != 'its'", [("a b", "!=", ["its"])]),
+        ("name = 'it''s'", [("name", "=", ["it''s"])]),
+        ("name = 'a\\' AND run_id = 'r'", [("name", "=", ["a\\"]), ("run_id", "=", ["r"])]),
+        ("name IN ('a',) AND run_id = 'r'", [("name", "IN", ["a"]), ("run_id", "=", ["r"])]),
+        ("tags.version_number = '-1'", [("version_number", "=", ["-1"])]),
+        ("version_number > -1", [("version_number", ">", ["0"])]),
     ],
 )
 def test_a_filter_becomes_conditions(text, expected):
@@ -63,6 +68,11 @@ def test_a_filter_becomes_conditions(text, expected):
         "metric.auc = '1'",
         "run_id IN ()",
         "run_id IN ('a'",
+        "run_id IN ('a' 'b')",
+        "run_id IN",
+        "version_number = --1",
+        "tags. = 'a'",
+        "tags.`` = 'a'",
         "run_id IN 'a'",
         "source_path IN ('a')",
         "version_number LIKE '3%'",
@@ -81,6 +91,27 @@ def test_what_is_no_filter_is_invalid_and_never_a_fault(text):
     with pytest.raises(MlflowError) as refused:
         parse(text, VERSION_FIELDS)
     assert (refused.value.code, refused.value.status) == ("INVALID_PARAMETER_VALUE", 400)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("run_id IN ()", "but got empty list"),
+        ("run_id IN (1, 2)", r"but got different type in list: \(1 , 2\)"),
+        ("run_id IN ('a',,'b')", "but got ill-formed list"),
+        ("run_id IN (,)", "but got ill-formed list"),
+        ("run_id IN (", r"Invalid clause\(s\) in filter string"),
+        ("name = true", r"Invalid clause\(s\) in filter string"),
+        ("owner = NULL", r"Invalid clause\(s\) in filter string"),
+        ("owner = a", "Invalid attribute key 'owner'"),
+        ("name = a", "is either not quoted"),
+        ("source_path IN ('a')", r"Only \['name', 'run_id'\] attributes support"),
+        ("version_number IN ('1')", r"Only \['name', 'run_id'\] attributes support"),
+    ],
+)
+def test_a_wrong_filter_gets_the_message_that_mlflow_has_for_it(text, message):
+    with pytest.raises(MlflowError, match=message):
+        parse(text, VERSION_FIELDS)
 
 
 def test_models_are_searched_by_name_and_tags_only():
@@ -108,7 +139,7 @@ def test_the_tag_of_prompts_states_whether_prompts_are_wanted(text, wanted):
 
 
 def test_orders_are_of_known_fields_in_either_direction():
-    assert orders(["name DESC", "`creation_timestamp`", "last_updated_timestamp asc"], VERSION_ORDERS) == [
+    assert orders(['"name" DESC', "`creation_timestamp`", "last_updated_timestamp asc"], VERSION_ORDERS) == [
         {"field": "name", "descending": True},
         {"field": "creation_timestamp", "descending": False},
         {"field": "last_updated_timestamp", "descending": False},
@@ -120,10 +151,17 @@ def test_orders_are_of_known_fields_in_either_direction():
 
 @pytest.mark.parametrize("clause", ["", "owner", "name UP", "name ASC DESC", "name, version_number"])
 def test_another_order_is_invalid(clause):
-    with pytest.raises(MlflowError, match="order"):
+    with pytest.raises(MlflowError, match=r"order|Invalid attribute key"):
         orders([clause], VERSION_ORDERS)
     with pytest.raises(MlflowError, match="duplicate"):
         orders(["name", "name DESC"], VERSION_ORDERS)
+
+
+def test_models_are_ordered_by_name_and_time_of_the_last_change_only():
+    with pytest.raises(MlflowError, match="Invalid order by key 'creation_timestamp' specified"):
+        orders(["name", "creation_timestamp"], MODEL_ORDERS)
+    with pytest.raises(MlflowError, match="Invalid attribute key 'run_id' specified"):
+        orders(["run_id"], VERSION_ORDERS)
 
 
 def test_a_page_token_is_an_offset():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import AsyncIterator
+
 import httpx
 import pytest
 from starlette.datastructures import ImmutableMultiDict
@@ -19,11 +22,15 @@ PROXY = "/api/2.0/mlflow-artifacts/artifacts"
 KEY = {"authorization": "Bearer rg_a_b"}
 
 
-def front(**settings: str) -> httpx.AsyncClient:
+@contextlib.asynccontextmanager
+async def front(**settings: str) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the application; the services are unreachable."""
     found = MlflowSettings(public_urls=UNREACHABLE, **settings)
-    application = Front(found, Upstream(found)).application()
-    return httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url="http://front.example")
+    upstream = Upstream(found)
+    transport = httpx.ASGITransport(Front(found, upstream).application())
+    async with httpx.AsyncClient(transport=transport, base_url="http://front.example") as client:
+        yield client
+    await upstream.close()
 
 
 @pytest.fixture(autouse=True)
@@ -74,32 +81,42 @@ async def test_an_unreachable_service_is_503_and_named_by_the_front():
 
 
 @pytest.mark.parametrize(
-    ("content", "kind", "code"),
+    ("content", "kind"),
     [
-        (b"{", "application/json", "BAD_REQUEST"),
-        (b"[]", "application/json", "BAD_REQUEST"),
-        (b"{}", "text/plain", "BAD_REQUEST"),
-        (b"{}", "application/json", "INVALID_PARAMETER_VALUE"),
-        (b'{"name": {"a": 1}}', "application/json", "INVALID_PARAMETER_VALUE"),
-        (b'{"name": "a\\u0000"}', "application/json", "INVALID_PARAMETER_VALUE"),
-        (b'{"name": "a", "tags": "b"}', "application/json", "INVALID_PARAMETER_VALUE"),
-        (b'{"name": "' + b"a" * 1_100_000 + b'"}', "application/json", "INVALID_PARAMETER_VALUE"),
+        (b"{", "application/json"),
+        (b"[]", "application/json"),
+        (b'"[]"', "application/json"),
+        (b'"{"', "application/json"),
+        (b'{"name": "a"}', "text/plain"),
+        (b'{"name": "a"}', ""),
+        (b"{}", "application/json"),
+        (b'{"name": {"a": 1}}', "application/json"),
+        (b'{"name": "a\\u0000"}', "application/json"),
+        (b'{"name": "a", "tags": "b"}', "application/json"),
+        (b'{"name": "' + b"a" * 1_100_000 + b'"}', "application/json"),
     ],
 )
-async def test_a_malformed_body_is_400_with_mlflows_code(content, kind, code):
+async def test_a_malformed_body_is_400_with_mlflows_code(content, kind):
     async with front() as client:
         got = await client.post(
             "/api/2.0/mlflow/registered-models/create", content=content, headers=KEY | {"content-type": kind}
         )
-    assert (got.status_code, got.json()["error_code"]) == (400, code)
+    assert (got.status_code, got.json()["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
 
 
-async def test_a_get_has_no_fields_in_its_body():
+@pytest.mark.parametrize(
+    ("query", "content", "name"),
+    [
+        ("?name=a%2Fb", b'{"name": "c:d"}', "a/b"),
+        ("", b'{"name": "c:d"}', "c:d"),
+        ("", b'"{\\"name\\": \\"c:d\\"}"', "c:d"),
+    ],
+)
+async def test_the_fields_of_a_get_are_its_query_and_without_one_its_body(query, content, name):
+    headers = KEY | {"content-type": "application/json; charset=utf-8"}
     async with front() as client:
-        got = await client.request(
-            "GET", "/api/2.0/mlflow/registered-models/get", json={"name": "a"}, headers=KEY
-        )
-    assert (got.status_code, "Missing value for required parameter 'name'" in got.text) == (400, True)
+        got = await client.request("GET", MODEL + query, content=content, headers=headers)
+    assert (got.status_code, f"Invalid model name '{name}'" in got.text) == (400, True)
 
 
 async def test_a_query_is_read_once_however_many_names_it_has(monkeypatch):

@@ -7,8 +7,11 @@ from functools import partial
 from urllib.parse import unquote, unquote_plus
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from regista.wire import mlflow_names
+from regista.wire.names import may_be_new
 from services.mlflow import artifacts, names
 from services.mlflow.errors import MlflowError
 from services.mlflow.sources import ModelUri, model_uri, proxy_path
@@ -41,7 +44,7 @@ def test_a_tag_of_another_form_or_of_regista_is_refused(key):
 
 
 def test_tags_that_cannot_be_stored_are_refused_with_the_limit():
-    with pytest.raises(MlflowError, match="exceeds 500 characters"):
+    with pytest.raises(MlflowError, match="'value' exceeds the maximum length of 500 characters"):
         names.check_tags({"a": "x" * 501})
     with pytest.raises(MlflowError, match="At most 100 tags"):
         names.check_tags({f"t{n}": "" for n in range(101)})
@@ -237,15 +240,31 @@ def test_a_source_finds_the_upload_of_its_files(source, location):
         ("My model 2", "My_x20_model_x20_2"),
         ("Größe", "Gr_xf6__xdf_e"),
         ("a_x20_b", "a_x5f_x20_b"),
-        ("🤖", "_x1f916_"),
+        ("🤖", "x0_x1f916_"),
+        ("模型 1.模型", "x0_x6a21__x578b__x20_1.x0_x6a21__x578b_"),
+        ("_x20_b", "x0_x5f_x20_b"),
+        ("x0Größe", "x0Gr_xf6__xdf_e"),
+        ("x0ß", "x0_x78_0_xdf_"),
     ],
 )
 def test_any_name_of_mlflow_has_one_in_regista_and_is_read_back(name, in_regista):
+    assert may_be_new(in_regista)
     assert (mlflow_names.written(name), mlflow_names.read(in_regista)) == (in_regista, name)
+
+
+@given(
+    st.text(
+        alphabet=st.one_of(st.sampled_from("x0_57816ef.- ß模"), st.characters(codec="utf-8")), max_size=12
+    )
+)
+def test_no_two_names_of_mlflow_have_one_in_regista(name):
+    assert mlflow_names.read(mlflow_names.written(name)) == name
 
 
 def test_a_pattern_on_names_keeps_its_wildcards():
     assert mlflow_names.pattern("My model%_") == r"My\_x20\_model%_"
+    assert mlflow_names.pattern("über%.ä_") == r"x0\_xfc\_ber%.x0\_xe4\__"
+    assert mlflow_names.pattern("%ä") == r"%\_xe4\_"
 
 
 def test_a_model_of_regista_that_looks_escaped_is_shown_as_it_is_where_it_cannot_be_read():

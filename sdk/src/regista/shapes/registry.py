@@ -553,7 +553,8 @@ class MlflowVersion(TypedDict):
     """A version as MLflow's clients see it.
 
     `label`: their stage. Where the namespace is governed it follows from Regista's: `Production` serves
-    in production. `environments`: where it is the champion. `hidden`: deleted for them, or retired.
+    in production. `environments`: where it is the champion. `hidden`: it or its model is deleted for
+    them, or it is retired.
     """
 
     model_id: str
