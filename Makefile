@@ -6,7 +6,7 @@ bin  := $(venv)/bin
 lock := deploy/requirements/dev.txt
 stamp := $(venv)/.installed
 
-.PHONY: help venv demo up down status check lint types imports unit unit-sdk unit-rest unit-services test screenshots chaos mutants bench bench-mlflow lock schemas clean
+.PHONY: help venv demo up down status check lint types imports unit unit-sdk unit-rest unit-services test screenshots chaos mutants bench bench-mlflow bench-import lock schemas clean
 .DEFAULT_GOAL := help
 unexport PYTHONDONTWRITEBYTECODE  # with it, every process of every start compiles all sources again
 
@@ -77,6 +77,9 @@ bench: $(stamp)  ## measure; writes docs/benchmarks.md
 mlflow := $(home)/mlflow
 bench-mlflow: $(stamp) $(mlflow)/.installed  ## measure beside an MLflow server, in one run
 	@$(bin)/python -m benchmarks.side_by_side
+
+bench-import: $(stamp) $(mlflow)/.installed  ## import 200 versions of 10 MB from an MLflow server, beside a plain copy
+	@$(bin)/python -m benchmarks.import_mlflow $(ARGS)
 
 $(mlflow)/.installed: Makefile
 	@echo "making $(mlflow) (once; some minutes)"

@@ -103,7 +103,7 @@ async def _mlflow(servers: Servers, versions: int, *, both: bool) -> tuple[Rates
     await owner.execute("CREATE DATABASE mlflow")
     await owner.close()
     database = servers.stack.owner_url("mlflow").replace("postgresql://", "postgresql+psycopg2://", 1)
-    with _server(database, servers.instance.folder.directory) as url:
+    with mlflow_server(database, servers.instance.folder.directory) as url:
 
         def request(method: str, path: str, body: object = None) -> bytes:
             return _request(url, method, f"{API}/{path}", "", body)
@@ -188,8 +188,8 @@ def _request(url: str, method: str, path: str, key: str, body: object) -> bytes:
 
 
 @contextlib.contextmanager
-def _server(database: str, directory: Path) -> Iterator[str]:
-    """Start MLflow's server with its default number of workers and yield its URL."""
+def mlflow_server(database: str, directory: Path, workers: int = 0) -> Iterator[str]:
+    """Start MLflow's server with these workers, 0 for its default number, and yield its URL."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -205,6 +205,7 @@ def _server(database: str, directory: Path) -> Iterator[str]:
     ]
     command += ["--artifacts-destination", str(directory / "mlflow")]
     command += ["--uvicorn-opts", "--no-access-log"]
+    command += ["--workers", str(workers)] if workers else []
     environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "DO_NOT_TRACK": "true"}
     for name in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"):
         environment.pop(name, None)

@@ -10,7 +10,7 @@ from services.approval.domain import gate_events, policy
 from services.approval.domain import review_events as review
 from services.approval.domain.gate_kinds import Result
 from services.approval.domain.policy import Policy, PolicyRef
-from services.approval.domain.review_events import About
+from services.approval.domain.review_events import About, Adoption
 from services.approval.stored_events import ApprovalEvent
 from shared.deciding.events import Noted, Recorded
 from shared.deciding.service import PublicEvent
@@ -208,7 +208,8 @@ class ReviewExpired:
 class OverrideUsed:
     """A break-glass override.
 
-    `bypassed`: the gates and approvals that were missing. An after-review is due at `due_at`.
+    `bypassed`: the gates and approvals that were missing. An after-review is due at `due_at`. `adopts`: the
+    version serves in another registry, as its user read it there, and is taken over.
     """
 
     review_id: str
@@ -221,6 +222,7 @@ class OverrideUsed:
     reason: str
     bypassed: tuple[str, ...]
     due_at: datetime | None = None
+    adopts: Adoption | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,7 +380,9 @@ def _public_review(event: review.ReviewEvent) -> object | None:
         case review.ReviewExpired() as e:
             return ReviewExpired(*_about(e.about), e.expires_at)
         case review.OverrideUsed() as e:
-            return OverrideUsed(*_about(e.about), e.environment, e.by, e.reason, e.bypassed, e.due_at)
+            return OverrideUsed(
+                *_about(e.about), e.environment, e.by, e.reason, e.bypassed, e.due_at, e.adopts
+            )
         case review.AfterReviewOverdue() as e:
             return AfterReviewOverdue(*_about(e.about), e.by, e.due_at, e.reminder)
         case review.OverrideReviewed() as e:

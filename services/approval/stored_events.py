@@ -30,6 +30,7 @@ UPCASTERS = {
     ("OverrideReviewed", 1): _with(environment="", consequence=""),
     ("OverrideUsed", 1): _with(serve=False, production=True),
     ("OverrideUsed", 2): _with(due_at=None, unjustified="stop", overdue="remind", by_maker=False),
+    ("OverrideUsed", 3): _with(adopts=None),
     ("PolicyPublished", 1): _policy,
     ("PolicyPublished", 2): _with(weaker=[], proposed_by=""),
     ("PromotionGranted", 1): _with(conditions=[]),

@@ -76,13 +76,15 @@ async def decide(
     role: str,
     names: Iterable[str] = (),
     earlier: Iterable[str] = (),
+    also: Iterable[str] = (),
 ) -> Outcome:
-    """Run a decision about one promotion. The transaction checks the role.
+    """Run a decision about one promotion. The transaction checks the role, and the roles in `also`.
 
     `row`: the review or the promotion. `names`: the people who may not decide; `earlier`: who has decided.
     The streams and the people are looked up again when they have changed.
     """
     cause, permission = call.cause(), Permission(role, queries.namespace(row))
+    others_needed = tuple(Permission(one, permission.namespace) for one in also)
     others, excluded = tuple(earlier), tuple(names)
 
     async def build() -> Submission:
@@ -105,6 +107,7 @@ async def decide(
             actor=call.actor,
             depends_on=reads,
             permission=permission,
+            also=others_needed,
             reason=command.reason if isinstance(command, Reject | Override) else "",
         )
 

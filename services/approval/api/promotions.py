@@ -9,7 +9,8 @@ from typing import Any
 from services.approval import queries
 from services.approval.api.decisions import decide, shown_name
 from services.approval.domain.override import Override
-from services.approval.shapes.promotions import PromotionAnswer, ReasonBody
+from services.approval.domain.review_events import Adoption
+from services.approval.shapes.promotions import OverrideBody, PromotionAnswer
 from shared.deciding.decider import NotFound
 from shared.http.routes import Call, Route
 
@@ -21,11 +22,12 @@ async def get_promotion(call: Call) -> dict[str, Any]:
     return await _promotion(call)
 
 
-async def override_promotion(call: Call[ReasonBody]) -> dict[str, Any]:
+async def override_promotion(call: Call[OverrideBody]) -> dict[str, Any]:
     """Grant what the policy has not granted.
 
-    The caller needs the role `override`, which admin does not imply.
+    The caller needs the role `override`, which admin does not imply, and with `adopts` also admin.
     """
+    adopts = call.body.adopts
     row = await _promotion(call, ARRIVES_WITHIN)
     command = Override(
         promotion_id=row["promotion_id"],
@@ -34,9 +36,10 @@ async def override_promotion(call: Call[ReasonBody]) -> dict[str, Any]:
         by=call.actor.subject,
         reason=call.body.reason,
         name=await shown_name(call),
+        adopts=Adoption(**adopts.model_dump()) if adopts else None,
     )
     makers = await queries.makers(call.app.pool, row["promotion_id"])
-    await decide(call, row, command, "override", makers)
+    await decide(call, row, command, "override", makers, also=("admin",) if adopts else ())
     return await _promotion(call)
 
 
@@ -69,7 +72,7 @@ ROUTES = (
         _PROMOTION + ":override",
         override_promotion,
         "Grant a promotion by the break-glass override",
-        body=ReasonBody,
+        body=OverrideBody,
         response=PromotionAnswer,
         tags=["promotions"],
     ),

@@ -7,7 +7,7 @@ from typing import Literal
 
 from services.approval.domain import noted
 from services.approval.domain.evidence import newest
-from services.approval.domain.noted import Champion, Evaluation, Signature
+from services.approval.domain.noted import Champion, Evaluation, ImportName, Signature
 
 PromotionStatus = Literal["open", "granted", "promoted", "spent", "denied", "refused"]
 """`denied` by approval, `refused` by the registry; people see both as refused. `promoted`: the registry
@@ -40,6 +40,7 @@ class VersionFacts:
     makers: tuple[str, ...]
     signature: Signature | None
     stage: str
+    imported_from: ImportName | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ def version_facts(event: noted.VersionRegistered, leaf: str) -> VersionFacts:
         makers_of(event),
         event.signature,
         "Staging",
+        event.imported_from,
     )
 
 

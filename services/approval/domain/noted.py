@@ -104,6 +104,16 @@ class Bump:
 
 
 @dataclass(frozen=True, slots=True)
+class ImportName:
+    """What names a version in another registry. What that registry states of it is not read here."""
+
+    system: str
+    uri: str
+    id: str
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
 class ModelEvent:
     """ModelRegistered, ModelRenamed, TagsChanged. A field that is None leaves the fact as it was."""
 
@@ -147,6 +157,7 @@ class VersionRegistered:
     bump: Bump | None = None
     contributors: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    imported_from: ImportName | None = None
 
 
 @dataclass(frozen=True, slots=True)

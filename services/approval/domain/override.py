@@ -36,9 +36,10 @@ from services.approval.domain.independence import (
     identity,
     is_one_of,
 )
+from services.approval.domain.noted import ImportName
 from services.approval.domain.promotion import review_of
 from services.approval.domain.review import ReviewOverride, ReviewState, existing
-from services.approval.domain.review_events import OverrideReviewed, OverrideUsed
+from services.approval.domain.review_events import Adoption, OverrideReviewed, OverrideUsed
 from shared.deciding.decider import NO_TIME, Joint, NotFound, RuleBroken, Streams, Unprocessable
 from shared.deciding.person import Person
 
@@ -55,6 +56,7 @@ class Override:
     name: str = ""
     people: dict[str, Person] = field(default_factory=dict)
     now: datetime = NO_TIME
+    adopts: Adoption | None = None
 
 
 def override(command: Override, streams: Streams) -> Mapping[str, Sequence[Any]]:
@@ -71,6 +73,7 @@ def override(command: Override, streams: Streams) -> Mapping[str, Sequence[Any]]
         return _added(promotion.id, state, command.by, command.reason)
     check_human(command.by, streams, "override")
     _check_overridable(s, promotion)
+    _check_adoption(command.adopts, s, promotion)
     a = assess_promotion(s, promotion)
     used = _used(command, s, promotion, state, a, by_maker=_is_maker(command, s, a, streams))
     owed = AfterReviewOwed(
@@ -121,6 +124,26 @@ def _check_overridable(s: Situation, promotion: Promotion) -> None:
         )
 
 
+def _check_adoption(adopts: Adoption | None, s: Situation, promotion: Promotion) -> None:
+    """Raise RuleBroken unless the version was imported from there and its promotion makes it serve."""
+    if adopts is None:
+        return
+    version = s.gate.version
+    if version is None or version.imported_from != ImportName(
+        adopts.system, adopts.uri, adopts.id, adopts.number
+    ):
+        raise RuleBroken(
+            "not_imported_from",
+            f"this version was not imported from {adopts.system} {adopts.uri}, {adopts.id} version "
+            f"{adopts.number}; adopt the version that was",
+        )
+    if not promotion.serve:
+        raise RuleBroken(
+            "not_requested_to_serve",
+            "an adopted version takes all requests; request its promotion with `serve`",
+        )
+
+
 def _is_maker(command: Override, s: Situation, a: Assessment, streams: Streams) -> bool:
     """Return whether the actor made the version. Raise RuleBroken unless the policy lets makers override."""
     makers = s.gate.version.makers if s.gate.version else ()
@@ -161,6 +184,7 @@ def _used(
         unjustified=a.break_glass.unjustified,
         overdue=a.break_glass.overdue,
         by_maker=by_maker,
+        adopts=command.adopts,
     )
 
 

@@ -143,15 +143,30 @@ class ReviewExpired:
 
 
 @dataclass(frozen=True, slots=True)
+class Adoption:
+    """A version in another registry that serves in production there, as who adopts it read it at `read_at`.
+
+    `system`, `uri`, `id` (the model) and `number` name it. `stage`: the words of that registry.
+    """
+
+    system: str
+    uri: str
+    id: str
+    number: str
+    stage: str
+    read_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class OverrideUsed:
     """A break-glass override.
 
     `bypassed`: the gates and approvals that were missing. An after-review is due at `due_at`. `unjustified`
     and `overdue`: what the policy states then. `by_maker`: its user made the version, and the policy allows
-    that.
+    that. `adopts`: the version serves elsewhere, and its promotion takes it over.
     """
 
-    SCHEMA: ClassVar[int] = 3
+    SCHEMA: ClassVar[int] = 4
 
     about: About
     environment: str
@@ -168,6 +183,7 @@ class OverrideUsed:
     unjustified: str = "stop"
     overdue: str = "remind"
     by_maker: bool = False
+    adopts: Adoption | None = None
 
 
 @dataclass(frozen=True, slots=True)

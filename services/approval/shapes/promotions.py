@@ -5,13 +5,35 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
+from regista.wire.limits import LABEL, TEXT
 from shared.http.routes import Body
 
 
 class ReasonBody(Body):
     reason: str = Field(min_length=1, max_length=10_000)
+
+
+class AdoptionBody(Body):
+    """A version in another registry that serves in production there, as the caller read it at `read_at`.
+
+    `system`, `uri`, `id` (the model) and `number` are those of its `imported_from`. `stage`: the words
+    of that registry.
+    """
+
+    system: str = Field(min_length=1, max_length=LABEL)
+    uri: str = Field(min_length=1, max_length=TEXT)
+    id: str = Field(min_length=1, max_length=TEXT)
+    number: str = Field(min_length=1, max_length=LABEL)
+    stage: str = Field(min_length=1, max_length=LABEL)
+    read_at: AwareDatetime
+
+
+class OverrideBody(ReasonBody):
+    """`adopts`: the promotion takes over what serves in another registry. That needs the role admin, too."""
+
+    adopts: AdoptionBody | None = None
 
 
 class PromotionListed(BaseModel):

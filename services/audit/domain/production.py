@@ -10,6 +10,7 @@ from services.audit.domain.independence import Identities, independence_faults
 from shared.deciding.person import folded_name
 
 Event = dict[str, Any]
+IMPORT_NAME = ("system", "uri", "id", "number")
 
 
 def production_faults(
@@ -17,11 +18,13 @@ def production_faults(
     promotion: Sequence[Event],
     policy: Event | None,
     identities: Identities,
+    registered: Event | None = None,
 ) -> list[str]:
     """Return what is wrong with one VersionPromoted.
 
     `promotion`: all events of its promotion and of the review that its grant names, in the log's order.
     `policy`: the PolicyPublished that the grant names. `identities`: those of the people whom it names.
+    `registered`: the event that had the version's metadata then, for a promotion that adopts (`adopts`).
     """
     requested, granted = _of(promotion, "PromotionRequested"), _of(promotion, "PromotionGranted")
     if not requested:
@@ -46,7 +49,7 @@ def production_faults(
             "the last gate evaluation was not over the evidence and the policy that the grant names"
         )
     if grant.get("override"):
-        return faults + _override_faults(grant, gates, promotion, before)
+        return faults + _override_faults(grant, gates, promotion, before, registered)
     if not gates.get("passed"):
         faults.append("the last gate evaluation did not pass")
     makers = {
@@ -58,8 +61,17 @@ def production_faults(
     return faults + _approval_faults(grant, makers, promotion, policy, stage)
 
 
+def adopts(promotion: Iterable[Event]) -> bool:
+    """Return whether an override of the promotion takes over what serves in another registry."""
+    return any(e["data"].get("adopts") for e in _of(promotion, "OverrideUsed"))
+
+
 def _override_faults(
-    grant: dict[str, Any], gates: dict[str, Any], promotion: Sequence[Event], before: Sequence[Event]
+    grant: dict[str, Any],
+    gates: dict[str, Any],
+    promotion: Sequence[Event],
+    before: Sequence[Event],
+    registered: Event | None,
 ) -> list[str]:
     """Check that an approver whom the grant names used the override on the same version and facts."""
     used = [
@@ -82,6 +94,22 @@ def _override_faults(
     )
     if any(e["data"].get("justified") is False for e in _of(before, "OverrideReviewed")):
         faults.append("the override was found unjustified before it granted this")
+    return faults + [fault for e in used for fault in _adoption_faults(e["data"], registered)]
+
+
+def _adoption_faults(used: dict[str, Any], registered: Event | None) -> list[str]:
+    """Check that an override which adopts names the source of this version, a reason, and that it serves."""
+    if not (claim := used.get("adopts")):
+        return []
+    metadata = (registered["data"].get("metadata") or {}) if registered else {}
+    source = metadata.get("imported_from") or {}
+    faults = []
+    if any(not claim.get(name) or claim.get(name) != source.get(name) for name in IMPORT_NAME):
+        faults.append("the override adopts a version elsewhere from which this one was not imported")
+    if not claim.get("stage") or not str(used.get("reason") or "").strip():
+        faults.append("the override adopts a version elsewhere without its stage there or without a reason")
+    if not used.get("serve"):
+        faults.append("the override adopts what serves elsewhere, and its promotion did not make it serve")
     return faults
 
 

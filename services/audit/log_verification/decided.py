@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import asyncpg
 
+from services.audit.domain.production import adopts
 from services.audit.domain.reading import TEXT_BYTES, key_of
-from services.audit.queries import Event, of_streams, with_object
+from services.audit.queries import Event, of_streams, registered, with_object
 
 # The first promotion of each of some versions into an environment.
 FIRST_PROMOTED = """
@@ -29,6 +30,13 @@ async def policies(pool: asyncpg.Pool, policy_names: Iterable[str]) -> dict[tupl
     return {
         (e["stream"].removeprefix("policy-"), str(e["data"].get("digest"))): e for e in reversed(published)
     }
+
+
+async def adopted(pool: asyncpg.Pool, promoted: Event, promotion: Sequence[Event]) -> Event | None:
+    """Return the event that had the metadata of a promoted version, if its promotion adopts it."""
+    if not adopts(promotion) or not isinstance(number := promoted["number"], int):
+        return None
+    return await registered(pool, promoted["stream"], number, promoted["recorded_at"])
 
 
 async def first_promoted(

@@ -308,9 +308,9 @@ async def _undecided(
         for event in promoted:
             events = promotions.get(_promotion_id(event), [])
             policy = policies.get(_policy(events))
-            faults += _faults(
-                event, partial(production_faults, promotion=events, policy=policy, identities=people)
-            )
+            source = await decided.adopted(pool, event, events)
+            check = partial(production_faults, promotion=events, policy=policy, identities=people)
+            faults += _faults(event, partial(check, registered=source))
     if serving:
         champions = {
             (e["stream"], str(e["data"].get("environment")), number)

@@ -3,38 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
-from regista.cli import root
 from regista.client.async_client import AsyncClient
-from regista.importing.copying import Copier, ModelOutcome, Outcome
+from regista.errors import Forbidden
+from regista.importing.copying import Copier
 from regista.importing.mlflow import read_address
 from regista.importing.mlflow_source import MlflowSource
-from regista.importing.plan import Choices, PlannedModel, Planner
-from regista.importing.requests import Waits
+from regista.importing.plan import Choices, Planner
 from tests.faulty_proxy import Fault, FaultyProxy, faulty_proxy
 
-from .conftest import House
+from .conftest import House, until
+from .mlflow_imports import PAUSES, QUICK, between, copied, copy, imports, moves_in, plan
 from .mlflow_server import MLMODEL, Mlflow, mlflow_server, model_bytes
 
 pytestmark = pytest.mark.timeout(900)  # the first run installs MLflow
-PAUSES: list[float] = []
-
-
-async def at_once(seconds: float) -> None:
-    """Keep a pause, and go on."""
-    PAUSES.append(seconds)
-
-
-QUICK = Waits(attempts=3, sleep=at_once)
 
 
 @pytest.fixture(scope="module")
@@ -48,51 +35,6 @@ def proxy(mlflow: Mlflow) -> Iterator[FaultyProxy]:
     PAUSES.clear()
     with faulty_proxy(mlflow.url) as found:
         yield found
-
-
-@asynccontextmanager
-async def between(house: House, url: str, root_: Path | None = None) -> AsyncIterator[tuple[Any, Any]]:
-    """A client of the publisher, and a source that is not waited for."""
-    profile = replace(house.people["ci"], usage_window=0)
-    source = MlflowSource(read_address(url, {}), root=root_, waits=QUICK)
-    try:
-        async with AsyncClient(profile) as client:
-            yield client, source
-    finally:
-        await source.aclose()
-
-
-async def plan(house: House, url: str, *models: str, **more: Any) -> list[PlannedModel]:
-    async with between(house, url) as (client, source):
-        return await Planner(client, source, Choices("imported", models, **more)).plan()
-
-
-async def copy(house: House, url: str, *models: str, root_: Path | None = None, **more: Any) -> Outcome:
-    """Import the models, and return what became of it."""
-    async with between(house, url, root_) as (client, source):
-        planned = await Planner(client, source, Choices("imported", models, **more)).plan()
-        return await Copier(client, source).copy(planned)
-
-
-async def copied(house: House, url: str, model: str, **more: Any) -> ModelOutcome:
-    outcome = await copy(house, url, model, **more)
-    assert outcome.stopped is None, outcome.stopped
-    (found,) = outcome.models
-    return found
-
-
-def imports(house: House, url: str, *words: str) -> tuple[int, Any]:
-    """The command as the publisher: its exit code and its JSON."""
-    profile = house.people["ci"]
-    environment = {
-        "REGISTA_URL": profile.url,
-        "REGISTA_API_KEY": profile.api_key,
-        "REGISTA_CONFIG": "/nowhere",
-        "REGISTA_CACHE_DIR": profile.cache_dir,
-    }
-    command = ["import", "mlflow", "--from", url, "--to", "imported", *words, "--json"]
-    result = CliRunner().invoke(root, command, env=environment)
-    return result.exit_code, json.loads(result.stdout)
 
 
 def test_a_model_is_planned_then_imported_whole_and_only_once(house: House, mlflow: Mlflow) -> None:
@@ -307,3 +249,53 @@ async def test_who_may_not_publish_there_learns_it_for_the_model(house: House, m
     await source.aclose()
     assert (outcome.exit_code, outcome.models[0].imported) == (3, {})
     assert "publisher" in outcome.models[0].problem
+
+
+def adopts(house: House, url: str, who: str, *words: str) -> tuple[int, Any]:
+    return imports(house, url, *words, "--adopt-serving", "--reason", "we move today", who=who)
+
+
+def test_what_serves_there_is_adopted_by_a_persons_recorded_decision_only(
+    house: House, mlflow: Mlflow
+) -> None:
+    serving = mlflow.trained(mlflow.model("adopted"), 1)
+    mlflow.trained("adopted", 2)
+    mlflow.stage("adopted", serving, "Production")
+    assert imports(house, mlflow.url, "--models", "adopted")[0] == 0
+    moves_in(house, "olga", "admin", "override")
+    moves_in(house, "per", "engineer", "publisher", "override")
+
+    code, report = adopts(house, mlflow.url, "per", "--models", "adopted")
+    assert (code, report["models"][0]["adoption"]["state"]) == (3, "refused")
+    assert "lacks admin" in report["models"][0]["adoption"]["why"]
+    with house.client("per") as client:
+        assert client.serving(model="imported.adopted") == []
+        client.wait_for("imported.adopted@1")
+        asked = client.promote("imported.adopted@1", serve=True)["promotion_id"]
+        there = {"system": "mlflow", "uri": mlflow.url, "id": "adopted", "number": "1"}
+        claim: Any = there | {"stage": "Production", "read_at": "2026-11-30T12:00:00Z"}
+        until(lambda: client.promotion(asked))
+        with pytest.raises(Forbidden, match="'admin'"):
+            client.override(asked, "we move today", adopts=claim)
+
+    code, (planned,) = adopts(house, mlflow.url, "olga", "--models", "adopted", "--dry-run")
+    assert (code, planned["adoption"]["state"], planned["adoption"]["here"]) == (0, "planned", 1)
+    code, report = adopts(house, mlflow.url, "olga", "--models", "adopted")
+    adoption = report["models"][0]["adoption"]
+    assert (code, adoption["state"], adoption["promotion_id"]) == (0, "adopted", asked)
+    code, report = adopts(house, mlflow.url, "olga", "--models", "adopted")
+    assert (code, report["models"][0]["adoption"]["state"]) == (0, "serves")
+
+    with house.client("eng") as client:
+        assert client.rollout("imported.adopted")["champion"] == 1
+        assert [one["state"] for one in client.reviews(state=None, model="imported.adopted")] == [
+            "overridden"
+        ]
+        events = client.timeline("imported.adopted")
+        (used,) = [one["data"] for one in events if one["type"] == "OverrideUsed"]
+        assert (used["by"], there | {"stage": "Production"}) == (
+            "person:olga",
+            {name: used["adopts"][name] for name in (*there, "stage")},
+        )
+        found = {one["name"]: one["holds"] for one in client.invariants()["invariants"]}
+        assert found["I9-production"]

@@ -22,6 +22,7 @@ from services.approval.domain import (
 from services.approval.domain.deciders import FOLDS as ALL_FOLDS
 from services.approval.domain.gate_kinds import Gate
 from services.approval.domain.policy import Policy, PublishPolicy
+from services.approval.domain.review_events import Adoption
 from shared.deciding.access import ACCESS, AccessState, IdentityCreated
 from shared.deciding.appointments import everyone_behind
 from shared.deciding.decider import Streams
@@ -273,10 +274,18 @@ class World:
     def expire(self) -> list[Any]:
         return self.append(approving.expire(approving.Expire("p", "m", 1, self.now), self.streams(1, "p")))
 
-    def override(self, by: str, reason: str = "outage", promotion_id: str = "p") -> list[Any]:
+    def override(
+        self,
+        by: str,
+        reason: str = "outage",
+        promotion_id: str = "p",
+        adopts: Adoption | None = None,
+    ) -> list[Any]:
         makers = self.version.version.makers if self.version.version else ()
         people = self.people_for(by, *makers)
-        command = override.Override(promotion_id, "m", 1, by, reason, people=people, now=self.now)
+        command = override.Override(
+            promotion_id, "m", 1, by, reason, people=people, now=self.now, adopts=adopts
+        )
         return self.append(override.override(command, self.with_people(self.streams(1, promotion_id), by)))
 
     def after_review(

@@ -143,6 +143,37 @@ def test_a_recorded_override_is_a_decision():
     assert production_faults(PROMOTED, [ASKED, overridden(), gates(passed=False), OVERRIDE]) == []
 
 
+THERE = {"system": "mlflow", "uri": "https://mlflow.example.com", "id": "churn", "number": "7"}
+IMPORTED = event("VersionRegistered", number=2, metadata={"imported_from": THERE | {"stage": "Production"}})
+
+
+def adopted(registered=IMPORTED, **changes):
+    claim = THERE | {"stage": "Production", "read_at": "2026-11-01"} | changes.pop("claim", {})
+    used = overridden(adopts=claim, **{"serve": True, "reason": "we move"} | changes)
+    promotion = [ASKED, used, gates(passed=False), OVERRIDE]
+    return production.production_faults(PROMOTED, promotion, TWO_APPROVERS, PEOPLE, registered)
+
+
+def test_an_adoption_of_the_version_that_was_imported_from_there_is_a_decision():
+    assert adopted() == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"registered": None}, "was not imported"),
+        ({"registered": event("VersionRegistered", number=2, metadata={})}, "was not imported"),
+        ({"claim": {"number": "8"}}, "was not imported"),
+        ({"claim": {"stage": ""}}, "without its stage"),
+        ({"reason": " "}, "without a reason"),
+        ({"serve": False}, "did not make it serve"),
+    ],
+)
+def test_an_adoption_that_the_log_contradicts_is_reported(changes, fault):
+    (found,) = adopted(**changes)
+    assert fault in found
+
+
 @pytest.mark.parametrize(
     ("promotion", "fault"),
     [

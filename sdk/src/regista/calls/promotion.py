@@ -9,6 +9,7 @@ from urllib.parse import quote
 from regista.calls.requests import Json, Requests, at, given, model_and_version, summary
 from regista.shapes import registry
 from regista.shapes.approval import (
+    AdoptionBody,
     GatesAnswer,
     PolicyAnswer,
     PolicyBody,
@@ -44,10 +45,16 @@ class PromotionCalls(Requests):
         """
         return await self._get(PromotionAnswer, "approval", f"/promotions/{quote(promotion_id)}")
 
-    async def override(self, promotion_id: str, reason: str) -> PromotionAnswer:
-        """Grant a promotion past its gates (break-glass override). It opens a mandatory after-review."""
+    async def override(
+        self, promotion_id: str, reason: str, *, adopts: AdoptionBody | None = None
+    ) -> PromotionAnswer:
+        """Grant a promotion past its gates (break-glass override). It opens a mandatory after-review.
+
+        `adopts`: what serves in another registry and is taken over by it. That needs the role admin, too.
+        """
         path = f"/promotions/{quote(promotion_id)}:override"
-        return await self._send(PromotionAnswer, "POST", "approval", path, {"reason": reason})
+        body = {"reason": reason, **({"adopts": adopts} if adopts else {})}
+        return await self._send(PromotionAnswer, "POST", "approval", path, body)
 
     async def gates(self, model: str, number: int) -> GatesAnswer:
         """Return the result of each gate for a version, and what the gates still wait for."""

@@ -43,8 +43,8 @@ class WaitingCalls(VersionCalls, PromotionCalls):
             found = await self.version(reference)
             if found["stage"] in _REACHED[until] and not found.get("withdrawn"):
                 return found
-            if ended := _ended(found, until):
-                raise ended
+            if why := ended(found, until):
+                raise why
             failed = _failed_gates(found)
             if not failed:
                 failing_since.clear()
@@ -110,7 +110,7 @@ async def _until(look: Callable[[], Awaitable[T | None]], seconds: float) -> T |
         pause = min(LONGEST, pause * 1.3)
 
 
-def _ended(version: Mapping[str, Any], until: str) -> RegistaError | None:
+def ended(version: Mapping[str, Any], until: str) -> RegistaError | None:
     """Return why the version does not get there without another command, if so."""
     name, stage = f"{version['model']}@{version['number']}", version["stage"]
     if version.get("withdrawn"):

@@ -15,6 +15,7 @@ from regista.cli.terminal.output import say
 from regista.cli.terminal.session import Session, command
 
 if TYPE_CHECKING:
+    from regista.importing.adopting import Adoption, Choice
     from regista.importing.copying import Outcome
     from regista.importing.plan import Choices, PlannedModel
     from regista.importing.source import Source
@@ -25,6 +26,7 @@ regista import mlflow --from https://mlflow.example.com --to crm
 regista import mlflow --from http://127.0.0.1:5000 --models 'fraud*' --json
 regista import mlflow --from https://mlflow.example.com --rename 'Churn (new)=crm.churn'
 regista import mlflow --from https://mlflow.example.com --creator alice=person:alice
+regista import mlflow --from https://mlflow.example.com --to crm --adopt-serving --reason "we move today"
 """
 AZUREML_EXAMPLES = """
 regista import azureml --workspace fraud-ws --subscription 1111… --resource-group ml --to crm --dry-run
@@ -52,7 +54,22 @@ def import_() -> None:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="A folder on this machine in which artifacts with local paths may be read.",
 )
-def mlflow(session: Session, uri: str, choices: Choices, root: Path | None, *, dry_run: bool) -> None:
+@click.option(
+    "--serving-alias",
+    default="",
+    metavar="ALIAS",
+    help="With --adopt-serving: what serves there has this alias. Otherwise it is in the stage Production.",
+)
+def mlflow(
+    session: Session,
+    uri: str,
+    choices: Choices,
+    adopts: Choice | None,
+    root: Path | None,
+    serving_alias: str,
+    *,
+    dry_run: bool,
+) -> None:
     """Import models and versions of an MLflow server: bytes, metadata, tags, aliases, descriptions.
 
     A version that is here already is left as it is, so the command may be repeated. Credentials for MLflow
@@ -61,7 +78,8 @@ def mlflow(session: Session, uri: str, choices: Choices, root: Path | None, *, d
     from regista.importing.mlflow import read_address  # noqa: PLC0415 - imported when a command runs
     from regista.importing.mlflow_source import MlflowSource  # noqa: PLC0415
 
-    _carry_out(session, MlflowSource(read_address(uri), root=root), choices, dry_run=dry_run)
+    source = MlflowSource(read_address(uri), root=root, serving_alias=serving_alias)
+    _carry_out(session, source, choices, adopts, dry_run=dry_run)
 
 
 @command(group=import_, examples=AZUREML_EXAMPLES)
@@ -84,6 +102,7 @@ def azureml(
     subscription: str,
     group: str,
     choices: Choices,
+    adopts: Choice | None,
     arm: str,
     blobs: str,
     *,
@@ -99,7 +118,7 @@ def azureml(
     from regista.importing.azure_ml_source import AzureMlSource  # noqa: PLC0415
 
     found = read_workspace(workspace, subscription, group, arm=arm, blobs=blobs)
-    _carry_out(session, AzureMlSource(found), choices, dry_run=dry_run)
+    _carry_out(session, AzureMlSource(found), choices, adopts, dry_run=dry_run)
 
 
 @command(group=import_, examples=SAGEMAKER_EXAMPLES)
@@ -118,7 +137,14 @@ def azureml(
     help="A bucket or a folder in one that may be read, beside SageMaker's own bucket. May be repeated.",
 )
 def sagemaker(
-    session: Session, region: str, endpoint: str, choices: Choices, below: tuple[str, ...], *, dry_run: bool
+    session: Session,
+    region: str,
+    endpoint: str,
+    choices: Choices,
+    adopts: Choice | None,
+    below: tuple[str, ...],
+    *,
+    dry_run: bool,
 ) -> None:
     """Import model package groups and their versions from SageMaker: bytes, metadata, metrics, tags.
 
@@ -128,18 +154,22 @@ def sagemaker(
     from regista.importing.sagemaker_source import SagemakerSource  # noqa: PLC0415
 
     source = SagemakerSource(region, endpoint=endpoint, below=below)
-    _carry_out(session, source, choices, dry_run=dry_run)
+    _carry_out(session, source, choices, adopts, dry_run=dry_run)
 
 
-def _carry_out(session: Session, source: Source, choices: Choices, *, dry_run: bool) -> None:
+def _carry_out(
+    session: Session, source: Source, choices: Choices, adopts: Choice | None, *, dry_run: bool
+) -> None:
     """Show the plan, or carry it out and show what became of it. The source is closed."""
     with _closed(source), session.client(lasting=True) as client:
         planned = _planned(session, client.asynchronous, source, choices)
         if dry_run:
-            show_plan(session, planned)
+            show_plan(session, planned, _would_adopt(client.asynchronous, planned, adopts))
             return
         say(size_of(planned), err=True)
         outcome = _copied(session, client.asynchronous, source, planned)
+        if adopts and outcome.stopped is None:
+            _adopt(session, client.asynchronous, planned, adopts, outcome)
     show_outcome(session, outcome)
     if outcome.stopped is not None:
         raise outcome.stopped
@@ -171,3 +201,31 @@ def _copied(session: Session, client: Any, source: Source, planned: Sequence[Pla
 
     with session.progress("importing") as progress:
         return LOOP.run(Copier(client, source).copy(planned, progress))
+
+
+def _would_adopt(
+    client: Any, planned: Sequence[PlannedModel], choice: Choice | None
+) -> dict[str, Adoption] | None:
+    """Return what would be adopted, None where nothing is to be."""
+    from regista.client.loop_thread import LOOP  # noqa: PLC0415
+    from regista.importing.adopting import Adopter  # noqa: PLC0415
+
+    return LOOP.run(Adopter(client, choice).plan(planned)) if choice else None
+
+
+def _adopt(
+    session: Session, client: Any, planned: Sequence[PlannedModel], choice: Choice, outcome: Outcome
+) -> None:
+    """Adopt what serves there, and add to the outcome what became of it."""
+    from regista.client.loop_thread import LOOP  # noqa: PLC0415
+    from regista.errors import RegistaError  # noqa: PLC0415
+    from regista.importing.adopting import Adopter  # noqa: PLC0415
+
+    adopter = Adopter(client, choice)
+    with session.progress("adopting", bytes_=False) as progress:
+        try:
+            LOOP.run(adopter.adopt(planned, progress))
+        except RegistaError as e:
+            outcome.stopped = e
+    for model in outcome.models:
+        model.adoption = adopter.found.get(model.there)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from regista.cli.terminal.output import say
 from regista.cli.terminal.session import Session
 
 if TYPE_CHECKING:
+    from regista.importing.adopting import Adoption
     from regista.importing.copying import ModelOutcome, Outcome
     from regista.importing.plan import PlannedModel
 
@@ -17,9 +18,26 @@ SHOWN = 10
 UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
-def show_plan(session: Session, planned: Sequence[PlannedModel]) -> None:
-    """Print a line for each model, and for people what each version lacks."""
+STATES = {
+    "planned": "would be adopted",
+    "adopted": "adopted",
+    "serves": "serves here already",
+    "refused": "not adopted",
+    "failed": "not adopted yet",
+}
+
+
+def show_plan(
+    session: Session, planned: Sequence[PlannedModel], adoptions: Mapping[str, Adoption] | None = None
+) -> None:
+    """Print a line for each model, and for people what each version lacks.
+
+    `adoptions`: what would be adopted, by the model there; None where nothing is to be.
+    """
     lines = [model.shown() for model in planned]
+    if adoptions is not None:
+        shown = {there: adoption.shown() for there, adoption in adoptions.items()}
+        lines = [line | {"adoption": shown.get(line["there"])} for line in lines]
     columns = [
         ("there", "there"),
         ("model", "model"),
@@ -41,6 +59,8 @@ def show_plan(session: Session, planned: Sequence[PlannedModel]) -> None:
         _say_each(line["there"], "failed", line["problems"])
         _say_each(line["there"], "left out", {n: "; ".join(notes) for n, notes in line["notes"].items()})
         _say_each(line["there"], "its stage there is only a claim", line["stages"])
+    for there, adoption in (adoptions or {}).items():
+        _say_adoption(there, adoption)
     people = sorted({name for line in lines for name in line["creators"]})
     if people:
         say(
@@ -68,6 +88,7 @@ def show_outcome(session: Session, outcome: Outcome) -> None:
         ("refused", lambda line: len(line["refused"])),
         ("failed", lambda line: len(line["failed"])),
         ("aliases", lambda line: ", ".join(f"{name} → {n}" for name, n in line["aliases"].items())),
+        *([("adopted", _adopted)] if any(model.adoption for model in outcome.models) else ()),
         ("problem", "problem"),
     ]
     session.items([model.shown() for model in outcome.models], columns, "there is no such model")
@@ -76,7 +97,22 @@ def show_outcome(session: Session, outcome: Outcome) -> None:
             _say_outcome(model)
 
 
+def _adopted(line: Mapping[str, Any]) -> str:
+    adoption = line["adoption"]
+    return f"{adoption['here'] or ''} {STATES[adoption['state']]}".strip() if adoption else ""
+
+
+def _say_adoption(there: str, adoption: Adoption) -> None:
+    """Print what becomes of the version that serves there."""
+    why = f": {adoption.why}" if adoption.why else ""
+    where = f" as version {adoption.here}" if adoption.here else ""
+    state = f"{STATES[adoption.state]}{where} in {adoption.environment}"
+    say(f"{there} {adoption.there} ({adoption.stage}): {state}{why}", err=True)
+
+
 def _say_outcome(model: ModelOutcome) -> None:
+    if model.adoption:
+        _say_adoption(model.there, model.adoption)
     _say_each(model.there, "refused", model.refused)
     _say_each(model.there, "failed", model.failed)
     _say_each(model.there, "skipped", model.skipped)

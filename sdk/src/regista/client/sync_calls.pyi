@@ -21,6 +21,7 @@ from regista.progress import Progress
 from regista.publishing.tracking import Run
 from regista.shapes import registry
 from regista.shapes.approval import (
+    AdoptionBody,
     GatesAnswer,
     PolicyAnswer,
     PolicyBody,
@@ -406,8 +407,13 @@ class SyncCalls:
 
         Raises NotFound until the service approval has received the request.
         """
-    def override(self, promotion_id: str, reason: str) -> PromotionAnswer:
-        """Grant a promotion past its gates (break-glass override). It opens a mandatory after-review."""
+    def override(
+        self, promotion_id: str, reason: str, *, adopts: AdoptionBody | None = None
+    ) -> PromotionAnswer:
+        """Grant a promotion past its gates (break-glass override). It opens a mandatory after-review.
+
+        `adopts`: what serves in another registry and is taken over by it. That needs the role admin, too.
+        """
     def gates(self, model: str, number: int) -> GatesAnswer:
         """Return the result of each gate for a version, and what the gates still wait for."""
     def evaluate_gates(self, model: str, number: int) -> GatesAnswer:

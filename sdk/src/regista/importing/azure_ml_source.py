@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from regista.errors import Forbidden, Invalid, NotFound, RegistaError
@@ -12,7 +12,8 @@ from regista.importing.azure_ml_claims import Facts, stated_of, tags_of
 from regista.importing.files import Files, SourceFile, Unreachable, listed
 from regista.importing.mlmodel_files import mlmodel_among
 from regista.importing.requests import SourceBroken, Waits
-from regista.importing.source import SourceModel, SourceVersion, Stated
+from regista.importing.serving import newest_in_production
+from regista.importing.source import Serving, SourceModel, SourceVersion, Stated
 from regista.importing.texts import bare
 from regista.wire.azure_ml import MIRRORED, Workspace
 from regista.wire.mlmodel import MLmodel
@@ -57,6 +58,10 @@ class AzureMlSource:
     async def versions(self, model: SourceModel) -> list[SourceVersion]:
         """Return the versions of a model, by number."""
         return [_version(raw) for raw in await self._server.versions(model.name)]
+
+    def serving(self, model: SourceModel, versions: Sequence[SourceVersion]) -> Serving | None:  # noqa: ARG002 - of the interface
+        """Return the newest version in the stage Production that is not archived."""
+        return newest_in_production(versions, _stage)
 
     async def read(self, model: SourceModel, version: SourceVersion) -> Stated:  # noqa: ARG002 - of the interface
         """Return what Azure answers about a version, its job and its files."""
@@ -105,6 +110,11 @@ class AzureMlSource:
             except (Forbidden, Invalid, SourceBroken) as e:
                 self._no_runs_because = f"metrics and parameters of its run: {e.detail}"
         return None, self._no_runs_because
+
+
+def _stage(version: SourceVersion) -> str:
+    own = version.raw.get("properties") or {}
+    return "" if own.get("isArchived") else str(own.get("stage") or "")
 
 
 def _version(raw: Mapping[str, Any]) -> SourceVersion:

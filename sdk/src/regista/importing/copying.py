@@ -10,6 +10,7 @@ from regista.client.async_client import AsyncClient
 from regista.client.patience import Patience
 from regista.client.transport import Transport
 from regista.errors import Forbidden, Invalid, NotFound, Refused, RegistaError, RuleBroken, TooLarge
+from regista.importing.adopting import Adoption
 from regista.importing.files import CopiedFile
 from regista.importing.parallel import each
 from regista.importing.plan import AT_ONCE, PlannedModel, PlannedVersion
@@ -32,7 +33,8 @@ _OF_ONE = (Invalid, NotFound, Refused, RuleBroken, TooLarge)
 class ModelOutcome:
     """What became of a model. `imported` and `completed` have the numbers here, by the number there.
 
-    `refused` and `failed` have the reasons. `problem`: why the rest of the model was left, or "".
+    `refused` and `failed` have the reasons. `problem`: why the rest of the model was left, or "". `adoption`:
+    what became of the version that serves there, where it was to be adopted.
     """
 
     there: str
@@ -48,10 +50,12 @@ class ModelOutcome:
     aliases_not_set: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     problem: str = ""
+    adoption: Adoption | None = None
 
     def shown(self) -> dict[str, Any]:
         """Return JSON values."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return values | {"adoption": self.adoption.shown() if self.adoption else None}
 
 
 @dataclass(slots=True)
@@ -67,9 +71,11 @@ class Outcome:
         """The exit code of the command: 0 when everything is here, 1 for failures, 3 for refusals."""
         if self.stopped is not None:
             return self.stopped.exit_code
-        if any(model.failed for model in self.models):
+        adopted = {model.adoption.state for model in self.models if model.adoption}
+        if "failed" in adopted or any(model.failed for model in self.models):
             return 1
-        return 3 if any(model.refused or model.problem for model in self.models) else 0
+        refused = "refused" in adopted or any(model.refused or model.problem for model in self.models)
+        return 3 if refused else 0
 
 
 class Copier:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ from regista.importing.mlflow import Address, MlflowServer, tags_of
 from regista.importing.mlflow_claims import Facts, stated_of
 from regista.importing.mlmodel_files import mlmodel_among
 from regista.importing.requests import Waits
-from regista.importing.source import SourceModel, SourceVersion, Stated
+from regista.importing.serving import newest_in_production
+from regista.importing.source import Serving, SourceModel, SourceVersion, Stated
 from regista.importing.texts import bare
 from regista.wire.mlmodel import MLmodel
 
@@ -22,11 +23,22 @@ MOST_RUNS = 1_000
 
 
 class MlflowSource:
-    """An MLflow server. `root`: the folder below which artifacts with local paths may be read, or None."""
+    """An MLflow server. `root`: the folder below which artifacts with local paths may be read, or None.
+
+    `serving_alias` names what serves there; without it the stage Production does.
+    """
 
     system = "mlflow"
 
-    def __init__(self, address: Address, *, root: Path | None = None, waits: Waits | None = None) -> None:
+    def __init__(
+        self,
+        address: Address,
+        *,
+        root: Path | None = None,
+        waits: Waits | None = None,
+        serving_alias: str = "",
+    ) -> None:
+        self._serving_alias = serving_alias
         self._server = MlflowServer(address, root=root, waits=waits)
         self._runs: dict[str, dict[str, Any] | None] = {}
         self.uri = address.uri
@@ -54,6 +66,13 @@ class MlflowSource:
     async def versions(self, model: SourceModel) -> list[SourceVersion]:
         """Return the versions of a model, by number."""
         return [_version(raw) for raw in await self._server.versions(model.name)]
+
+    def serving(self, model: SourceModel, versions: Sequence[SourceVersion]) -> Serving | None:
+        """Return the version of the alias, or the newest one in the stage Production, as MLflow loads it."""
+        if not self._serving_alias:
+            return newest_in_production(versions, lambda one: str(one.raw.get("current_stage") or ""))
+        number = model.aliases.get(self._serving_alias)
+        return Serving(number, f"alias {self._serving_alias}") if number else None
 
     async def read(self, model: SourceModel, version: SourceVersion) -> Stated:
         """Return what the server answers about a version, its run and its files."""

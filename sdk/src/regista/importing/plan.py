@@ -6,6 +6,7 @@ import fnmatch
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from regista.client.async_client import AsyncClient
@@ -14,7 +15,7 @@ from regista.importing.claims import data_of
 from regista.importing.files import Files, SourceFile
 from regista.importing.names import colliding, names_here
 from regista.importing.parallel import each
-from regista.importing.source import Source, SourceModel, SourceVersion
+from regista.importing.source import Serving, Source, SourceModel, SourceVersion
 from regista.importing.texts import clean
 from regista.progress import Report, begin
 from regista.wire.mandatory import missing_fields
@@ -54,7 +55,8 @@ class PlannedModel:
 
     `numbers` has the numbers here of versions that were imported before, by the number there. `skipped` are
     versions that are not ready there. `undescribed` are versions here, by the number there, whose description
-    and tags an earlier run did not come to set.
+    and tags an earlier run did not come to set. `serves`: the version that serves there, as it was read at
+    `read_at`.
     """
 
     here: str
@@ -66,6 +68,8 @@ class PlannedModel:
     numbers: dict[str, int] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
     undescribed: dict[str, int] = field(default_factory=dict)
+    serves: Serving | None = None
+    read_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
     def there(self) -> str:
@@ -92,6 +96,7 @@ class PlannedModel:
             "creators": sorted(self._creators()),
             "problems": {v.number: v.problem for v in self.versions if v.problem},
             "notes": {v.number: v.notes for v in self.versions if v.notes},
+            "serves_there": self.serves.number if self.serves else None,
             "problem": self.problem,
         }
 
@@ -156,6 +161,7 @@ class Planner:
             model.problem = e.detail
             return
         model.count = len(versions)
+        model.serves, model.read_at = self._source.serving(model.model, versions), datetime.now(UTC)
         if not model.here:
             model.problem = f"no model can be named {model.there!r:.120}: choose a name with --rename"
         elif collisions:

@@ -14,10 +14,12 @@ from regista.importing.files import Files, SourceFile, Unreachable, listed, smal
 from regista.importing.requests import Waits
 from regista.importing.s3_files import Location, S3Files, read_location, roots_of
 from regista.importing.sagemaker_claims import Facts, containers_of, stated_of
-from regista.importing.source import SourceModel, SourceVersion, Stated
+from regista.importing.serving import newest_in_production
+from regista.importing.source import Serving, SourceModel, SourceVersion, Stated
 from regista.importing.texts import bare
 
 READY = "Completed"
+APPROVED, REJECTED = "Approved", "Rejected"
 MIRRORED = "regista.version"
 """The property of a package that a mirror of a Regista made."""
 MOST_OF_A_DOCUMENT = 4 << 20
@@ -81,6 +83,16 @@ class SagemakerSource:
         ]
         found.sort(key=lambda package: int(package["ModelPackageVersion"]))
         return [_version(package) for package in found]
+
+    def serving(self, model: SourceModel, versions: Sequence[SourceVersion]) -> Serving | None:  # noqa: ARG002 - as Source has it
+        """Return the newest approved package in the life cycle's stage Production.
+
+        In a group without a life cycle it is the newest approved package. Endpoints are not read.
+        """
+        if any(_stage(one) for one in versions):
+            return newest_in_production([one for one in versions if _is_approved(one)], _stage)
+        approved = [one for one in versions if one.raw.get("ModelApprovalStatus") == APPROVED]
+        return Serving(approved[-1].number, APPROVED) if approved else None
 
     async def read(self, model: SourceModel, version: SourceVersion) -> Stated:  # noqa: ARG002 - as Source has it
         """Return what SageMaker and S3 state about a package, and its files."""
@@ -173,6 +185,16 @@ def locations_of(package: Mapping[str, Any]) -> dict[str, Location]:
     if not found:
         raise Unreachable("the package names no model in S3")
     return {str(position) if len(found) > 1 else "": location for position, location in found}
+
+
+def _stage(version: SourceVersion) -> str:
+    return str((version.raw.get("ModelLifeCycle") or {}).get("Stage") or "")
+
+
+def _is_approved(version: SourceVersion) -> bool:
+    """Return whether the status of its stage is approved, and the package is not rejected."""
+    status = str((version.raw.get("ModelLifeCycle") or {}).get("StageStatus") or "")
+    return status.casefold() == APPROVED.casefold() and version.raw.get("ModelApprovalStatus") != REJECTED
 
 
 def _version(package: Mapping[str, Any]) -> SourceVersion:

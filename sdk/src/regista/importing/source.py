@@ -34,6 +34,14 @@ class SourceVersion:
     raw: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """The version that serves in production there. `stage`: the words of its source, such as `Production`."""
+
+    number: str
+    stage: str
+
+
 @dataclass(slots=True)
 class Stated:
     """What another registry states about one version.
@@ -81,6 +89,9 @@ class Source(Protocol):
 
     async def versions(self, model: SourceModel) -> Sequence[SourceVersion]:
         """Return the versions of a model, the oldest first."""
+
+    def serving(self, model: SourceModel, versions: Sequence[SourceVersion]) -> Serving | None:
+        """Return which of these versions of a model serves in production, by what `versions` returned."""
 
     async def read(self, model: SourceModel, version: SourceVersion) -> Stated:
         """Return what is stated about a version that is not here yet."""

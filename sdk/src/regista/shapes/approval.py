@@ -8,6 +8,21 @@ from __future__ import annotations
 from typing import Any, Literal, NotRequired, TypedDict
 
 
+class AdoptionBody(TypedDict):
+    """A version in another registry that serves in production there, as the caller read it at `read_at`.
+
+    `system`, `uri`, `id` (the model) and `number` are those of its `imported_from`. `stage`: the words
+    of that registry.
+    """
+
+    system: str
+    uri: str
+    id: str
+    number: str
+    stage: str
+    read_at: str
+
+
 class AfterReviewBody(TypedDict):
     """The after-review of a break-glass override."""
 
@@ -154,6 +169,13 @@ class ModelChange(TypedDict):
     policy_after: str
     approvers_before: int | None
     approvers_after: int | None
+
+
+class OverrideBody(TypedDict):
+    """`adopts`: the promotion takes over what serves in another registry. That needs the role admin, too."""
+
+    reason: str
+    adopts: NotRequired[AdoptionBody | None]
 
 
 class PolicyAnswer(TypedDict):
