@@ -323,8 +323,7 @@ def main(factory: Callable[[App], Process]) -> None:
 
 
 def _prepared(factory: Callable[[App], Process]) -> RunningProcess:
-    settings = Settings.from_environment()
-    settings.require("database_url", "pepper")
+    settings = Settings.from_environment(required=("database_url", "pepper"))
     app = App("", settings)
     process = factory(app)
     app.name = process.service.name

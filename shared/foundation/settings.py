@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -38,6 +38,10 @@ def _host_and_port(value: str) -> str:
         msg = "must be host:port, without a scheme and without a path; TLS is a setting of its own"
         raise ValueError(msg)
     return value
+
+
+def _missing(name: str) -> str:
+    return f"REGISTA_{name.upper()} is required and empty"
 
 
 def _listed(value: object) -> object:
@@ -112,8 +116,10 @@ class Settings(BaseModel):
         return file
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        """Return the settings of the environment. Raises SettingsWrong."""
+    def from_environment(
+        cls, environment: Mapping[str, str] = os.environ, required: Sequence[str] = ()
+    ) -> Self:
+        """Return the settings of the environment. Raises SettingsWrong with all that are wrong or missing."""
         found: dict[str, str] = {}
         wrong: list[str] = []
         for name in cls.model_fields:
@@ -125,6 +131,9 @@ class Settings(BaseModel):
                     found[name] = Path(environment[f"{variable}_FILE"]).read_text("utf-8").strip()
                 except (OSError, UnicodeDecodeError) as error:
                     wrong.append(f"{variable}_FILE cannot be read ({error})")
+                    continue
+            if name in required and not found.get(name):
+                wrong.append(_missing(name))
         try:
             settings = cls.model_validate(found)
         except ValidationError as error:
@@ -146,5 +155,5 @@ class Settings(BaseModel):
 
     def require(self, *names: str) -> None:
         """Raise SettingsWrong with every setting of `names` that is empty."""
-        if empty := [f"REGISTA_{n.upper()} is required and empty" for n in names if not getattr(self, n)]:
+        if empty := [_missing(name) for name in names if not getattr(self, name)]:
             raise SettingsWrong("; ".join(empty))

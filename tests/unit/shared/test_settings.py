@@ -52,6 +52,13 @@ def test_all_wrong_variables_are_named_together_and_no_value_is_shown(tmp_path: 
     assert "s3cret" not in str(refused.value)
 
 
+def test_missing_settings_are_named_beside_wrong_ones() -> None:
+    given = {"REGISTA_HTTP_PORT": "eighty", "REGISTA_PEPPER": ""}
+    with pytest.raises(SettingsWrong) as refused:
+        Settings.from_environment(given, required=("database_url", "pepper"))
+    assert all(f"REGISTA_{name}" in str(refused.value) for name in ("HTTP_PORT", "PEPPER", "DATABASE_URL"))
+
+
 def test_secrets_do_not_show() -> None:
     shown = repr(Settings(pepper="s3cret", database_url="postgresql://u:s3cret@h/d", kafka_password="s3cret"))
     assert "s3cret" not in shown

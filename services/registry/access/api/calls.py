@@ -69,7 +69,9 @@ async def answer(call: Call, subject: str, status: int = 200) -> Reply:
     """
     row = await call.app.pool.fetchrow(queries.IDENTITY, subject)
     if row is None:
-        raise NotFound("unknown_identity", f"There is no identity {subject!r:.120}: create it first.")
+        raise NotFound(
+            "unknown_identity", f"There is no identity {subject!r:.120}: check the name, or create it."
+        )
     sees_all = subject == call.actor.subject or permits(call.access_state, "admin", EVERYWHERE)
     found = with_group_roles(call, row)
     return Reply(found if sees_all else _in_own_namespaces(call, found), status)

@@ -25,7 +25,9 @@ def existing(subject: str, state: AccessState) -> AccessState:
     """Return the state. Raise NotFound when there is no such identity."""
     if not state.kind:
         raise NotFound(
-            "unknown_identity", f"There is no identity {subject}: create it first.", subject=subject
+            "unknown_identity",
+            f"There is no identity {subject}: check the name, or create it.",
+            subject=subject,
         )
     return state
 
