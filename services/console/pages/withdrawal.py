@@ -201,7 +201,9 @@ def report(
     more, cleared = (count - len(failed) for count, failed in (also, chosen))
     failed = [*refused, *also[1], *chosen[1]]
     counted = {name: sum(v["outcome"] == name for v in done["versions"]) for name in DONE}
-    parts = [f"You withdrew {_many(counted['withdrawn'] + more, 'version')}"]
+    withdrawn = counted["withdrawn"] + more
+    again = not withdrawn and not failed and not counted["proposed"]  # the form was sent twice
+    parts = ["All are withdrawn already" if again else f"You withdrew {_many(withdrawn, 'version')}"]
     if counted["proposed"]:
         parts.append(
             f"proposed to withdraw {counted['proposed']}, which a second person confirms by the same step"

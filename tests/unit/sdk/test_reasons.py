@@ -44,6 +44,10 @@ OFFERED: dict[tuple[str, str], Offered] = {
         lambda c: c.revoke_role("u-1", "auditor", "*", WHY),
         "access ungrant u-1 auditor --everywhere",
     ),
+    ("POST", "/trusts"): (
+        lambda c: c.add_trust("https://x", {"repository": "a/b"}, "publisher:ci", ["fraud"], reason=WHY),
+        "access trust add --issuer https://x --claim repository=a/b --publisher ci --namespace fraud",
+    ),
     ("POST", "/issuers"): (
         lambda c: c.trust_issuer("https://x", reason=WHY),
         "access issuer trust https://x",
@@ -101,6 +105,7 @@ OFFERED: dict[tuple[str, str], Offered] = {
 NOT_OFFERED = {
     ("POST", "/models/{model}/mlflow"),
     ("POST", "/models/{model}/versions/{version}/mlflow"),
+    ("POST", "/models/{model}/versions/{version}/mlflow:describe"),
 }
 """Requests of the service mlflow: the client has no call for them."""
 ANSWER: dict[str, Any] = {
