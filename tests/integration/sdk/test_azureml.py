@@ -25,6 +25,7 @@ from tests.azureml.workspace import GROUP, HOME, PERSON, SUBSCRIPTION, WORKSPACE
 
 from .conftest import House, _promote, until
 from .conftest import trained as training
+from .mirrors import mirroring, mirrors
 from .mlflow_server import MLMODEL, model_bytes
 
 PAUSES: list[float] = []
@@ -194,27 +195,8 @@ ca_file = "{azure.ca_file}"
 @pytest.fixture(scope="module")
 def mirror(house: House, azure: AzureMl) -> Iterator[None]:
     """A mirror whose target `workspace` is that of the tests."""
-    file = house.instance.folder.subfolder("mirrors") / "workspace.toml"
-    file.write_text(TARGET.format(workspace=HOME, azure=azure))
-    replica = house.instance.launch("mirror")
-    try:
-        until(lambda: mirrors(house, "target", "set", "workspace", "--kind", "azureml")[0] == 0)
+    with mirroring(house, "workspace", "azureml", TARGET.format(workspace=HOME, azure=azure)):
         yield
-    finally:
-        replica.kill()
-        replica.popen.wait()
-
-
-def mirrors(house: House, *words: str) -> tuple[int, Any]:
-    """`regista mirror …` as the admin: its exit code and its JSON."""
-    profile = house.people["admin"]
-    environment = {
-        "REGISTA_URL": profile.url,
-        "REGISTA_API_KEY": profile.api_key,
-        "REGISTA_CONFIG": "/nowhere",
-    }
-    result = CliRunner().invoke(root, ["mirror", *words, "--json"], env=environment)
-    return result.exit_code, json.loads(result.stdout or "null")
 
 
 @pytest.mark.usefixtures("mirror")

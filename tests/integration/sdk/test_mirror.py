@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from services.local.processes import Child
 from tests.faulty_proxy import Fault, FaultyProxy, faulty_proxy
 
 from .conftest import House, _promote, trained, until
+from .mirrors import mirrors
 from .mlflow_server import Mlflow, mlflow_server
 
 pytestmark = [
@@ -79,14 +79,7 @@ class Mirror:
 
     def check(self, *words: str) -> tuple[int, dict[str, Any]]:
         """The exit code and the JSON of `regista mirror check partners`."""
-        profile = self.house.people["admin"]
-        environment = {
-            "REGISTA_URL": profile.url,
-            "REGISTA_API_KEY": profile.api_key,
-            "REGISTA_CONFIG": "/no",
-        }
-        result = CliRunner().invoke(root, ["mirror", "check", "partners", *words, "--json"], env=environment)
-        return result.exit_code, json.loads(result.stdout)
+        return mirrors(self.house, "check", "partners", *words)
 
     def shows(self, model: str, check: Callable[[dict[str, Any]], bool], number: int = 1) -> dict[str, Any]:
         try:

@@ -20,6 +20,7 @@ from tests.sagemaker.registry import REGION
 from tests.sagemaker.server import BUCKET, ENVIRONMENT, Aws, aws_server
 
 from .conftest import House, _promote, trained, until
+from .mirrors import mirroring, mirrors
 
 IMAGE = "1.dkr.ecr.eu-central-1.amazonaws.com/xgboost:1"
 
@@ -173,27 +174,10 @@ Image = "{image}"
 @pytest.fixture(scope="module")
 def mirror(house: House, aws: Aws) -> Iterator[None]:
     """A mirror whose target `prod` is SageMaker."""
-    file = house.instance.folder.subfolder("mirrors") / "prod.toml"
-    file.write_text(TARGET.format(region=REGION, bucket=BUCKET, url=aws.url, image=IMAGE))
-    replica = house.instance.launch("mirror")
-    try:
-        until(lambda: mirrors(house, "target", "set", "prod", "--kind", "sagemaker")[0] == 0)
+    with mirroring(
+        house, "prod", "sagemaker", TARGET.format(region=REGION, bucket=BUCKET, url=aws.url, image=IMAGE)
+    ):
         yield
-    finally:
-        replica.kill()
-        replica.popen.wait()
-
-
-def mirrors(house: House, *words: str) -> tuple[int, Any]:
-    """`regista mirror …` as the admin: its exit code and its JSON."""
-    profile = house.people["admin"]
-    environment = {
-        "REGISTA_URL": profile.url,
-        "REGISTA_API_KEY": profile.api_key,
-        "REGISTA_CONFIG": "/nowhere",
-    }
-    result = CliRunner().invoke(root, ["mirror", *words, "--json"], env=environment)
-    return result.exit_code, json.loads(result.stdout or "null")
 
 
 @pytest.mark.usefixtures("mirror")

@@ -83,3 +83,13 @@ def _removed(data: dict[str, Any], path: Iterable[str]) -> bool:
     for name in above:
         inner = inner.get(name) if isinstance(inner, dict) else None
     return isinstance(inner, dict) and inner.pop(last, None) is not None
+
+
+def within_limits(metrics: Iterable[dict[str, Any]], odd: int, notes: list[str]) -> list[dict[str, Any]]:
+    """Return as many metrics as a version may have. The notes get how many are left out or are `odd`."""
+    found = list(metrics)
+    if odd:
+        notes.append(f"{odd} metrics are no numbers or have longer names than {limits.NAME} characters")
+    if len(found) > limits.METRICS:
+        notes.append(f"{len(found) - limits.METRICS} metrics beyond {limits.METRICS}")
+    return found[: limits.METRICS]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from regista.importing.claims import fitted, given, label
+from regista.importing.claims import fitted, given, label, within_limits
 from regista.importing.mlflow import tags_of
 from regista.importing.source import Stated
 from regista.importing.texts import bare, moment, shortened
@@ -130,12 +130,7 @@ def _metrics(facts: Facts, notes: list[str]) -> list[dict[str, Any]]:
                 "dataset_digest": _digest(str(digest)),
                 "dataset_name": str(metric.get("dataset_name") or "")[: limits.LABEL],
             }
-    kept = list(found.values())[: limits.METRICS]
-    if odd:
-        notes.append(f"{odd} metrics are no numbers or have longer names than {limits.NAME} characters")
-    if len(found) > len(kept):
-        notes.append(f"{len(found) - len(kept)} metrics beyond {limits.METRICS}")
-    return kept
+    return within_limits(found.values(), odd, notes)
 
 
 def _environment(facts: Facts) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from regista.importing.claims import given, label
+from regista.importing.claims import given, label, within_limits
 from regista.importing.source import Stated
 from regista.importing.texts import bare, shortened
 from regista.wire import limits
@@ -119,12 +119,7 @@ def _metrics(facts: Facts, notes: list[str]) -> list[dict[str, Any]]:
             found.setdefault(
                 (name, ""), {"name": name, "value": float(value), "dataset_digest": "", "dataset_name": ""}
             )
-    kept = list(found.values())[: limits.METRICS]
-    if odd:
-        notes.append(f"{odd} metrics are no numbers or have longer names than {limits.NAME} characters")
-    if len(found) > len(kept):
-        notes.append(f"{len(found) - len(kept)} metrics beyond {limits.METRICS}")
-    return kept
+    return within_limits(found.values(), odd, notes)
 
 
 def _is_number(value: Any) -> bool:
