@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from services.local.folders import home
+from tests.environments import environment
 
 from .workspace import GROUP, SUBSCRIPTION, WORKSPACE, AzureMl
 
@@ -29,27 +24,6 @@ OF_MODELS = (
 )
 """What the client imports. Only its telemetry needs azure-monitor-opentelemetry with its 30 packages."""
 WORKER = Path(__file__).with_name("client_worker.py")
-
-
-def environment() -> Path:
-    """Return the Python of the environment. The first call installs it; without it tests skip."""
-    digest = hashlib.sha256(f"{CLIENT} {OF_MODELS} {sys.version_info[:2]}".encode()).hexdigest()[:12]
-    target = home() / "cache" / f"azure-client-{digest}"
-    if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-            made = Path(folder) / "environment"
-            uv = [sys.executable, "-m", "uv", "--quiet"]
-            subprocess.run([*uv, "venv", "--python", sys.executable, made], check=True)
-            install = [*uv, "pip", "install", "--python", made / "bin" / "python"]
-            try:
-                subprocess.run([*install, *OF_MODELS.split()], check=True, timeout=600)
-                subprocess.run([*install, "--no-deps", CLIENT], check=True, timeout=600)
-            except subprocess.CalledProcessError:
-                pytest.skip(f"uv could not install {CLIENT}: its error is printed above")
-            if not target.exists():
-                made.rename(target)
-    return target / "bin" / "python"
 
 
 @dataclass
@@ -90,7 +64,13 @@ def azure_client(azure: AzureMl) -> Iterator[AzureClient]:
         "ARM_CLOUD_METADATA_URL": f"{azure.url}/metadata/endpoints?api-version=2019-05-01",
         "AZURE_EXTENSION_DIR": "/nowhere",
     }
-    command = [str(environment()), str(WORKER), SUBSCRIPTION, GROUP, WORKSPACE]
+    command = [
+        str(environment("azure-client", OF_MODELS.split(), [CLIENT])),
+        str(WORKER),
+        SUBSCRIPTION,
+        GROUP,
+        WORKSPACE,
+    ]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **variables}
     ) as process:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import ipaddress
 import json
+import os
 import secrets
 import socket
 import ssl
@@ -17,13 +16,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import pytest
 from azure.storage.blob import ContainerClient
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from services.local.azurite import ACCOUNT, Azurite
+from tests.certificates import own_authority
 
 from .arm import Answered, Request, answer
 from .workspace import AzureMl
@@ -140,7 +137,7 @@ def _count(faults: dict[str, int], request: Request) -> bool:
 def azure_ml(folder: Path, azurite: Azurite | None = None) -> Iterator[AzureMl]:
     """Run a workspace. With Azurite it has a default datastore there, in a container of its own name."""
     azure = AzureMl()
-    azure.ca_file, key = _certificate(folder)
+    azure.ca_file, key = own_authority(folder, BLOB_HOST)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(azure.ca_file, key)
     with ExitStack() as running:
@@ -227,26 +224,12 @@ def _copy(source: socket.socket, target: socket.socket) -> None:
         return
 
 
-def _certificate(folder: Path) -> tuple[Path, Path]:
-    """A certificate for loopback that is its own authority, and its key."""
-    key, now = ec.generate_private_key(ec.SECP256R1()), dt.datetime.now(dt.UTC)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a workspace on loopback")])
-    hosts = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName(BLOB_HOST)]
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName(hosts), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    folder.mkdir(parents=True, exist_ok=True)
-    certificate, key_file = folder / "azure-ca.pem", folder / "azure-key.pem"
-    certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    private = serialization.PrivateFormat.PKCS8
-    key_file.write_bytes(key.private_bytes(serialization.Encoding.PEM, private, serialization.NoEncryption()))
-    return certificate, key_file
+@contextmanager
+def own_workspace(folder: Path, azurite: Azurite) -> Iterator[AzureMl]:
+    """Run a workspace, with this process as its managed identity by Azure's own variables."""
+    with azure_ml(folder, azurite) as found, pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("AZURE_")]:
+            patch.delenv(name)
+        for name, value in found.environment.items():
+            patch.setenv(name, value)
+        yield found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -16,22 +15,17 @@ from services.local.azurite import Azurite
 from services.mirror.targets import open_target
 from services.mirror.targets.azure_folders import BLOCK
 from services.mirror.targets.base import Found, Refused, Target, Unavailable, differences
-from tests.azureml.server import azure_ml
-from tests.azureml.versions import APPROVAL, CONTENT, DIGEST, Stored, wanted
+from tests.azureml.server import own_workspace
 from tests.azureml.workspace import DATASTORE, HOME, AzureMl, Faults
 from tests.faulty_proxy import Fault, FaultyProxy, faulty_proxy
+from tests.mirrored import APPROVAL, CONTENT, DIGEST, Stored, wanted
 
 pytestmark = pytest.mark.servers
 
 
 @pytest.fixture(scope="module")
 def workspace(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AzureMl]:
-    """A workspace, and this process as its managed identity by Azure's own variables."""
-    with azure_ml(tmp_path_factory.mktemp("azure"), azurite) as found, pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("AZURE_")]:
-            patch.delenv(name)
-        for name, value in found.environment.items():
-            patch.setenv(name, value)
+    with own_workspace(tmp_path_factory.mktemp("azure"), azurite) as found:
         yield found
 
 

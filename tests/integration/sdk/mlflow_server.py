@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
-import sys
-import tempfile
 import threading
 import time
 import tomllib
@@ -17,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 import yaml
 
-from services.local.folders import free_ports, home
+from services.local.folders import free_ports
+from tests import environments
 
 VERSION, OLDEST = "3.17.2", "3.12.0"
 PACKAGES = ("mlflow", "mlflow-skinny", "mlflow-tracing")
@@ -38,30 +36,12 @@ STARTS_WITHIN = 120.0  # seconds; the first start makes the tables
 
 
 def environment(version: str = VERSION) -> Path:
-    """Return the Python of the environment with this MLflow, and with what the client of Regista imports.
-
-    The first call installs it; without it tests skip.
-    """
-    mlflow = [f"{package}=={version}" for package in PACKAGES]
+    """Return the Python of the environment with this MLflow, and with what the client of Regista imports."""
     own = tomllib.loads((SDK / "pyproject.toml").read_text())["project"]["dependencies"]
     others = [*OF_A_SERVER.split(), *OF_A_CLIENT.split(), *own]
-    digest = hashlib.sha256(f"{mlflow} {others} {sys.version_info[:2]}".encode()).hexdigest()[:12]
-    target = home() / "cache" / f"mlflow-{version}-{digest}"
-    if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-            made = Path(folder) / "environment"
-            uv = [sys.executable, "-m", "uv", "--quiet"]
-            subprocess.run([*uv, "venv", "--python", sys.executable, made], check=True)
-            install = [*uv, "pip", "install", "--python", made / "bin" / "python"]
-            try:
-                subprocess.run([*install, *others], check=True, timeout=600)
-                subprocess.run([*install, "--no-deps", *mlflow], check=True, timeout=600)
-            except subprocess.CalledProcessError:
-                pytest.skip(f"uv could not install MLflow {version}: its error is printed above")
-            if not target.exists():
-                made.rename(target)
-    return target / "bin" / "python"
+    return environments.environment(
+        f"mlflow-{version}", others, [f"{package}=={version}" for package in PACKAGES]
+    )
 
 
 @dataclass

@@ -15,8 +15,8 @@ from services.mirror.targets import open_target
 from services.mirror.targets.base import differences
 from tests.azureml.client import AzureClient, azure_client
 from tests.azureml.server import azure_ml
-from tests.azureml.versions import CONTENT, Stored, wanted
 from tests.azureml.workspace import DATASTORE, HOME, PERSON, WORKSPACE, AzureMl
+from tests.mirrored import CONTENT, Stored, wanted
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]  # the first run installs the client
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +19,7 @@ from regista.importing.plan import Choices, Planner
 from regista.importing.requests import SourceBroken, Waits
 from regista.wire.azure_ml import Workspace
 from services.local.azurite import Azurite
-from tests.azureml.server import azure_ml
+from tests.azureml.server import own_workspace
 from tests.azureml.workspace import GROUP, HOME, PERSON, SUBSCRIPTION, WORKSPACE, AzureMl, Faults
 
 from .conftest import House, _promote, until
@@ -41,12 +40,7 @@ QUICK = Waits(attempts=3, sleep=at_once)
 
 @pytest.fixture(scope="module")
 def azure(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AzureMl]:
-    """A workspace, and this process as its managed identity by Azure's own variables."""
-    with azure_ml(tmp_path_factory.mktemp("azure"), azurite) as found, pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("AZURE_")]:
-            patch.delenv(name)
-        for name, value in found.environment.items():
-            patch.setenv(name, value)
+    with own_workspace(tmp_path_factory.mktemp("azure"), azurite) as found:
         yield found
 
 

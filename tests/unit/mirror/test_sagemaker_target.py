@@ -6,9 +6,8 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -16,53 +15,23 @@ import pytest
 from services.mirror.targets import open_target
 from services.mirror.targets.aws_calls import PART
 from services.mirror.targets.base import (
-    Approval,
     File,
-    Metric,
     Refused,
     Target,
     Unavailable,
     Wanted,
     differences,
 )
+from tests import mirrored
+from tests.mirrored import APPROVAL, CONTENT, DIGEST, Stored
 from tests.sagemaker.registry import REGION
 from tests.sagemaker.server import BUCKET, ENVIRONMENT, Aws, aws_server
 
 IMAGE = "1.dkr.ecr.eu-central-1.amazonaws.com/xgboost:1"
-CONTENT = {"model.bin": b"bytes " * 50_000, "labels.txt": b"stays"}
-DIGEST = "sha256:" + "ab" * 32
-APPROVAL = Approval("r1", ("Bob", "Eve"), "checked", datetime(2026, 11, 30, tzinfo=UTC), "production")
 
 
 def wanted(**more: Any) -> Wanted:
-    files = tuple(File(p, len(b), hashlib.sha256(b).hexdigest()) for p, b in CONTENT.items())
-    facts: dict[str, Any] = {
-        "stage": "Validated",
-        "artifact_digest": DIGEST,
-        "files": files,
-        "description": "what leaves",
-        "metrics": (Metric("auc", 0.9, "holdout", "sha256:d"),),
-        "data_digest": "sha256:" + "d" * 64,
-        "position": "model-m1#7",
-        "tags": {"team": "crm"},
-    }
-    return Wanted("m1", "fraud.cards", 1, "1.0.0", **(facts | more))
-
-
-class Stored:
-    """The bytes of the version. `reads` are the files that were read; `fails`: it breaks in the middle."""
-
-    def __init__(self, content: dict[str, bytes] | None = None) -> None:
-        self.content = content or CONTENT
-        self.reads: list[str] = []
-        self.fails = False
-
-    async def read(self, path: str) -> AsyncIterator[bytes]:
-        self.reads.append(path)
-        yield self.content[path][:1000]
-        if self.fails:
-            raise Unavailable("the artifact service does not answer")
-        yield self.content[path][1000:]
+    return mirrored.wanted("fraud.cards", **({"model_id": "m1"} | more))
 
 
 @pytest.fixture(scope="module")

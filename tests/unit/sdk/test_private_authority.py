@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import ipaddress
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,10 +12,6 @@ from typing import Any
 
 import pytest
 import uvicorn
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -25,39 +20,9 @@ from starlette.routing import Route
 from regista.client.profile import Profile, read_profile
 from regista.client.sync_client import Client
 from regista.errors import NotConfigured, RegistaError
+from tests.certificates import own_authority
 
 from .conftest import QUICK
-
-NOW = dt.datetime.now(dt.UTC)
-
-
-def _certificate(folder: Path, *, ends: dt.timedelta) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1 that is its own authority, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "an authority of our own")])
-    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(NOW - dt.timedelta(days=30))
-        .not_valid_after(NOW + ends)
-        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    certificate, key_file = folder / "ca.pem", folder / "key.pem"
-    certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    key_file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return certificate, key_file
 
 
 async def _answer(_request: Request) -> JSONResponse:
@@ -70,7 +35,7 @@ def serve(tmp_path: Path) -> Iterator[Any]:
     servers = []
 
     def started(ends: dt.timedelta = dt.timedelta(days=1)) -> tuple[str, Path]:
-        certificate, key = _certificate(tmp_path, ends=ends)
+        certificate, key = own_authority(tmp_path, ends=ends)
         listener = socket.create_server(("127.0.0.1", 0))
         app = Starlette(routes=[Route("/{path:path}", _answer)])
         config = uvicorn.Config(

@@ -17,6 +17,7 @@ APPROVAL = Approval("r1", ("Bob", "Eve"), "checked", datetime(2026, 11, 30, tzin
 def wanted(model: str, content: dict[str, bytes] = CONTENT, **more: Any) -> Wanted:
     files = tuple(File(p, len(b), hashlib.sha256(b).hexdigest()) for p, b in content.items())
     facts: dict[str, Any] = {
+        "model_id": f"id-{model}",
         "number": 1,
         "semver": "1.0.0",
         "stage": "Validated",
@@ -28,7 +29,7 @@ def wanted(model: str, content: dict[str, bytes] = CONTENT, **more: Any) -> Want
         "position": "model-m1#7",
         "tags": {"team": "crm"},
     }
-    return Wanted(f"id-{model}", model, **(facts | more))
+    return Wanted(model=model, **(facts | more))
 
 
 class Stored:
