@@ -37,15 +37,11 @@ class Fault:
 
 @dataclass
 class FaultyProxy:
-    """A running proxy. `gone`: it closes every connection. `seen`: the requests that reached the server."""
+    """A running proxy."""
 
     url: str = ""
     faults: list[Fault] = field(default_factory=list)
-    gone: bool = False
-    seen: list[tuple[str, str]] = field(default_factory=list)
-
-    def count(self, method: str, part: str) -> int:
-        return sum(1 for m, path in self.seen if m == method and part in path)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def forward(self, request: BaseHTTPRequestHandler, target: str) -> None:
         request.close_connection = True
@@ -59,11 +55,10 @@ class FaultyProxy:
             fault.held.set()
             fault.then.wait(60)
             fault = None
-        if self.gone or (fault is not None and not (fault.after or fault.half)):
-            if fault is not None and fault.status:
+        if fault is not None and not (fault.after or fault.half):
+            if fault.status:
                 self._answer(request, fault.status, b"", fault.headers)
             return
-        self.seen.append((method, path))
         headers = {k: v for k, v in request.headers.items() if k.lower() not in {"host", "connection"}}
         with closing(http.client.HTTPConnection(urlsplit(target).netloc, timeout=60)) as server:
             server.request(method, path, body=body, headers=headers)
@@ -78,13 +73,14 @@ class FaultyProxy:
 
     def _next(self, method: str, path: str) -> Fault | None:
         """Return the fault of a request, and count it."""
-        fault = next((f for f in self.faults if f.left and f.method == method and f.part in path), None)
-        if fault is not None and fault.passes:
-            fault.passes -= 1
-            return None
-        if fault is not None:
-            fault.left -= 1
-        return fault
+        with self.lock:
+            fault = next((f for f in self.faults if f.left and f.method == method and f.part in path), None)
+            if fault is not None and fault.passes:
+                fault.passes -= 1
+                return None
+            if fault is not None:
+                fault.left -= 1
+            return fault
 
     @staticmethod
     def _answer(

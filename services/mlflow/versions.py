@@ -133,10 +133,10 @@ async def number_of(call: Call, uri: ModelUri) -> int:
     if uri.version:
         row = await shown_version(call, uri.name, uri.version)
         return int(row["number"])
-    model = await shown(call, uri.name)
     if uri.alias:
         row = await by_alias(call, uri.name, uri.alias)
         return int(row["number"])
+    model = await shown(call, uri.name)
     return int(newest(model, uri.name, stage_of(uri.stage) if uri.stage else "")["number"])
 
 

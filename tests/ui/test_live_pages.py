@@ -53,11 +53,12 @@ def test_the_focus_stays_where_the_reader_put_it(site: Site, page: Any) -> None:
 
 
 def test_a_click_that_has_begun_is_not_lost(site: Site, page: Any) -> None:
+    page.evaluate(HELD)
+    _change(site, "click")
+    page.wait_for_function("() => window.letGo")
     page.get_by_role("link", name="fraud.hostile", exact=True).first.hover()
     page.mouse.down()
-    with page.expect_response(lambda answer: "x-live" in answer.request.headers):
-        _change(site, "click")
-    page.evaluate("() => new Promise((resolve) => setTimeout(resolve))")
+    page.evaluate("() => { window.letGo(); return new Promise((resolve) => setTimeout(resolve)); }")
     page.mouse.up()
     _heading(page).wait_for()
 

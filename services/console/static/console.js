@@ -80,15 +80,25 @@ function concerns(topics) {
 }
 
 function beingFilled() {
-  return [...document.querySelectorAll("main form[method=post]")].some((form) =>
+  return [...document.querySelectorAll("main form")].some((form) =>
     form.contains(document.activeElement) ||
     [...form.elements].some((field) => field.type !== "hidden" && "defaultValue" in field && field.value !== field.defaultValue));
+}
+
+// what must not be replaced under its reader
+function busy() {
+  return beingFilled() || !window.htmx || document.querySelector("details.act[open], .menu[open], dialog[open]");
+}
+
+function notify() {
+  const notice = document.getElementById("changed");
+  if (notice) notice.hidden = false;
 }
 
 let waiting = 0;
 let pressed = false; // what is replaced between pressing and releasing gets no click
 
-document.addEventListener("pointerdown", () => { pressed = true; }, true);
+document.addEventListener("pointerdown", (event) => { pressed = event.button === 0; }, true);
 for (const end of ["pointerup", "pointercancel"]) {
   document.addEventListener(end, () => setTimeout(() => { pressed = false; }), true);
 }
@@ -96,29 +106,29 @@ for (const end of ["pointerup", "pointercancel"]) {
 function changed() {
   clearTimeout(waiting);
   waiting = setTimeout(() => {
-    if (beingFilled() || !window.htmx || document.querySelector("details.act[open], .menu[open], dialog[open]")) {
-      const notice = document.getElementById("changed");
-      if (notice) notice.hidden = false;
-      return;
-    }
-    refresh();
+    if (busy()) notify();
+    else if (pressed) changed();
+    else refresh();
   }, QUIET_AFTER);
 }
 
-// what has the focus, told so that it is found again in fresh content
+// what has the focus, as its selector and its place from the end: new rows come first
 function focused(shown) {
   const one = document.activeElement;
   if (!one || !shown.contains(one)) return null;
-  if (one.id) return `#${CSS.escape(one.id)}`;
   const href = one.getAttribute("href");
-  return href ? `${one.localName}[href="${CSS.escape(href)}"]` : null;
+  const found = one.id ? `#${CSS.escape(one.id)}` : href ? `${one.localName}[href="${CSS.escape(href)}"]` : "";
+  if (!found) return null;
+  const same = [...shown.querySelectorAll(found)];
+  return { found, after: same.length - same.indexOf(one) };
 }
 
 async function refresh() {
   const here = location.href;
   const answer = await fetch(here, { headers: { "X-Live": "1" }, credentials: "same-origin", redirect: "manual" });
   const text = answer.ok ? await answer.text() : "";
-  if (!text || location.href !== here || beingFilled()) return;
+  if (!text || location.href !== here) return;
+  if (busy()) return notify();
   if (pressed) return changed();
   const fresh = new DOMParser().parseFromString(text, "text/html").getElementById("content");
   const shown = document.getElementById("content");
@@ -128,8 +138,11 @@ async function refresh() {
   const top = window.scrollY;
   const at = focused(shown);
   shown.replaceChildren(...fresh.childNodes);
-  if (at) shown.querySelector(at)?.focus({ preventScroll: true });
-  shown.querySelectorAll("details").forEach((one, at) => { if (open[at]) one.open = true; });
+  if (at) {
+    const same = shown.querySelectorAll(at.found);
+    same[same.length - at.after]?.focus({ preventScroll: true });
+  }
+  shown.querySelectorAll("details").forEach((one, place) => { if (open[place]) one.open = true; });
   shown.querySelectorAll("tbody tr, .entry, .gate").forEach((row) => {
     if (!before.has(row.textContent)) row.classList.add("changed-row");
   });

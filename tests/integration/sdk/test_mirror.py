@@ -131,7 +131,6 @@ def _set(house: House) -> bool:
 @pytest.fixture(autouse=True)
 def answering(mirror: Mirror) -> Iterator[None]:
     yield
-    mirror.proxy.gone = False
     mirror.proxy.faults.clear()
 
 

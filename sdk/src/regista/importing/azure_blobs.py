@@ -28,6 +28,7 @@ class Datastores:
         self._server = server
         self._credential = credential
         self._opened: dict[str, ContainerClient] = {}
+        self._opening = asyncio.Lock()  # several models are read at the same time
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -38,8 +39,9 @@ class Datastores:
         """Return the files that `modelUri` names. Raises Unreachable for what is in no datastore here."""
         with _reached():
             name, path = located(uri, self._server.workspace)
-        if name not in self._opened:
-            self._opened[name] = await self._container(name)
+        async with self._opening:
+            if name not in self._opened:
+                self._opened[name] = await self._container(name)
         return BlobFiles(self._opened[name], path)
 
     async def _container(self, name: str) -> ContainerClient:
@@ -110,7 +112,7 @@ class BlobFiles(Files):
     def _found(self) -> dict[str, BlobProperties]:
         found: dict[str, BlobProperties] = {}
         below = f"{self._path}/"
-        with translated(self._path):
+        with _translated(self._path):
             blob = self._container.get_blob_client(self._path)
             if blob.exists() and not _is_folder(one := blob.get_blob_properties()):
                 return {self._path.rpartition("/")[2]: one}
@@ -130,14 +132,14 @@ class BlobFiles(Files):
         from azure.core import MatchConditions  # noqa: PLC0415 - the extra `azureml`
 
         one = self._blobs[path]
-        with translated(one.name):
+        with _translated(one.name):
             return self._container.download_blob(
                 one.name, etag=one.etag, match_condition=MatchConditions.IfNotModified, max_concurrency=1
             ).chunks()
 
     @staticmethod
     def _next(pieces: Iterator[bytes], path: str) -> bytes:
-        with translated(path):
+        with _translated(path):
             return next(pieces, b"")
 
 
@@ -153,7 +155,7 @@ def _is_folder(blob: BlobProperties) -> bool:
 
 
 @contextmanager
-def translated(path: str) -> Iterator[None]:
+def _translated(path: str) -> Iterator[None]:
     """Raise the errors of Azure's client as ours. What can be repeated is SourceBroken."""
     from azure.core.exceptions import (  # noqa: PLC0415 - the extra `azureml`
         AzureError,

@@ -115,7 +115,6 @@ class AzureMlServer:
         self._waits = waits
         self.requests = self._to(workspace.arm)
         self._tracking: Requests | None = None
-        self.no_tracking_because = ""
 
     def _to(self, base: str) -> Requests:
         return Requests(base, "Azure ML", self._client, CREDENTIALS, self._waits, ADDRESS)

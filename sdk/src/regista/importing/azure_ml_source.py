@@ -48,7 +48,7 @@ class AzureMlSource:
         async for model in self._server.models():
             stated = model.get("properties") or {}
             yield SourceModel(
-                str(model.get("name") or ""), str(stated.get("description") or ""), tags_of(model), raw=model
+                str(model.get("name") or ""), str(stated.get("description") or ""), tags_of(model)
             )
 
     async def describe(self, model: SourceModel) -> SourceModel:

@@ -212,19 +212,16 @@ class Planner:
             model.undescribed.pop(number, None)
         if number in model.numbers and waiting is None:
             return
-        if version.skipped:
-            model.skipped[number] = version.skipped
-            return
-        planned = waiting or PlannedVersion(number)
+        planned, skipped = waiting or PlannedVersion(number), version.skipped
         try:
-            if skipped := await self._read(model, version, planned):
-                model.skipped[number] = skipped
-                return
+            skipped = skipped or await self._read(model, version, planned)
         except (Forbidden, Invalid, NotFound) as e:
             planned.problem = e.detail
+        if skipped:
+            model.skipped[number] = skipped
         if waiting and not planned.files:
             model.versions.remove(waiting)
-        elif not waiting:
+        elif not waiting and not skipped:
             model.versions.append(planned)
 
     async def _read(self, model: PlannedModel, version: SourceVersion, planned: PlannedVersion) -> str:
