@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -70,3 +71,17 @@ async def test_a_maker_measures_nothing_independently_under_a_linked_identity(re
         assert (await root.put(f"{ALL}/ci/links", json={"other": "eva", "reason": WHY})).status_code == 200
         refused = await eva.post(path, json=measured)
         assert (refused.status_code, refused.json()["code"]) == (409, "not_independent")
+
+
+async def test_an_admin_unlinks_nothing_of_their_own_at_any_distance(registry: Registry) -> None:
+    chain = ["root", "publisher:near", "publisher:far", "publisher:farther"]
+    async with registry.client("root") as root:
+        for one, other in pairwise(chain):
+            made = await root.post(ALL, json={"subject": other, "kind": "publisher", "name": other})
+            assert made.status_code == 201, made.text
+            linked = await root.put(f"{ALL}/{one}/links", json={"other": other, "reason": WHY})
+            assert linked.status_code == 200, linked.text
+        for one, other in pairwise(chain):
+            refused = await root.delete(f"{ALL}/{one}/links", params={"other": other, "reason": WHY})
+            assert refused.status_code == 409, (one, other)
+            assert refused.json()["code"] == "own_identity"

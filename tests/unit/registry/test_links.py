@@ -115,7 +115,7 @@ def test_what_is_not_linked_is_not_unlinked(unlink: UnlinkIdentity):
 
 
 @pytest.mark.parametrize(
-    "mine", [{"by": "u-1"}, {"by": "ann"}, {"others": frozenset({"ann"})}, {"by": "u-2"}]
+    "mine", [{"by": "u-1"}, {"by": "ann"}, {"own": frozenset({"ann"})}, {"by": "u-2"}]
 )
 def test_who_would_count_as_two_people_does_not_unlink(mine: dict[str, object]):
     """u-2 is linked with u-1, too, so ann, u-1 and u-2 are one person."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from services.registry.access.api.calls import ADMIN, answer, submission, transactor
 from services.registry.access.domain.links import LinkIdentity, OfLink, UnlinkIdentity, subjects_of
 from services.registry.access.shapes import IdentityAnswer, NewLink, UnlinkQuery
 from services.registry.api.calls import other_identities
 from shared.deciding.access import NO_ROLE
 from shared.deciding.acting import key_of
+from shared.deciding.appointments import one_person
 from shared.deciding.decider import Forbidden, RuleBroken
 from shared.deciding.submission import Permission
 from shared.http.routes import Call, Reply, Route
@@ -39,9 +42,16 @@ async def unlink_identity(call: Call[None, UnlinkQuery]) -> None:
     """Count them as two people from now on. What was decided before keeps the links of its time."""
     call.require("admin", "")
     query = call.query
-    others = await other_identities(call)
-    command = UnlinkIdentity(call.path["subject"], query.other, call.actor.subject, query.login, others)
+    own = await _own_identities(call)
+    command = UnlinkIdentity(call.path["subject"], query.other, call.actor.subject, query.login, own)
     await _submit(call, command, ADMIN, query.reason)
+
+
+async def _own_identities(call: Call[Any, Any]) -> frozenset[str]:
+    """Return all identities of the caller, publishers too, at any distance."""
+    own = {call.actor.subject, *await other_identities(call)}
+    state_of = call.app.access.identities.state_of
+    return frozenset(linked for one in own for linked in one_person(one, state_of))
 
 
 async def _submit(call: Call, command: OfLink, permission: Permission, reason: str) -> None:

@@ -34,13 +34,13 @@ class LinkIdentity:
 
 @dataclass(frozen=True, slots=True)
 class UnlinkIdentity:
-    """Count the two as two people again. `others`: all other identities of the actor."""
+    """Count the two as two people again. `own`: all identities of the actor, of every kind."""
 
     subject: str
     other: str
     by: str
     login: bool = False
-    others: frozenset[str] = frozenset()
+    own: frozenset[str] = frozenset()
 
 
 OfLink = LinkIdentity | UnlinkIdentity
@@ -105,7 +105,7 @@ def _check_unlink(command: UnlinkIdentity, states: Mapping[str, AccessState]) ->
             subject=command.subject,
         )
     linked = {one for each in states.values() for one in each.links.identities}
-    if {command.by, *command.others} & {command.subject, command.other, *linked}:
+    if {command.by, *command.own} & {command.subject, command.other, *linked}:
         raise RuleBroken(
             "own_identity",
             "By unlinking you would count as two people: ask another admin, who is neither of them.",
