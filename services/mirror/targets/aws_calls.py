@@ -14,6 +14,7 @@ from botocore.config import Config
 
 from regista.wire.aws_errors import Kind, kind_of
 from services.mirror.targets.base import Refused, Unavailable
+from services.mirror.targets.retry_after import seconds
 
 T = TypeVar("T")
 CONNECT_SECONDS, READ_SECONDS = 10, 60
@@ -120,8 +121,7 @@ def _error(error: errors.ClientError) -> Exception:
     detail = f"AWS answers {_text(error)}"
     match kind_of(str(problem.get("Code") or ""), status, str(problem.get("Message") or "")):
         case Kind.BUSY:
-            stated = str((meta.get("HTTPHeaders") or {}).get("retry-after") or "")
-            return Unavailable(detail, float(stated) if stated.isascii() and stated.isdigit() else None)
+            return Unavailable(detail, seconds(meta.get("HTTPHeaders") or {}))
         case Kind.CREDENTIALS | Kind.DENIED:
             return Unavailable(f"{detail}. {_RENEW}")
         case Kind.MISSING:

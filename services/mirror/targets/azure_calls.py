@@ -13,6 +13,7 @@ from azure.core.exceptions import AzureError
 
 from regista.wire.azure_ml import API_VERSION, Workspace
 from services.mirror.targets.base import Refused, Unavailable
+from services.mirror.targets.retry_after import seconds
 
 SECONDS, CONNECT_SECONDS = 60.0, 10.0
 RENEW = "Renew the credentials or roles of the mirror; it reads them again at its next attempt."
@@ -93,12 +94,6 @@ class ResourceManager:
 def brief(error: Exception) -> str:
     """Return the beginning of an error of Azure's clients."""
     return " ".join(str(error).split())[:_SHOWN] or type(error).__name__
-
-
-def seconds(headers: Mapping[str, str]) -> float | None:
-    """Return what a Retry-After states as a number."""
-    stated = headers.get("retry-after") or ""
-    return float(stated) if stated.isascii() and stated.isdigit() else None
 
 
 def _problem(got: httpx.Response) -> str:

@@ -23,9 +23,9 @@ from services.mirror.targets.azure_calls import (
     Denied,
     ResourceManager,
     brief,
-    seconds,
 )
 from services.mirror.targets.base import File, Files, Refused, Unavailable
+from services.mirror.targets.retry_after import seconds
 
 BLOCK = 8 << 20
 """Bytes of a block of an upload, which are in memory at a time. Azure takes 50,000 blocks."""

@@ -8,15 +8,13 @@ Settings: `workspace`, its resource id; `datastore`, the workspace's default one
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.identity.aio import ClientSecretCredential
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from regista.wire.azure_ml import ARM, MIRRORED, Workspace, is_arm, located, parts_of
 from services.mirror.targets.azure_calls import CONNECT_SECONDS, SECONDS, ResourceManager
@@ -24,18 +22,18 @@ from services.mirror.targets.azure_folders import Datastores, Folder
 from services.mirror.targets.azureml_fields import (
     FILES,
     LONGEST_TEXT,
-    MODEL_ID,
     OTHERS,
     body_of,
     fields_of,
     files_text,
     found_fields,
     is_archived,
-    model_tags,
     name_there,
     others_text,
 )
 from services.mirror.targets.base import Files, Found, Refused, Unavailable, Wanted
+from services.mirror.targets.settings import secret, trusted, validated
+from services.mirror.targets.texts import MODEL_ID, model_tags
 from shared.foundation.azure import default_credential
 
 _GUID = r"^([0-9A-Za-z.-]{1,100})?$"
@@ -95,25 +93,14 @@ class AzuremlSettings(BaseModel):
             limits["authority"] = self.authority
         if not self.client_id:
             return default_credential(**limits)
-        try:
-            secret = Path(self.client_secret_file).read_text("utf-8").strip()
-        except (OSError, UnicodeDecodeError) as e:
-            raise Refused(
-                f"The file {self.client_secret_file} of the target's settings cannot be read"
-                f" ({type(e).__name__})."
-            ) from e
-        return ClientSecretCredential(self.tenant_id, self.client_id, secret, **limits)
+        return ClientSecretCredential(
+            self.tenant_id, self.client_id, secret(self.client_secret_file), **limits
+        )
 
 
 def open_target(settings: Mapping[str, Any]) -> AzuremlTarget:
     """Return the target with these settings. Raises Refused."""
-    try:
-        return AzuremlTarget(AzuremlSettings.model_validate(dict(settings)))
-    except ValidationError as e:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, x['loc']))}: {x['msg']}" for x in e.errors(include_input=False)
-        )
-        raise Refused(f"The settings of the Azure ML target are wrong: {wrong}.") from e
+    return AzuremlTarget(validated(AzuremlSettings, settings, "Azure ML"))
 
 
 class AzuremlTarget:
@@ -121,10 +108,7 @@ class AzuremlTarget:
 
     def __init__(self, settings: AzuremlSettings) -> None:
         self._settings = settings
-        try:
-            context = ssl.create_default_context(cafile=settings.ca_file or None)
-        except OSError as e:
-            raise Refused(f"ca_file {settings.ca_file} has no certificates that can be read.") from e
+        context = trusted(settings.ca_file)
         self._credential = settings.credential()
         self._arm = ResourceManager(settings.place(), self._credential, context)
         self._datastores = Datastores(self._arm, self._credential, settings.ca_file)

@@ -10,11 +10,11 @@ from typing import Any
 
 from regista.wire.azure_ml import MIRRORED
 from services.mirror.targets.base import File, Wanted
-from services.mirror.targets.texts import approved, ended, traffic
+from services.mirror.targets.texts import approvals, cut, ended, traffic
 
 OWN = "regista."
-MODEL_ID, POSITION = "regista.model_id", "regista.position"
-"""The tag of a model, and the version's place in the log."""
+POSITION = "regista.position"
+"""The tag with the version's place in the log."""
 FILES, OTHERS = "files", "files of others"
 LONGEST_NAME, LONGEST_TEXT, LONGEST_VALUE, LONGEST_KEY, TAGS = 255, 5_000, 1_000, 100, 50
 """Azure states the last four for runs, and nothing for models."""
@@ -37,11 +37,6 @@ def name_there(prefix: str, model: str) -> str:
     return f"{beginning or 'model'}---{digest}"
 
 
-def model_tags(wanted: Wanted) -> dict[str, str]:
-    """Return the tags of a model."""
-    return {MODEL_ID: wanted.model_id, "regista.model": wanted.model}
-
-
 def properties_of(wanted: Wanted) -> dict[str, str]:
     """Return what never changes: Azure ML does not change it either."""
     found = {
@@ -53,7 +48,7 @@ def properties_of(wanted: Wanted) -> dict[str, str]:
         "regista.data_digest": wanted.data_digest,
         "regista.creator": wanted.creator,
     }
-    return {key: _cut(value, LONGEST_VALUE) for key, value in found.items() if value}
+    return {key: cut(value, LONGEST_VALUE) for key, value in found.items() if value}
 
 
 def tags_of(wanted: Wanted) -> dict[str, str]:
@@ -64,7 +59,7 @@ def tags_of(wanted: Wanted) -> dict[str, str]:
         "regista.status": ended(wanted) or "usable",
         "regista.aliases": " ".join(sorted(wanted.aliases)),
         "regista.serving": traffic(wanted),
-        "regista.approvals": _approvals(wanted),
+        "regista.approvals": approvals(wanted),
         "regista.framework": wanted.framework,
         "regista.metrics": metrics,
     }
@@ -72,12 +67,12 @@ def tags_of(wanted: Wanted) -> dict[str, str]:
     own = dict(list(legal.items())[: TAGS - len(ours) - 2])  # the place in the log, and what is left out
     left = {"tags": len(wanted.tags) - len(own), "metrics": lost}
     ours["regista.left_out"] = ", ".join(f"{count} {what}" for what, count in left.items() if count)
-    return own | {key: _cut(value, LONGEST_VALUE) for key, value in ours.items()}
+    return own | {key: cut(value, LONGEST_VALUE) for key, value in ours.items()}
 
 
 def description_of(wanted: Wanted) -> str:
     """Return the description."""
-    return _cut(wanted.description, LONGEST_TEXT)
+    return cut(wanted.description, LONGEST_TEXT)
 
 
 def stage_there(wanted: Wanted) -> str:
@@ -151,13 +146,7 @@ def files_text(files: Iterable[File], wanted: Mapping[str, File]) -> str:
 
 def others_text(files: Iterable[File], wanted: Mapping[str, File]) -> str:
     """Return the files there that are none of the artifact's."""
-    return _cut(", ".join(sorted(f.path for f in files if f.path not in wanted)), LONGEST_VALUE)
-
-
-def _approvals(wanted: Wanted) -> str:
-    """Return the approvals; comments come last, so that a long one costs no name."""
-    comments = [f"{one.review_id}: {one.comment}" for one in wanted.approvals if one.comment]
-    return "; ".join([*map(approved, wanted.approvals), *comments])
+    return cut(", ".join(sorted(f.path for f in files if f.path not in wanted)), LONGEST_VALUE)
 
 
 def _metrics(wanted: Wanted) -> tuple[str, int]:
@@ -179,7 +168,3 @@ def _flag(value: bool) -> str:
 
 def _is_legal(key: str, value: str) -> bool:
     return 0 < len(key) <= LONGEST_KEY and 0 < len(value) <= LONGEST_VALUE and not key.startswith(OWN)
-
-
-def _cut(value: str, most: int) -> str:
-    return value if len(value) <= most else value[: most - 1] + "…"

@@ -8,20 +8,17 @@ has the runs with the files.
 from __future__ import annotations
 
 import os
-import ssl
 from collections.abc import AsyncIterator, Mapping
-from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit
 
 import httpx
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.mirror.targets.base import Files, Found, Refused, Unavailable, Wanted
 from services.mirror.targets.mlflow_fields import (
     FILES,
     ID,
-    MODEL_ID,
     STAGE_THERE,
     alias_list,
     aliases_of,
@@ -30,6 +27,9 @@ from services.mirror.targets.mlflow_fields import (
     stage_there,
     tags_of,
 )
+from services.mirror.targets.retry_after import seconds
+from services.mirror.targets.settings import secret, trusted, validated
+from services.mirror.targets.texts import MODEL_ID
 
 SECONDS = 60.0
 _API = "/api/2.0/mlflow/"
@@ -54,11 +54,11 @@ class MlflowSettings(BaseModel):
 
     def authorization(self) -> httpx.Auth | None:
         """Return how requests are authenticated: files are read again at each opening of the target."""
-        token = _secret(self.token_file) or os.environ.get("MLFLOW_TRACKING_TOKEN", "")
+        token = secret(self.token_file) or os.environ.get("MLFLOW_TRACKING_TOKEN", "")
         if token:
             return _Bearer(token)
         name = self.username or os.environ.get("MLFLOW_TRACKING_USERNAME", "")
-        password = _secret(self.password_file) or os.environ.get("MLFLOW_TRACKING_PASSWORD", "")
+        password = secret(self.password_file) or os.environ.get("MLFLOW_TRACKING_PASSWORD", "")
         return httpx.BasicAuth(name, password) if name else None
 
 
@@ -71,24 +71,9 @@ class _Bearer(httpx.Auth):
         yield request
 
 
-def _secret(file: str) -> str:
-    if not file:
-        return ""
-    try:
-        return Path(file).read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as e:
-        raise Refused(f"The file {file} of the target's settings cannot be read ({type(e).__name__}).") from e
-
-
 def open_target(settings: Mapping[str, Any]) -> MlflowTarget:
     """Return the target with these settings. Raises Refused."""
-    try:
-        return MlflowTarget(MlflowSettings.model_validate(dict(settings)))
-    except ValidationError as e:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, x['loc']))}: {x['msg']}" for x in e.errors(include_input=False)
-        )
-        raise Refused(f"The settings of the MLflow target are wrong: {wrong}.") from e
+    return MlflowTarget(validated(MlflowSettings, settings, "MLflow"))
 
 
 class MlflowTarget:
@@ -96,10 +81,7 @@ class MlflowTarget:
 
     def __init__(self, settings: MlflowSettings) -> None:
         self._settings = settings
-        try:
-            verify = ssl.create_default_context(cafile=settings.ca_file or None)
-        except OSError as e:
-            raise Refused(f"ca_file {settings.ca_file} has no certificates that can be read.") from e
+        verify = trusted(settings.ca_file)
         self._http = httpx.AsyncClient(
             base_url=settings.url.rstrip("/"),
             auth=settings.authorization(),
@@ -335,12 +317,8 @@ def _error(got: httpx.Response, text: str) -> Exception:
             f"{text}. Renew the token or password that the target's settings name; the mirror reads it again."
         )
     if got.status_code in _LATER or got.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
-        return Unavailable(text, _seconds(got.headers.get("retry-after", "")))
+        return Unavailable(text, seconds(got.headers))
     return Refused(text)
-
-
-def _seconds(retry_after: str) -> float | None:
-    return float(retry_after) if retry_after.isascii() and retry_after.isdigit() else None
 
 
 def _pairs(values: Mapping[str, str]) -> list[dict[str, str]]:

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from services.mirror.targets.base import Approval, File, Wanted
-from services.mirror.targets.texts import approved, ended, traffic
+from services.mirror.targets.texts import approved, cut, ended, traffic
 
-ID, MODEL_ID = "regista.id", "regista.model_id"
-"""The tags by which a version and a registered model are found again."""
+ID = "regista.id"
+"""The tag by which a version is found again."""
 STAGE_THERE, FILES = "current_stage", "files"
 OWN = ("regista.", "mlflow.")
 """Tags that begin so are not the version's own in MLflow: they would replace ours, or MLflow's."""
@@ -77,7 +77,7 @@ def tags_of(wanted: Wanted) -> dict[str, str]:
         "regista.creator": wanted.creator,
         "regista.tags": _json(other) if other else "",
     }
-    return own | {key: _cut(value) for key, value in ours.items() if value or key in _ALWAYS}
+    return own | {key: cut(value, LONGEST_VALUE) for key, value in ours.items() if value or key in _ALWAYS}
 
 
 _ALWAYS = frozenset({"regista.serving", "regista.approvals", "regista.tags"})
@@ -95,7 +95,3 @@ def _approval(approval: Approval) -> str:
 
 def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-
-
-def _cut(value: str) -> str:
-    return value if len(value) <= LONGEST_VALUE else value[: LONGEST_VALUE - 1] + "…"

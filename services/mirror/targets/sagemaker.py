@@ -13,16 +13,14 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from services.mirror.targets.aws_calls import AwsCalls
 from services.mirror.targets.base import Files, Found, Refused, Unavailable, Wanted
 from services.mirror.targets.model_archive import NAME, archive, size_of
 from services.mirror.targets.sagemaker_fields import (
-    FILES,
     ID,
     LONGEST_TEXT,
-    MODEL_ID,
     OWN,
     PENDING,
     approval_of,
@@ -31,7 +29,6 @@ from services.mirror.targets.sagemaker_fields import (
     description_of,
     fields_of,
     found_fields,
-    group_tags,
     life_cycle,
     mark_of,
     metrics_of,
@@ -39,6 +36,8 @@ from services.mirror.targets.sagemaker_fields import (
     properties_of,
     text,
 )
+from services.mirror.targets.settings import validated
+from services.mirror.targets.texts import MODEL_ID, model_tags
 
 _DIGEST = "regista-artifact"
 """The metadata of an object: the digest of the artifact from which the archive was made."""
@@ -71,13 +70,7 @@ class SagemakerSettings(BaseModel):
 
 def open_target(settings: Mapping[str, Any]) -> SagemakerTarget:
     """Return the target with these settings. Raises Refused."""
-    try:
-        return SagemakerTarget(SagemakerSettings.model_validate(dict(settings)))
-    except ValidationError as e:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, x['loc']))}: {x['msg']}" for x in e.errors(include_input=False)
-        )
-        raise Refused(f"The settings of the SageMaker target are wrong: {wrong}.") from e
+    return SagemakerTarget(validated(SagemakerSettings, settings, "SageMaker"))
 
 
 class SagemakerTarget:
@@ -157,7 +150,7 @@ class SagemakerTarget:
         if wanted.files:
             there = await self._aws.head(self._settings.bucket, self._key(wanted))
             if there is not None:
-                fields[FILES] = _archive_of(there)
+                fields[NAME] = _archive_of(there)
         return Found(str(package["ModelPackageArn"]), fields)
 
     async def _group(self, wanted: Wanted) -> None:
@@ -172,7 +165,7 @@ class SagemakerTarget:
                     client.create_model_package_group,
                     **query,
                     ModelPackageGroupDescription=text(wanted.model_description)[:LONGEST_TEXT],
-                    Tags=[{"Key": key, "Value": value} for key, value in group_tags(wanted).items()],
+                    Tags=[{"Key": key, "Value": value} for key, value in model_tags(wanted).items()],
                 )
             except Refused as e:
                 if _EXISTS not in str(e):

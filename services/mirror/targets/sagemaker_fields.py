@@ -11,13 +11,12 @@ from types import MappingProxyType
 from typing import Any
 
 from services.mirror.targets.base import Wanted
-from services.mirror.targets.model_archive import size_of
-from services.mirror.targets.texts import approved, ended, traffic
+from services.mirror.targets.model_archive import NAME, size_of
+from services.mirror.targets.texts import approvals, ended, traffic
 
 OWN = "regista."
-ID, MODEL_ID, POSITION = "regista.version", "regista.model_id", "regista.position"
-"""The property by which a package is found again, the tag of its group, and the place in the log."""
-FILES = "model.tar.gz"
+ID, POSITION = "regista.version", "regista.position"
+"""The property by which a package is found again, and that with the place in the log."""
 LONGEST_NAME, LONGEST_TEXT, LONGEST_VALUE, LONGEST_KEY = 63, 1024, 256, 128
 PROPERTIES = 50
 APPROVED, REJECTED, PENDING = "Approved", "Rejected", "PendingManualApproval"
@@ -35,11 +34,6 @@ def name_there(prefix: str, model: str) -> str:
         return name
     digest = hashlib.sha256(f"{prefix}{model}".encode()).hexdigest()[:8]
     return f"{name[: LONGEST_NAME - 9].rstrip('-')}-{digest}"
-
-
-def group_tags(wanted: Wanted) -> dict[str, str]:
-    """Return the tags of a model's group."""
-    return {MODEL_ID: wanted.model_id, "regista.model": wanted.model}
 
 
 def description_of(wanted: Wanted) -> str:
@@ -61,15 +55,8 @@ def approval_of(wanted: Wanted) -> str:
 
 
 def approval_text(wanted: Wanted) -> str:
-    """Return who approved and in which reviews, or why the version may not be used.
-
-    Comments come last, so that a long one costs no name.
-    """
-    if why := ended(wanted):
-        return _cut(text(why), LONGEST_TEXT)
-    who = list(map(approved, wanted.approvals))
-    comments = [f"{one.review_id}: {one.comment}" for one in wanted.approvals if one.comment]
-    return _cut(text("; ".join([*who, *comments])), LONGEST_TEXT)
+    """Return who approved and in which reviews, or why the version may not be used."""
+    return _cut(text(ended(wanted) or approvals(wanted)), LONGEST_TEXT)
 
 
 def life_cycle(wanted: Wanted) -> dict[str, str]:
@@ -114,8 +101,12 @@ def metrics_of(wanted: Wanted) -> bytes:
     found: dict[str, dict[str, Any]] = {}
     for one in wanted.metrics:
         key = f"{one.name} on {one.data_set or one.data_digest}" if one.name in found else one.name
-        claimed = {"claimed": one.claimed}
-        found[key] = {"value": one.value, "data_set": one.data_set, "data_digest": one.data_digest} | claimed
+        found[key] = {
+            "value": one.value,
+            "data_set": one.data_set,
+            "data_digest": one.data_digest,
+            "claimed": one.claimed,
+        }
     return json.dumps({"regista_metrics": found}, sort_keys=True, ensure_ascii=False).encode()
 
 
@@ -130,7 +121,7 @@ def fields_of(wanted: Wanted) -> dict[str, str]:
     properties.pop(POSITION, None)
     fields |= {f"property {name}": value for name, value in properties.items()}
     if wanted.files:
-        fields[FILES] = archive_text(size_of(wanted.files), wanted.artifact_digest)
+        fields[NAME] = archive_text(size_of(wanted.files), wanted.artifact_digest)
     return fields
 
 

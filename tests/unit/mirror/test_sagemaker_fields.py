@@ -17,13 +17,13 @@ from services.mirror.targets.sagemaker_fields import (
     approval_text,
     description_of,
     fields_of,
-    group_tags,
     life_cycle,
     mark_of,
     name_there,
     properties_of,
     text,
 )
+from services.mirror.targets.texts import model_tags
 from tests.sagemaker.shapes import MODEL, check
 
 VERSION = Wanted("0198-m1", "fraud.cards", 3, "1.2.0", "Production", artifact_digest="sha256:" + "a" * 64)
@@ -142,7 +142,7 @@ def test_whatever_people_wrote_is_legal_there(
         "CreateModelPackageGroup",
         ModelPackageGroupName="a",
         ModelPackageGroupDescription=text(two),
-        Tags=[{"Key": key, "Value": value} for key, value in group_tags(version).items()],
+        Tags=[{"Key": key, "Value": value} for key, value in model_tags(version).items()],
     )
     assert description_of(version).endswith(mark_of(version))
 
