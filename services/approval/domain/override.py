@@ -70,6 +70,13 @@ def override(command: Override, streams: Streams) -> Mapping[str, Sequence[Any]]
             "reason_missing", "an override needs a reason that the after-review can judge; give one"
         )
     if command.by in state.overridden_by and _holds(s, promotion, state):
+        _check_adoption(command.adopts, s, promotion)
+        if command.adopts is not None and not state.adopts:
+            raise RuleBroken(
+                "overridden_without_adoption",
+                "you overrode this promotion without stating what it takes over: that stands in the log; add "
+                "a comment to the review",
+            )
         return _added(promotion.id, state, command.by, command.reason)
     check_human(command.by, streams, "override")
     _check_overridable(s, promotion)

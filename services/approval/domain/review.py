@@ -82,6 +82,7 @@ class ReviewState:
     overridden: the after-review is due; closed: it is done, with the verdict `justified`. `names`: the
     printed names of approvers, by subject. `ticks`: the gates whose result each approver accepts.
     `reminders`: how often the after-review was reported as overdue. `texts`: digests of what people wrote.
+    `adopts`: an override states what it takes over.
     """
 
     revision: int = 0
@@ -109,6 +110,7 @@ class ReviewState:
     justified: bool | None = None
     texts: frozenset[str] = frozenset()
     sign_in: SignInAsked | None = None
+    adopts: bool = False
 
     @property
     def quorum(self) -> Quorum:
@@ -237,6 +239,7 @@ def _evolve_override(state: ReviewState, event: OverrideUsed | AfterReviewOverdu
         case OverrideUsed(by=by, excluded=excluded):
             return replace(
                 state,
+                adopts=state.adopts or event.adopts is not None,
                 status="overridden",
                 overridden_by=(*state.overridden_by, by),
                 excluded=excluded,

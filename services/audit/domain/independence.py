@@ -44,7 +44,8 @@ def independence_faults(
     makers, rules = set(_makers(promotion)), grant["data"].get("rules") or DIRECT
     if grant["data"].get("override"):
         made = set(_makers(e for e in promotion if e["type"] == "GatesEvaluated"))
-        people = {who: _person(who, identities, grant["recorded_at"], rules) for who in named}
+        used = {str(e["data"].get("by")): e for e in promotion if e["type"] == "OverrideUsed"}
+        people = {who: _person(who, identities, used.get(who, grant)["recorded_at"], rules) for who in named}
         return [*_machines(named, {}, identities, grant), *_maker_overrides(people, made, document)]
     manual = _manual(document, stage)
     approvals = {str(e["data"].get("approver")): e for e in promotion if e["type"] == "ReviewApproved"}

@@ -256,15 +256,17 @@ class Feed:
                 return
             if not self._wanted.follow and not is_behind(self._position, end):
                 raise Ended(*CAUGHT_UP)
-            if messages := await topics.read(READ_MS):
-                since = _now()
-            _end_after_silence(since)
+            messages = await topics.read(READ_MS)
+            if not messages:
+                _end_after_silence(since)
             while (items := await located(self._app.pool, messages)) is None:
                 async for one in self._idle(None):
                     yield one
             for one in self._sent(items):
                 yield one
             self._position = merged(self._position, topics.position)
+            if messages:
+                since = _now()  # how long a reader takes for them is no silence of Kafka
             self._check()
             if self._is_due():
                 yield self._heartbeat()

@@ -37,6 +37,20 @@ def test_the_same_adoption_again_changes_nothing(world: World) -> None:
     assert world.override("oscar", "we move today", adopts=ADOPTION) == []
 
 
+def test_an_override_that_adopts_nothing_becomes_no_adoption(world: World) -> None:
+    asked(world, **IMPORTED)
+    world.override("oscar", "we move today")
+    with pytest.raises(RuleBroken, match="overridden_without_adoption"):
+        world.override("oscar", "we move today", adopts=ADOPTION)
+
+
+def test_a_repeated_adoption_names_the_same_source(world: World) -> None:
+    asked(world, **IMPORTED)
+    world.override("oscar", "we move today", adopts=ADOPTION)
+    with pytest.raises(RuleBroken, match="not_imported_from"):
+        world.override("oscar", "we move today", adopts=replace(ADOPTION, number="8"))
+
+
 @pytest.mark.parametrize("other", [{"number": "8"}, {"uri": "https://other"}, {"system": "azureml"}], ids=str)
 def test_only_the_version_that_was_imported_from_there_is_adopted(
     world: World, other: dict[str, str]

@@ -114,9 +114,7 @@ def test_what_is_not_linked_is_not_unlinked(unlink: UnlinkIdentity):
         events_of(unlink, after(BY_LOGIN) if unlink is not UNLINK else after())
 
 
-@pytest.mark.parametrize(
-    "mine", [{"by": "u-1"}, {"by": "ann"}, {"own": frozenset({"ann"})}, {"by": "u-2"}]
-)
+@pytest.mark.parametrize("mine", [{"by": "u-1"}, {"by": "ann"}, {"own": frozenset({"ann"})}, {"by": "u-2"}])
 def test_who_would_count_as_two_people_does_not_unlink(mine: dict[str, object]):
     """u-2 is linked with u-1, too, so ann, u-1 and u-2 are one person."""
     states = after(LINK, LinkIdentity("u-1", "u-2", "root"))

@@ -91,6 +91,7 @@ async def show_home(view: View) -> Shown:
     ]
     decided.sort(key=lambda one: str(one["at"]), reverse=True)
     people = [*people_of((serving.value or {"items": []})["items"]), *(d["by"]["subject"] for d in decided)]
-    content = {"serving": serving, "decided": decided, "decisions": promotions if promotions.error else denials}
+    content = {"serving": serving, "decided": decided}
+    content["decisions"] = promotions if promotions.error else denials
     cli = f"regista audit serving --at {view.as_of}"
     return Shown("then_home.html", "Home", "Home", content, cli, "", await view.names(people))
