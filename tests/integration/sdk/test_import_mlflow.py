@@ -16,9 +16,11 @@ from regista.importing.mlflow import read_address
 from regista.importing.mlflow_source import MlflowSource
 from regista.importing.plan import Choices, Planner
 from tests.faulty_proxy import Fault, FaultyProxy, faulty_proxy
+from tests.import_pauses import PAUSES, QUICK
 
+from .commands import adopts, moves_in
 from .conftest import House, until
-from .mlflow_imports import PAUSES, QUICK, between, copied, copy, imports, moves_in, plan
+from .mlflow_imports import between, copied, copy, imports, into, plan
 from .mlflow_server import MLMODEL, Mlflow, mlflow_server, model_bytes
 
 pytestmark = pytest.mark.timeout(900)  # the first run installs MLflow
@@ -251,10 +253,6 @@ async def test_who_may_not_publish_there_learns_it_for_the_model(house: House, m
     assert "publisher" in outcome.models[0].problem
 
 
-def adopts(house: House, url: str, who: str, *words: str) -> tuple[int, Any]:
-    return imports(house, url, *words, "--adopt-serving", "--reason", "we move today", who=who)
-
-
 def test_what_serves_there_is_adopted_by_a_persons_recorded_decision_only(
     house: House, mlflow: Mlflow
 ) -> None:
@@ -265,9 +263,10 @@ def test_what_serves_there_is_adopted_by_a_persons_recorded_decision_only(
     moves_in(house, "olga", "admin", "override")
     moves_in(house, "per", "engineer", "publisher", "override")
 
-    code, report = adopts(house, mlflow.url, "per", "--models", "adopted")
-    assert (code, report["models"][0]["adoption"]["state"]) == (3, "refused")
-    assert "lacks admin" in report["models"][0]["adoption"]["why"]
+    of_model = ("mlflow", *into(mlflow.url), "--models", "adopted")
+    code, adoption = adopts(house, "per", *of_model)
+    assert adoption is not None
+    assert (code, adoption["state"], "lacks admin" in adoption["why"]) == (3, "refused", True)
     with house.client("per") as client:
         assert client.serving(model="imported.adopted") == []
         client.wait_for("imported.adopted@1")
@@ -278,13 +277,15 @@ def test_what_serves_there_is_adopted_by_a_persons_recorded_decision_only(
         with pytest.raises(Forbidden, match="'admin'"):
             client.override(asked, "we move today", adopts=claim)
 
-    code, (planned,) = adopts(house, mlflow.url, "olga", "--models", "adopted", "--dry-run")
-    assert (code, planned["adoption"]["state"], planned["adoption"]["here"]) == (0, "planned", 1)
-    code, report = adopts(house, mlflow.url, "olga", "--models", "adopted")
-    adoption = report["models"][0]["adoption"]
+    code, adoption = adopts(house, "olga", *of_model, "--dry-run")
+    assert adoption is not None
+    assert (code, adoption["state"], adoption["here"]) == (0, "planned", 1)
+    code, adoption = adopts(house, "olga", *of_model)
+    assert adoption is not None
     assert (code, adoption["state"], adoption["promotion_id"]) == (0, "adopted", asked)
-    code, report = adopts(house, mlflow.url, "olga", "--models", "adopted")
-    assert (code, report["models"][0]["adoption"]["state"]) == (0, "serves")
+    code, adoption = adopts(house, "olga", *of_model)
+    assert adoption is not None
+    assert (code, adoption["state"]) == (0, "serves")
 
     with house.client("eng") as client:
         assert client.rollout("imported.adopted")["champion"] == 1
