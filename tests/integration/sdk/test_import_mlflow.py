@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from regista.client.async_client import AsyncClient
@@ -101,6 +102,8 @@ def test_a_model_is_planned_then_imported_whole_and_only_once(house: House, mlfl
 async def test_what_mlflow_lacks_makes_a_draft_that_states_it(house: House, mlflow: Mlflow) -> None:
     name = mlflow.model("lacking")
     without_commit = mlflow.trained(name, 1, {"tags": {}})
+    query = {"name": name, "version": without_commit}
+    runs = {without_commit: mlflow.get("model-versions/get", **query)["model_version"]["run_id"]}
     empty = mlflow.run(params={}, tags={}, metrics=[], dataset=None)
     without_facts = mlflow.version(name, mlflow.log(empty, {"model.bin": b"1"}), empty)
     gone = mlflow.run()
@@ -117,10 +120,15 @@ async def test_what_mlflow_lacks_makes_a_draft_that_states_it(house: House, mlfl
         4,
         [without_commit, without_facts, without_bytes, elsewhere],
     )
+    mlflow.post("runs/set-tag", run_id=runs[without_commit], key="mlflow.source.git.commit", value="b" * 40)
+    found = await copied(house, mlflow.url, name)
+    assert (found.completed, found.drafts, found.here_before) == ({without_commit: 1}, [], 4)
     async with between(house, mlflow.url) as (client, _):
+        complete = await client.version("imported.lacking@1")
+        assert (complete["semver"], complete["training"]["code"]["revision"]) == ("1.0.0", "b" * 40)
         drafts = await client.versions("imported.lacking", stage="Draft")
         lost = (await client.version("imported.lacking@4"))["imported_from"]
-    assert len(drafts) == 4
+    assert len(drafts) == 3
     assert lost["details"]["no_bytes_because"].startswith("s3://bucket/model")
 
 
@@ -150,6 +158,28 @@ async def test_bytes_that_can_be_read_later_complete_the_draft(
     async with between(house, mlflow.url) as (client, _):
         version = await client.version("imported.later@1")
     assert (version["semver"], version["imported_from"]["number"]) == ("1.0.0", "1")
+
+
+async def test_a_draft_of_mlflows_own_client_is_completed_from_its_tracking_server(
+    house: House, mlflow: Mlflow
+) -> None:
+    run = mlflow.run()
+    api = f"{house.instance.urls['mlflow']}/api/2.0/mlflow"
+    async with httpx.AsyncClient(headers={"authorization": f"Bearer {house.people['ci'].api_key}"}) as client:
+        for path, body in {
+            "registered-models/create": {"name": "imported.plain"},
+            "model-versions/create": {"name": "imported.plain", "source": f"runs:/{run}/model"},
+        }.items():
+            (await client.post(f"{api}/{path}", json=body)).raise_for_status()
+    _, report = imports(house, mlflow.url, "--drafts", "--models", "plain")
+    assert (report["models"][0]["completed"], report["models"][0]["drafts"]) == ({"1": 1}, ["1"])
+    mlflow.log(run, {"MLmodel": MLMODEL, "model.bin": b"late"})
+    code, report = imports(house, mlflow.url, "--drafts", "--models", "plain")
+    assert (code, report["models"][0]["completed"], report["models"][0]["drafts"]) == (0, {"1": 1}, [])
+    async with between(house, mlflow.url) as (regista, _):
+        version = await regista.version("imported.plain@1")
+    assert (version["semver"], version["training"]["config"]) == ("1.0.0", {"C": "0.1"})
+    assert [one["path"] for one in version["artifact"]["files"]] == ["MLmodel", "model.bin"]
 
 
 async def test_names_that_no_model_may_have_and_that_collide_are_stated(house: House, mlflow: Mlflow) -> None:

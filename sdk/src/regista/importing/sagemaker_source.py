@@ -8,14 +8,14 @@ from typing import Any
 
 import msgspec
 
-from regista.errors import Forbidden, Invalid, NotFound, RegistaError
+from regista.errors import Forbidden, Invalid, NotFound
 from regista.importing.aws import Aws
-from regista.importing.files import Files, SourceFile, Unreachable, listed, small_file
+from regista.importing.files import NO_BYTES, Files, SourceFile, Unreachable, listed, small_file, why
 from regista.importing.requests import Waits
 from regista.importing.s3_files import Location, S3Files, read_location, roots_of
 from regista.importing.sagemaker_claims import Facts, containers_of, stated_of
 from regista.importing.serving import newest_in_production
-from regista.importing.source import Serving, SourceModel, SourceVersion, Stated
+from regista.importing.source import LATER, Serving, SourceModel, SourceVersion, Stated
 from regista.importing.texts import bare
 
 READY = "Completed"
@@ -35,6 +35,7 @@ class SagemakerSource:
     """
 
     system = "sagemaker"
+    adds_later = LATER - {"training.dataset.digest"}
 
     def __init__(
         self, region: str, *, endpoint: str = "", below: Sequence[str] = (), waits: Waits | None = None
@@ -109,9 +110,9 @@ class SagemakerSource:
             locations = locations_of(package)
             reader = S3Files(self._aws, locations, self._roots)
             files = await listed(reader)
-        except (Unreachable, NotFound, Forbidden, Invalid) as e:
+        except NO_BYTES as e:
             reader, files = None, []
-            problem = str(bare(_why(e)))
+            problem = str(bare(why(e)))
         job = await self._job(package, notes)
         metrics = await self._metrics(package, notes)
         stated = stated_of(Facts(package, job, metrics, problem))
@@ -158,8 +159,8 @@ class SagemakerSource:
             entries = await listed(files)
             raw = await small_file(files, entries, entries[0].path, MOST_OF_A_DOCUMENT, notes)
             return {QUALITY: msgspec.json.decode(raw, type=dict[str, Any])} if raw else {}
-        except (Unreachable, NotFound, Forbidden, Invalid) as e:
-            notes.append(f"the metrics document {location}: {bare(_why(e))}")
+        except NO_BYTES as e:
+            notes.append(f"the metrics document {location}: {bare(why(e))}")
         except (msgspec.MsgspecError, UnicodeDecodeError):
             notes.append(f"the metrics document {location} is no JSON")
         return {}
@@ -201,7 +202,3 @@ def _version(package: Mapping[str, Any]) -> SourceVersion:
     status = str(package.get("ModelPackageStatus") or "")
     skipped = "" if status in {READY, ""} else f"its status there is {status}"
     return SourceVersion(str(package["ModelPackageVersion"]), skipped, described=True, raw=package)
-
-
-def _why(error: Exception) -> str:
-    return error.detail if isinstance(error, RegistaError) else str(error)

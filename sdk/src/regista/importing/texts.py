@@ -11,8 +11,6 @@ from typing import Any
 from regista.urls import without_credentials
 from regista.wire import limits
 
-TAG_NAME = 100
-"""Characters of a tag's name."""
 _EARLIEST, _LATEST = 0, 253_402_300_799_000
 
 
@@ -63,8 +61,12 @@ def shortened(text: str, most: int) -> str:
 
 def fitted_tags(tags: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
     """Return the tags that a model or version can have here, and the names of the others."""
-    fit = {k: v for k, v in tags.items() if 0 < len(k) <= TAG_NAME and len(v) <= limits.LABEL}
-    kept = dict(sorted(fit.items())[: limits.TAGS])
+    fit = {k: v for k, v in tags.items() if 0 < len(k) <= limits.TAG_NAME and len(v) <= limits.TAG_VALUE}
+    kept, room = dict[str, str](), limits.TAGS_TEXT
+    for name, value in sorted(fit.items()):
+        if len(kept) < limits.TAGS and len(name) + len(value) <= room:
+            kept[name] = value
+            room -= len(name) + len(value)
     return kept, sorted(tags.keys() - kept.keys())
 
 
