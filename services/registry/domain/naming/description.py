@@ -173,7 +173,8 @@ def _described(command: DescribeModel, state: ModelState, model: str, streams: S
     same = (tags, tier, description) == (dict(state.tags), state.tier, state.description)
     if same and selected_by == state.selected_by:
         return None
-    return TagsChanged(model, tags, tier, description, selected_by)
+    tags_only = (tier, description) == (state.tier, state.description) and tags != dict(state.tags)
+    return TagsChanged(model, tags, tier, description, selected_by, tags_only)
 
 
 def _tags(command: DescribeModel, state: ModelState) -> dict[str, str]:
