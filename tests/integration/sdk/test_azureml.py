@@ -15,6 +15,7 @@ from regista.importing.azure_ml_source import AzureMlSource
 from regista.importing.copying import Copier, Outcome
 from regista.importing.plan import Choices, Planner
 from regista.importing.requests import SourceBroken
+from regista.wire import mirrored
 from regista.wire.azure_ml import Workspace
 from services.local.azurite import Azurite
 from tests.azureml.server import own_workspace
@@ -145,6 +146,19 @@ async def test_a_busy_azure_is_waited_for_as_long_as_it_states(house: House, azu
     assert (outcome.stopped, outcome.models[0].imported, PAUSES) == (None, {"1": 1}, [3.0, 3.0, 3.0])
 
 
+async def test_a_datastore_of_models_that_are_read_at_the_same_time_is_opened_once(
+    house: House, azure: AzureMl
+) -> None:
+    for name in ("opened-1", "opened-2", "opened-3"):
+        trained(azure, name, 1)
+    source = AzureMlSource(Workspace(SUBSCRIPTION, GROUP, WORKSPACE, azure.url, azure.blob_url), waits=QUICK)
+    async with AsyncClient(replace(house.people["ci"], usage_window=0)) as client:
+        planned = await Planner(client, source, Choices("azured", ["opened-*"])).plan()
+    await source.aclose()
+    assert [len(model.versions[0].files) for model in planned] == [3, 3, 3]
+    assert len([call for call in azure.seen if "/datastores/" in call]) == 2  # its facts, its secrets
+
+
 async def test_a_source_that_ends_in_the_middle_loses_nothing(house: House, azure: AzureMl) -> None:
     for number in (1, 2):
         trained(azure, "middle", number)
@@ -228,4 +242,4 @@ def test_a_promotion_appears_with_approvers_and_digest_and_a_drift_is_repaired(
     listed = mirrors(house, "status", "workspace")[1]
     assert [v["address"] for v in listed if v["model"] == "crm.blue"] == ["azureml:crm--blue:1"]
     (plan,) = imports(house, azure, "--models", "crm--blue", "--dry-run")[1]
-    assert (plan["new"], plan["skipped"]) == (0, {"1": "a mirror of a Regista made it"})
+    assert (plan["new"], plan["skipped"]) == (0, {"1": mirrored.SKIPPED})

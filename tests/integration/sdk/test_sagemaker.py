@@ -13,6 +13,7 @@ from regista.client.async_client import AsyncClient
 from regista.importing.copying import Copier, Outcome
 from regista.importing.plan import Choices, Planner
 from regista.importing.sagemaker_source import SagemakerSource
+from regista.wire import mirrored
 from tests.import_pauses import QUICK
 from tests.sagemaker.registry import REGION
 from tests.sagemaker.server import BUCKET, ENVIRONMENT, Aws, aws_server
@@ -247,3 +248,5 @@ def test_a_promotion_appears_with_approvers_and_digest_and_a_drift_is_repaired(
     mirrors(house, "check", "prod", "--repair")
     until(lambda: there()["ModelApprovalStatus"] == "Approved")
     assert len(aws.groups["crm-seen"]["Tags"]) == 2
+    (plan,) = imports(house, aws, "--models", "crm-seen", "--dry-run")[1]
+    assert (plan["new"], plan["skipped"]) == (0, {"1": mirrored.SKIPPED})

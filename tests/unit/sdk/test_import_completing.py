@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from starlette.responses import JSONResponse
 
+from regista.wire import mirrored
+
 from .conftest import Answers, Seen
 from .test_cli_import import API, PROXY, mlflow
 
@@ -95,6 +97,25 @@ def test_the_plan_states_which_drafts_become_more(run: Any, answers: Answers) ->
     done = run("import", "mlflow", "--from", answers.url, "--to", "crm", "--dry-run", "--json")
     (line,) = json.loads(done.stdout)
     assert (line["new"], line["completed"], line["missing"]) == (0, {"1": ["training.code"]}, {LACKS[1]: 1})
+
+
+@pytest.mark.parametrize(
+    ("version", "why"),
+    [
+        ({"status": "PENDING_REGISTRATION"}, "its status there is PENDING_REGISTRATION"),
+        ({"tags": [{"key": mirrored.MLFLOW, "value": "m1@1"}]}, mirrored.SKIPPED),
+    ],
+    ids=["not ready", "mirrored"],
+)
+def test_a_draft_whose_version_is_skipped_now_is_not_completed(
+    run: Any, answers: Answers, version: dict[str, Any], why: str
+) -> None:
+    here(answers, LACKS)
+    listed = {"name": "churn", "version": "1", "run_id": "r"} | version
+    answers.fixed["GET", f"{API}/model-versions/search"] = JSONResponse({"model_versions": [listed]})
+    done = run("import", "mlflow", "--from", answers.url, "--to", "crm", "--dry-run", "--json")
+    (line,) = json.loads(done.stdout)
+    assert (line["completed"], line["new"], line["skipped"]) == ({}, 0, {"1": why})
 
 
 def registered_by_client(answers: Answers, by: str = "person:ann", **external: str) -> Answers:

@@ -15,7 +15,8 @@ from regista.importing.requests import SourceBroken, Waits
 from regista.importing.serving import newest_in_production
 from regista.importing.source import LATER, Serving, SourceModel, SourceVersion, Stated
 from regista.importing.texts import bare
-from regista.wire.azure_ml import MIRRORED, Workspace
+from regista.wire import mirrored
+from regista.wire.azure_ml import Workspace
 from regista.wire.mlmodel import MLmodel
 
 READY = frozenset({"Succeeded", ""})
@@ -121,8 +122,8 @@ def _version(raw: Mapping[str, Any]) -> SourceVersion:
     own = raw.get("properties") or {}
     state = str(own.get("provisioningState") or "")
     skipped = "" if state in READY else f"its state there is {state}"
-    if MIRRORED in (own.get("properties") or {}):
-        skipped = "a mirror of a Regista made it"
+    if mirrored.AZURE_ML in (own.get("properties") or {}):
+        skipped = mirrored.SKIPPED
     return SourceVersion(
         str(raw.get("name") or ""), skipped, bool(own.get("description") or tags_of(raw)), raw
     )

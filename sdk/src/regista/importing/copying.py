@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
 from regista.client.async_client import AsyncClient
@@ -55,8 +55,7 @@ class ModelOutcome:
 
     def shown(self) -> dict[str, Any]:
         """Return JSON values."""
-        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return values | {"adoption": self.adoption.shown() if self.adoption else None}
+        return asdict(self)
 
 
 @dataclass(slots=True)

@@ -14,6 +14,7 @@ from regista.importing.requests import Waits
 from regista.importing.serving import newest_in_production
 from regista.importing.source import LATER, Serving, SourceModel, SourceVersion, Stated
 from regista.importing.texts import bare
+from regista.wire import mirrored
 from regista.wire.mlmodel import MLmodel
 
 READY = frozenset({"READY", ""})
@@ -136,8 +137,11 @@ class MlflowSource:
 
 def _version(raw: Mapping[str, Any]) -> SourceVersion:
     status = str(raw.get("status") or "")
+    tags = tags_of(raw)
     skipped = "" if status in READY else f"its status there is {status}"
-    described = bool(raw.get("description") or tags_of(raw))
+    if mirrored.MLFLOW in tags:
+        skipped = mirrored.SKIPPED
+    described = bool(raw.get("description") or tags)
     return SourceVersion(str(raw["version"]), skipped, described, raw)
 
 

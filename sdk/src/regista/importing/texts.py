@@ -78,4 +78,14 @@ def moment(milliseconds: Any) -> str | None:
         return None
     if not _EARLIEST < count <= _LATEST:
         return None
-    return datetime.fromtimestamp(count / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return rfc3339(datetime.fromtimestamp(count / 1000, UTC))
+
+
+def rfc3339(at: datetime) -> str | None:
+    """Return a time as JSON has it; None for one that UTC cannot state. Without a zone it is in UTC."""
+    zoned = at if at.tzinfo else at.replace(tzinfo=UTC)
+    try:
+        shown = zoned.astimezone(UTC).isoformat(timespec="milliseconds")
+    except (OverflowError, ValueError):
+        return None
+    return shown.replace("+00:00", "Z")
