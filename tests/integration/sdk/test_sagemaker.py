@@ -248,5 +248,13 @@ def test_a_promotion_appears_with_approvers_and_digest_and_a_drift_is_repaired(
     mirrors(house, "check", "prod", "--repair")
     until(lambda: there()["ModelApprovalStatus"] == "Approved")
     assert len(aws.groups["crm-seen"]["Tags"]) == 2
+    with house.client("nightly") as client:
+        client.publish("crm-seen", tmp_path / "model.bin", trained(2)).wait(60)
+
+    def collision() -> dict[str, Any]:
+        listed = mirrors(house, "status", "prod")[1]
+        return next((v for v in listed if v["model"] == "crm-seen" and v["detail"]), {})
+
+    assert "are both 'crm-seen' at the target" in until(collision)["detail"]
     (plan,) = imports(house, aws, "--models", "crm-seen", "--dry-run")[1]
     assert (plan["new"], plan["skipped"]) == (0, {"1": mirrored.SKIPPED})
