@@ -94,7 +94,7 @@ class RegistaStore(RestStore):
             detail = f"{draft['registered_by']} registered {reference}, and you are {who}"
             advice = "Let them complete it: its source is read with the credentials of who does."
             raise Forbidden("draft_of_another", detail, advice=advice)
-        external = draft["external"] or {}
+        external = cast("Json", draft["external"] or {})
         source = str(external.get("uri") or "")
         logged = self._logged_model(str(external.get("model_id") or _model_id(source)))
         run_id = external.get("run_id") or logged.get("info", {}).get("source_run_id")
