@@ -17,7 +17,7 @@ from urllib.parse import quote
 from regista.wire.digests import FileEntry, NoDigest, manifest_digest
 from regista.wire.mlmodel import MOST_BYTES, NAME
 from services.mlflow.call import Call, at
-from services.mlflow.errors import Problem, invalid
+from services.mlflow.errors import MlflowError, Problem, invalid
 from services.mlflow.mlmodel import facts
 from services.mlflow.sources import proxy_path
 
@@ -120,8 +120,10 @@ async def arrived(call: Call, row: Json) -> Json:
     if found is None or not found["files"]:
         return row
     path = at(row["model"], "versions", row["number"])
-    await call.send("PATCH", path, {**_artifact(found, external), "draft": False})
-    return await complete(call, await call.get(path + "/mlflow"))
+    with contextlib.suppress(MlflowError):  # files that no version may have, or another request was first
+        await call.send("PATCH", path, {**_artifact(found, external), "draft": False})
+    row = await call.get(path + "/mlflow")
+    return await complete(call, row) if row["artifact_digest"] else row
 
 
 async def complete(call: Call, row: Json) -> Json:

@@ -157,6 +157,8 @@ class Copier:
         reference = f"{model.here}@{version.completes}"
         draft = await self._client.version(reference)
         added = {**added_to(cast("dict[str, Any]", draft), version.data), **artifact}
+        if not added:  # others were faster
+            return
         completed = await self._client.complete(reference, added, expected=draft["revision"])
         outcome.completed[version.number] = version.completes
         if completed["missing"]:
