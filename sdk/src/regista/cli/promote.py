@@ -46,12 +46,12 @@ def promote(
     deadline = time.monotonic() + timeout
     with session.client() as client:
         if wait:
-            with session.waiting(f"waiting for the gates of {reference}"):
+            with session.waiting(f"waiting for the gates of {reference}", timeout):
                 asked = after_the_gates(client, reference, environment, reason, serve, timeout)
             for line in standing(asked, reference, environment, reason):
                 say(line, err=True)
-            with session.waiting(f"waiting for the decision on {reference}"):
-                left = max(0.0, deadline - time.monotonic())
+            left = max(0.0, deadline - time.monotonic())
+            with session.waiting(f"waiting for the decision on {reference}", left):
                 got = client.wait_for_promotion(asked["promotion_id"], left)
             lines = [f"promotion {got['promotion_id']} of {reference} to {environment} was carried out"]
         else:
