@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -279,3 +280,18 @@ def test_a_wait_without_a_terminal_is_named_in_one_line(
         while not (text := capsys.readouterr().err):
             said.wait(0.001)
     assert text == "waiting for churn@3 to be validated, for up to 60 s\n"
+
+
+def test_a_rollout_that_changed_is_answered_with_the_champion_to_decide_on(
+    run: Any, answers: Answers
+) -> None:
+    stale = problem(412, "stale_rollout", revision=7, champion=2)
+    answers.fixed["POST", "/v1/models/churn/rollouts/production:rollback"] = stale
+    result = run("rollback", "churn", "--from", "3", "--reason", "slow")
+    assert (result.exit_code, "repeat with --from 2." in result.stderr) == (3, True)
+
+
+def test_an_option_that_is_missing_is_explained(run: Any, tmp_path: Path) -> None:
+    result = run("history", "verify", str(tmp_path))
+    assert result.exit_code == 2
+    assert "Missing option '--key'. The key that `regista audit log-checkpoints` shows" in result.stderr

@@ -60,6 +60,8 @@ def _advice(error: Any) -> str:
         return str(error.advice)
     if error.code == "not_validated" and error.facts.get("next_step") == "wait":
         return "`regista promote --wait` waits for its gates first, `regista versions wait` only for them."
+    if error.code == "stale_rollout" and "champion" in error.facts:
+        return f"Decide on what serves now, then repeat with --from {error.facts['champion']}."
     if "expected" in error.facts and "revision" in error.facts:
         option = "--revision" if error.code == "stale_review" else "--if-revision"
         return f"Decide on the present state, then repeat with {option} {error.facts['revision']}."
