@@ -295,3 +295,19 @@ def test_an_option_that_is_missing_is_explained(run: Any, tmp_path: Path) -> Non
     result = run("history", "verify", str(tmp_path))
     assert result.exit_code == 2
     assert "Missing option '--key'. The key that `regista audit log-checkpoints` shows" in result.stderr
+
+
+def test_a_refusal_names_the_people_whose_ids_it_has(run: Any, answers: Answers) -> None:
+    ada = "u-e12gtbzcwc07zjap"
+    stated = f"{ada} made this version; ask another approver, not u-0pqyywg4hfux0bxy"
+    answers.fixed["POST", "/v1/models/churn/versions/3:promote"] = problem(409, "own_work", detail=stated)
+    answers.fixed["GET", "/v1/access/names"] = JSONResponse({"names": {ada: "Ada Lovelace"}})
+    shown = run("promote", "churn@3").stderr
+    assert shown == f"own_work: {stated.replace(ada, f'Ada Lovelace ({ada})')}\n"
+    assert json.loads(run("promote", "churn@3", "--json").stderr)["detail"] == stated
+
+
+def test_reviews_of_a_mistyped_model_are_no_empty_list(run: Any, answers: Answers) -> None:
+    answers.fixed["GET", "/v1/reviews"] = JSONResponse({"items": [], "next_page_token": ""})
+    answers.fixed["GET", "/v1/models/chrun"] = problem(404, "unknown_model")
+    assert run("reviews", "list", "--model", "chrun").exit_code == 4

@@ -144,6 +144,10 @@ class LazyGroup(click.Group):
             print_error(error, as_json=ctx.meta[ERRORS_AS_JSON])
             ctx.exit(RegistaError.exit_code)
         except RegistaError as e:
+            if isinstance(ctx.obj, Session):
+                from regista.cli.terminal.people import with_names  # noqa: PLC0415
+
+                e.detail = with_names(ctx.obj, e.detail)
             print_error(e, as_json=isinstance(ctx.obj, Session) and ctx.obj.json)
             ctx.exit(e.exit_code)
 

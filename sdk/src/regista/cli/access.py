@@ -96,7 +96,7 @@ def create(session: Session, subject: str | None, kind: IdentityKind, name: str,
     """
     with session.client() as client:
         got = client.create_identity(subject, kind, name, reason)
-    session.one(got, f"the identity {got.get('subject', subject)} is there now")
+    session.one(got, f"the identity {subject} is there now" if subject else f"created {got.get('subject')}")
 
 
 @command(group=identity, examples='regista access identity disable u-7k2m --reason "left on 3 March"')

@@ -102,7 +102,7 @@ def publish(
         version: Mapping[str, Any] = got.version
         if until:
             left = max(0.0, deadline - time.monotonic())
-            with session.waiting(f"waiting for {model}@{got.number} to be {until}", left):
+            with session.waiting(f"waiting for {model}@{got.number} to reach {until}", left):
                 version = client.wait_for(f"{got.model_id or model}@{got.number}", until, left)
     if session.json:
         session.out({**version, "new": got.new})
