@@ -127,7 +127,7 @@ def test_a_part_that_a_role_does_not_cover_names_the_role_that_is_missing(site: 
     with site.signed_in("bob") as bob:
         page = bob.get("/models/fraud.scoring/timeline")
     assert page.status_code == 200
-    assert "role" in page.text
+    assert "Bob Example needs the role" in page.text
     assert "auditor" in page.text
 
 
