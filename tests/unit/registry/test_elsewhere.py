@@ -1,4 +1,4 @@
-"""Who calls the registry for what another service serves is told where that is."""
+"""A caller that sends to the registry what another service serves reads where that is."""
 
 from __future__ import annotations
 

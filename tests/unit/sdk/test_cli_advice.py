@@ -275,10 +275,10 @@ def test_a_wait_without_a_terminal_is_named_in_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("regista.cli.terminal.session.SILENT", 0.0)
-    said = threading.Event()
+    turn = threading.Event()
     with Session("").waiting("waiting for churn@3 to be validated", 60):
         while not (text := capsys.readouterr().err):
-            said.wait(0.001)
+            turn.wait(0.001)
     assert text == "waiting for churn@3 to be validated, for up to 60 s\n"
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from regista.client.async_client import AsyncClient
-from regista.client.patience import Failures, Patience, said
+from regista.client.patience import Failures, Patience, reported
 from regista.client.profile import Profile
 from regista.client.transport import Transport
 from regista.errors import TimedOut, Unavailable, from_problem
@@ -50,24 +50,24 @@ async def test_a_silent_service_is_named_while_it_is_waited_for(
     async with AsyncClient(silent, patience=Patience(total=0.3, silent=0.01)) as client:
         with pytest.raises(Unavailable):
             await client.models()
-    [said] = [one.getMessage() for one in caplog.records if one.name == "regista"]
+    [message] = [one.getMessage() for one in caplog.records if one.name == "regista"]
     assert re.fullmatch(
-        r"waiting for the registry at http://\S+, up to 0 s more; its last answer: none", said
+        r"waiting for the registry at http://\S+, up to 0 s more; its last answer: none", message
     )
 
 
 @pytest.mark.parametrize("slow", [False, True])
-async def test_what_a_service_answered_last_is_said(
+async def test_what_a_service_answered_last_is_reported(
     slow: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failures = Failures(Patience())
     failures.last = from_problem(503, {"code": "busy"})
     logged = asyncio.Event()
     monkeypatch.setattr(caplog.handler, "filters", [lambda _: logged.set() or True])
-    with said("the registry", 9.0, failures, 0.0, slow=slow):
+    with reported("the registry", 9.0, failures, 0.0, slow=slow):
         await logged.wait()
-    [said_] = caplog.messages
-    assert re.fullmatch(r"waiting for the registry, up to \d s more; its last answer: busy", said_)
+    [message] = caplog.messages
+    assert re.fullmatch(r"waiting for the registry, up to \d s more; its last answer: busy", message)
 
 
 async def test_waiting_ends_at_its_deadline_though_the_registry_never_answers(

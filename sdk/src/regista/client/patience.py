@@ -1,4 +1,4 @@
-"""How long and how often a request is repeated, and what is said meanwhile."""
+"""How long and how often a request is repeated, and what is reported meanwhile."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class Failures:
 
 
 @contextmanager
-def said(where: str, limit: float, failures: Failures, silent: float, *, slow: bool) -> Iterator[None]:
+def reported(where: str, limit: float, failures: Failures, silent: float, *, slow: bool) -> Iterator[None]:
     """Log after `silent` seconds, once, what is waited for, for how long at most, and what it answered last.
 
     A `slow` request takes its time: it is named only after a failure.

@@ -15,7 +15,7 @@ import httpx
 import msgspec
 
 from regista.client.credentials import Credentials
-from regista.client.patience import Failures, Patience, chosen, said
+from regista.client.patience import Failures, Patience, chosen, reported
 from regista.client.profile import Profile
 from regista.client.trust import certificate_error, not_trusted, trusted
 from regista.errors import NotConfigured, RegistaError, Unavailable, from_problem
@@ -214,7 +214,7 @@ class Transport:
         limit = seconds or waits.total
         where = f"the {'registry' if service == 'registry' else f'service {service}'} at {_address(url)}"
         try:
-            with said(where, limit, failures, waits.silent, slow=bool(seconds)):
+            with reported(where, limit, failures, waits.silent, slow=bool(seconds)):
                 async with asyncio.timeout(limit):
                     while True:
                         began = time.monotonic()
