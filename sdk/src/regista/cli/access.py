@@ -96,7 +96,7 @@ def create(session: Session, subject: str | None, kind: IdentityKind, name: str,
     """
     with session.client() as client:
         got = client.create_identity(subject, kind, name, reason)
-    session.one(got, f"created {got.get('subject', subject)}")
+    session.one(got, f"the identity {subject} is there now" if subject else f"created {got.get('subject')}")
 
 
 @command(group=identity, examples='regista access identity disable u-7k2m --reason "left on 3 March"')
@@ -135,7 +135,7 @@ add_to(groups)
 def create_group(session: Session, group: str, name: str, reason: str) -> None:
     """Create a group. Grant it roles like an identity: `regista access grant GROUP ROLE --namespace …`."""
     with session.client() as client:
-        session.one(client.create_identity(group, "group", name, reason), f"created the group {group}")
+        session.one(client.create_identity(group, "group", name, reason), f"the group {group} is there now")
 
 
 @command("add", group=groups, examples="regista access group add fraud-board u-7k2m")

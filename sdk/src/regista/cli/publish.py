@@ -97,12 +97,12 @@ def publish(
             session.one(sent, f"published {sent['id']}")
             return
         deadline = time.monotonic() + timeout
-        with session.waiting(f"waiting for the outcome of {published.id or model}"):
+        with session.waiting(f"waiting for the outcome of {published.id or model}", timeout):
             got = published.wait(timeout)
         version: Mapping[str, Any] = got.version
         if until:
-            with session.waiting(f"waiting for {model}@{got.number} to be {until}"):
-                left = max(0.0, deadline - time.monotonic())
+            left = max(0.0, deadline - time.monotonic())
+            with session.waiting(f"waiting for {model}@{got.number} to reach {until}", left):
                 version = client.wait_for(f"{got.model_id or model}@{got.number}", until, left)
     if session.json:
         session.out({**version, "new": got.new})
