@@ -97,8 +97,8 @@ def _type(text: str, depth: int) -> ValueType:
     if spec := _TENSOR_SPEC.fullmatch(text):
         return _shaped(_type(spec[1], depth + 1), spec[2]) or _unknown(text)
     if text.lower().endswith(_OF_ARROW):
-        found = _type(text[: -len(_OF_ARROW)].strip(), depth + 1)
-        return replace(found, nullable=found.nullable or found.element in NUMBERS)
+        kept = _type(text[: -len(_OF_ARROW)].strip(), depth + 1)
+        return replace(kept, nullable=kept.nullable or kept.element in NUMBERS)
     text = _without_ending(_NOT_NULL, text)
     if (value := _without_ending(_NULLABLE_ENDING, text)) != text:
         return replace(_type(value, depth + 1), nullable=True)
