@@ -25,6 +25,7 @@ BASE = {"model": "base", "number": 1, "relation": "base_model"}
 ALLOWED = {"files": limits.FILES, "file_bytes": limits.FILE_BYTES, "artifact_bytes": limits.ARTIFACT_BYTES}
 
 
+@pytest.mark.slow
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "m").mkdir()
@@ -135,6 +136,7 @@ def test_a_file_larger_than_the_installation_allows_is_refused_before_a_byte_is_
     assert _sent(answers) == []
 
 
+@pytest.mark.slow
 def test_the_list_of_files_counts_for_the_size_of_the_message(
     client: Client, answers: Answers, folder: Path
 ) -> None:
