@@ -25,7 +25,6 @@ BASE = {"model": "base", "number": 1, "relation": "base_model"}
 ALLOWED = {"files": limits.FILES, "file_bytes": limits.FILE_BYTES, "artifact_bytes": limits.ARTIFACT_BYTES}
 
 
-@pytest.mark.slow
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "m").mkdir()

@@ -41,7 +41,6 @@ class Order(enum.IntEnum):
     FIRST = 1
 
 
-@pytest.mark.slow
 @dataclass
 class Optimizer:
     rate: float = 0.1
