@@ -84,7 +84,7 @@ def publish(
     facts |= {
         "tags": pairs(facts["tags"], "tag") or None,
         "via": facts["via"] or "",
-        "compare_with": _number(facts["compare_with"]),
+        "compare_with": facts["compare_with"],
     } | _metadata(metadata)
     with session.client(lasting=True) as client:
         with session.progress("uploading") as progress:
@@ -153,7 +153,3 @@ def _why(version: Mapping[str, Any]) -> str:
     lines += [f"note: {bump['note']}"] if bump.get("note") else []
     lines += [f"ignored as noise: {', '.join(bump['ignored'])}"] if bump.get("ignored") else []
     return "".join(f"\n  {line}" for line in lines)
-
-
-def _number(value: str | None) -> int | str | None:
-    return int(value) if value and value.isdecimal() else value

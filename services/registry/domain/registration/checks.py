@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from regista.wire.contradictions import is_outside, of_parent
 from regista.wire.mandatory import problem_of_missing
 from services.registry.domain.model.events import MetadataAdded, VersionRegistered
 from services.registry.domain.model.fold import MODEL
 from services.registry.domain.model.metadata import (
     Metadata,
-    Parent,
     Problem,
     Training,
-    is_outside,
 )
 from services.registry.domain.model.past import MOST_BYTES
 from services.registry.domain.model.state import ModelState, stream_of, unusable_because
@@ -54,13 +53,9 @@ def problems_of(
 def _parent_problems(metadata: Metadata, streams: Streams) -> list[Problem]:
     problems = []
     for n, parent in enumerate(metadata.parents):
-        if is_outside(parent.model):
-            problems += _outside_problems(n, parent)
-            continue
-        if not parent.number:
-            problems.append(
-                Problem(f"parents.{n}.number", "missing: give the number of the parent's version")
-            )
+        wrong = [Problem(*one) for one in of_parent(n, parent.model, parent.number, parent.digest)]
+        problems += wrong
+        if wrong or is_outside(parent.model):
             continue
         if not parent.model_id:
             if streams.state(NAME, name_stream(parent.model)).model_id:
@@ -80,25 +75,6 @@ def _parent_problems(metadata: Metadata, streams: Streams) -> list[Problem]:
                     f"{parent.model} version {parent.number} is {why}: name another version",
                 )
             )
-    return problems
-
-
-def _outside_problems(n: int, parent: Parent) -> list[Problem]:
-    problems = []
-    if parent.number:
-        problems.append(
-            Problem(
-                f"parents.{n}.number", "a parent that is not in this registry has no number: leave it out"
-            )
-        )
-    if not parent.digest:
-        problems.append(
-            Problem(
-                f"parents.{n}.digest",
-                f"missing: give the digest of the bytes of {parent.model:.100}, because what a URL names may "
-                "change",
-            )
-        )
     return problems
 
 
