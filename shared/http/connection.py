@@ -14,8 +14,8 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 LARGEST_HEAD = 64 * 1024
-"""Maximum size of a request line with its headers, in bytes. Also of what a body in chunks has between two bytes
-of its content, or behind the last one: extensions of a chunk, trailers."""
+"""Maximum size of a request line with its headers, in bytes. Also of what a body in chunks has between two
+bytes of its content, or behind the last one: extensions of a chunk, trailers."""
 HEAD_WITHIN = 20.0
 """Time limit of a request's head, in seconds, from the connection or the first byte of a later request."""
 MOST_CONNECTIONS = 2_000
