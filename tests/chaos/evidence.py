@@ -60,7 +60,6 @@ class Reader:
         rows = await connection.fetch(FOLLOWING, self.partition, str(tx), seq)
         self.seen += [(row["at_tx"], row["seq"]) for row in rows]
 
-
     async def catches_up(self) -> None:
         """Wait until it has seen what is in its partition now."""
         connection = await asyncpg.connect(self.url)
