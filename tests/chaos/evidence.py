@@ -41,6 +41,7 @@ class Reader:
     url: str
     partition: str
     seen: list[Position] = field(default_factory=list)
+    read_more: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
         """Read until it is cancelled. It waits while the database is unavailable."""
@@ -59,15 +60,17 @@ class Reader:
         tx, seq = self.seen[-1] if self.seen else (0, 0)
         rows = await connection.fetch(FOLLOWING, self.partition, str(tx), seq)
         self.seen += [(row["at_tx"], row["seq"]) for row in rows]
+        self.read_more.set()
 
     async def catches_up(self) -> None:
-        """Wait until it has seen what is in its partition now."""
+        """Read until it has seen what is in its partition now. Raises TimeoutError when it does not."""
         connection = await asyncpg.connect(self.url)
         head = await connection.fetchrow(HEAD, self.partition)
         await connection.close()
         async with asyncio.timeout(30):
             while head and self.seen[-1:] < [(head["at_tx"], head["seq"])]:
-                await asyncio.sleep(0.05)
+                self.read_more.clear()
+                await self.read_more.wait()
 
 
 async def whole_log(url: str) -> list[Event]:

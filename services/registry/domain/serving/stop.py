@@ -16,7 +16,10 @@ from shared.deciding.decider import Joint, Streams
 
 @dataclass(frozen=True, slots=True)
 class StopRollout:
-    """It reads ENVIRONMENTS. `expected` is the revision of the rollout that the caller saw, `from_number` the champion."""
+    """It reads ENVIRONMENTS.
+
+    `expected` is the revision of the rollout that the caller saw, `from_number` the champion.
+    """
 
     model_id: str
     environment: str
