@@ -11,17 +11,20 @@ from dataclasses import dataclass
 from shared.deciding.events import Actor
 
 log = logging.getLogger("regista.access")
+SUBJECT = "regista.subject"
+"""The key of a request's scope under which a front names the identity that it recognised."""
 
 
 @dataclass(slots=True)
 class Served:
-    """What is known of a request when it was answered."""
+    """What is known of a request when it was answered. A front knows the subject only, not the actor."""
 
     method: str
     route: str = ""
     actor: Actor | None = None
     trace: str = ""
     code: str = ""
+    subject: str = ""
 
 
 def write(served: Served, status: int, seconds: float) -> None:
@@ -32,7 +35,7 @@ def write(served: Served, status: int, seconds: float) -> None:
     log.info(
         "request",
         extra={
-            "subject": actor.subject if actor else "",
+            "subject": actor.subject if actor else served.subject,
             "key_id": actor.method.partition(":")[2].partition("@")[0] if actor else "",
             "method": served.method,
             "route": served.route,
