@@ -7,12 +7,23 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-
-from shared.deciding.events import Actor
+from typing import Protocol
 
 log = logging.getLogger("regista.access")
 SUBJECT = "regista.subject"
 """The key of a request's scope under which a front names the identity that it recognised."""
+
+
+class Identified(Protocol):
+    """Who made a request: the actor of an event."""
+
+    @property
+    def subject(self) -> str:
+        """The identity."""
+
+    @property
+    def method(self) -> str:
+        """How it was recognised, with the id of a key."""
 
 
 @dataclass(slots=True)
@@ -21,7 +32,7 @@ class Served:
 
     method: str
     route: str = ""
-    actor: Actor | None = None
+    actor: Identified | None = None
     trace: str = ""
     code: str = ""
     subject: str = ""
