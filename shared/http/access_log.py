@@ -28,7 +28,7 @@ class Identified(Protocol):
 
 @dataclass(slots=True)
 class Served:
-    """What is known of a request when it was answered. A front knows the subject only, not the actor."""
+    """What is known of a request when it was answered. A front states the subject, and no actor."""
 
     method: str
     route: str = ""
