@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 
 import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route as Page
 
 from shared.foundation.settings import Settings
 from shared.foundation.telemetry import JsonFormatter
+from shared.http.access_log import SUBJECT
 from shared.http.app import App
 from shared.http.dispatch import Application
+from shared.http.measured import Measured
 from shared.http.problems import Problem
 from shared.http.routes import Call, Reply, Route
 
@@ -101,3 +108,31 @@ async def test_nothing_that_the_caller_chose_is_in_the_line(lines, hostile) -> N
         for word in ("pwned", "forged", "evil", "secret", "BREW"):
             assert word not in line
     assert len(lines()) == 2
+
+
+async def signed_in(request: Request) -> Response:
+    request.scope[SUBJECT] = "person:ada"
+    if request.path_params["name"] == "fault":
+        raise ZeroDivisionError
+    return Response(status_code=204)
+
+
+@pytest.mark.parametrize(
+    ("path", "route", "subject", "status"),
+    [
+        ("/pages/a", "/pages/{name}", "person:ada", 204),
+        ("/pages/fault", "/pages/{name}", "person:ada", 500),
+        (f"/{SECRET}", "", "", 404),
+    ],
+)
+async def test_a_front_leaves_a_line_of_each_request_too(
+    lines: Callable[[], list[str]], path: str, route: str, subject: str, status: int
+) -> None:
+    front = Measured(Starlette(routes=[Page("/pages/{name}", signed_in)]))
+    transport = httpx.ASGITransport(front, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://front") as client:
+        assert (await client.get(path, headers={"authorization": f"Bearer {SECRET}"})).status_code == status
+    [line] = lines()
+    found = json.loads(line)
+    assert (found["route"], found["subject"], found["status"]) == (route, subject, status)
+    assert SECRET not in line
