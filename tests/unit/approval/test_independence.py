@@ -11,8 +11,8 @@ from services.approval.domain.gate_kinds import Gate
 from services.approval.domain.review_events import ReviewApproved
 from services.approval.domain.rules import RULES
 from shared.deciding.access import IdentityCreated, KeyIssued, RoleGranted
-from shared.deciding.appointments import MOST
 from shared.deciding.decider import Misrouted, RuleBroken, Unprocessable
+from shared.deciding.one_person import MOST
 
 SPELLINGS = [
     "Grace  Hopper",

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from services.audit.domain.independence import appointers, linked
+from services.audit.domain.independence import appointers
+from services.audit.domain.links import linked
 from services.audit.domain.rights import mapped_roles, rights
 
 T = datetime(2026, 3, 1, tzinfo=UTC)
