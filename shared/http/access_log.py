@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from shared.deciding.events import Actor
+from shared.deciding.events import Actor, key_id_of
 
 log = logging.getLogger("regista.access")
 
@@ -33,7 +33,7 @@ def write(served: Served, status: int, seconds: float) -> None:
         "request",
         extra={
             "subject": actor.subject if actor else "",
-            "key_id": actor.method.partition(":")[2].partition("@")[0] if actor else "",
+            "key_id": key_id_of(actor.method) if actor else "",
             "method": served.method,
             "route": served.route,
             "status": status,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from services.audit.domain.links import Event, Identities, ever_linked, linked
+from services.audit.domain.links import Event, Identities, ever_linked, linked, position
 from shared.deciding.person import folded_name
 
 APPOINTMENTS = {
@@ -42,7 +42,7 @@ def independence_faults(
     if grant["data"].get("override"):
         made = set(_makers(e for e in promotion if e["type"] == "GatesEvaluated"))
         used = {str(e["data"].get("by")): e for e in promotion if e["type"] == "OverrideUsed"}
-        people = {who: _person(who, identities, used.get(who, grant)["recorded_at"], rules) for who in named}
+        people = {who: _person(who, identities, position(used.get(who, grant)), rules) for who in named}
         return [*_machines(named, {}, identities, grant), *_maker_overrides(people, made, document)]
     manual = _manual(document, stage)
     approvals = {str(e["data"].get("approver")): e for e in promotion if e["type"] == "ReviewApproved"}
@@ -62,8 +62,8 @@ def independence_faults(
     return [*found, *_appointed(named, approvals, grant, makers, identities)]
 
 
-def _person(who: str, identities: Identities, until: str, rules: Any) -> list[str]:
-    """Return all that the log has of the person at a moment: this identity first, then what is linked."""
+def _person(who: str, identities: Identities, until: int, rules: Any) -> list[str]:
+    """Return all that the log has of the person at a position: this identity first, then what is linked."""
     if rules in {DIRECT, THROUGH_OTHERS}:
         return [who]
     return [who, *linked(who, identities, until, by_logins=rules != LINKED)]
@@ -81,14 +81,14 @@ def _linked(
     By the rules BY_LOGINS, also with links that were recorded between the approval and the grant.
     """
     rules = grant["data"].get("rules") or DIRECT
-    for position, who in enumerate(named):
-        moments = {approvals.get(who, grant)["recorded_at"]}
-        moments |= set() if rules == LINKED else {grant["recorded_at"]}
+    for n, who in enumerate(named):
+        moments = {position(approvals.get(who, grant))}
+        moments |= set() if rules == LINKED else {position(grant)}
         known = [one for at in sorted(moments) for one in _person(who, identities, at, rules)[1:]]
         for other in dict.fromkeys(known):
             if folded_name(other) in makers:
                 yield f"{who} approved, who is linked with {other}, who made or requested it"
-            if other in named[:position]:
+            if other in named[:n]:
                 yield f"the approvers {other} and {who} are linked, so both are one person"
 
 
@@ -104,7 +104,7 @@ def _appointed(
     An appointment counts until the approval, a key between two approvers until the later approval of both.
     """
     rules = grant["data"].get("rules") or DIRECT
-    decided = {who: str(approvals.get(who, grant)["recorded_at"]) for who in named}
+    decided = {who: position(approvals.get(who, grant)) for who in named}
     for who, at in decided.items():
         for by, how in _chain(who, identities, at, set(APPOINTMENTS.values()), rules):
             if any(folded_name(one) in makers for one in _person(by, identities, at, rules)):
@@ -138,7 +138,7 @@ def _machines(
     named: Iterable[str], allowed: Mapping[str, Any], identities: Identities, grant: Event
 ) -> Iterator[str]:
     for who in named:
-        events = [e for e in identities.get(who, ()) if e["recorded_at"] <= grant["recorded_at"]]
+        events = [e for e in identities.get(who, ()) if position(e) <= position(grant)]
         kind = next((e["data"].get("kind") for e in events if e["type"] == "IdentityCreated"), None)
         if kind is None:
             yield f"there is no identity {who}"
@@ -181,14 +181,14 @@ def _same_people(named: Sequence[str], approvals: Mapping[str, Event]) -> Iterat
                 yield f"{other} and {who} approved under one name"
 
 
-def appointers(events: Iterable[Event], until: str | None = None) -> list[tuple[str, str]]:
-    """Return who created an identity, issued it a key or granted it a role until a moment, and which.
+def appointers(events: Iterable[Event], until: int | None = None) -> list[tuple[str, str]]:
+    """Return who created an identity, issued it a key or granted it a role until a position, and which.
 
     Who trusted the issuer of a sign-in, or mapped the groups that it showed, granted their roles.
     """
     found: list[tuple[str, str]] = []
     for e in events:
-        if until is not None and e["recorded_at"] > until:
+        if until is not None and position(e) > until:
             continue
         if e["type"] in APPOINTMENTS:
             found.append((str(e["actor"]["subject"]), APPOINTMENTS[e["type"]]))
@@ -204,7 +204,7 @@ def related(events: Iterable[Event]) -> set[str]:
 
 
 def _chain(
-    subject: str, identities: Identities, until: str, acts: set[str], rules: Any
+    subject: str, identities: Identities, until: int, acts: set[str], rules: Any
 ) -> list[tuple[str, str]]:
     """Return who appointed the person by these acts, in words; by the later rules also at any distance.
 

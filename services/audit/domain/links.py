@@ -18,6 +18,16 @@ Link = tuple[str, bool]
 """What is linked, and whether that is a login."""
 
 
+UNSEALED = 2**63
+"""The position of an event that is not sealed yet: behind all that are."""
+
+
+def position(event: Event) -> int:
+    """Return where an event is in the log's order, which no clock that was set back changes: its leaf."""
+    leaf: int | None = event["leaf_index"]
+    return UNSEALED if leaf is None else leaf
+
+
 def links_of(events: Iterable[Event]) -> dict[Link, Event]:
     """Return what is linked directly after these events of one stream, each with the event that linked it."""
     held: dict[Link, Event] = {}
@@ -31,16 +41,16 @@ def links_of(events: Iterable[Event]) -> dict[Link, Event]:
 
 
 def linked(
-    who: str, identities: Identities, until: str | None = None, *, by_logins: bool = True
+    who: str, identities: Identities, until: int | None = None, *, by_logins: bool = True
 ) -> list[str]:
-    """Return the other identities and the logins of this identity's person at a moment, at any distance.
+    """Return the other identities and the logins of this identity's person until a position, at any distance.
 
     `by_logins`: identities that share a login are one person.
     """
     reached, names = [who], dict[str, None]()
     for current in reached:
         stream = identities.get(current, ())
-        for other, is_login in links_of(e for e in stream if until is None or e["recorded_at"] <= until):
+        for other, is_login in links_of(e for e in stream if until is None or position(e) <= until):
             names[other] = None
             further = streams_subject(other, is_login=is_login)
             if further not in reached and (by_logins or not is_login):

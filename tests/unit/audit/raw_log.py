@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
@@ -17,7 +16,7 @@ from tests.unit.approval.conftest import NOW, World
 REQUESTED = {"digest": "sha256:asked", "requester": "rosa", "creator": "carl", "on_behalf_of": "bea"}
 
 
-def stored(stream: str, event: object, at: datetime = NOW) -> dict:
+def stored(stream: str, event: object) -> dict:
     data = msgspec.json.decode(encode(event))
     actor = data.get("by") if stream.startswith("access-") else None
     entry = read(
@@ -29,7 +28,7 @@ def stored(stream: str, event: object, at: datetime = NOW) -> dict:
             UUID(int=1),
             type(event).__name__,
             b"",
-            encode({"recorded_at": at, "actor": {"subject": actor or "x"}, "data": data}),
+            encode({"recorded_at": NOW, "actor": {"subject": actor or "x"}, "data": data}),
         )
     )
     return {
@@ -43,10 +42,8 @@ def stored(stream: str, event: object, at: datetime = NOW) -> dict:
 
 
 def faults(world: World, grant: PromotionGranted, **requested: str) -> list[str]:
-    """What the checker finds about a grant, from the raw log alone. Each event is a second after the last."""
-    log = [
-        stored(stream, event, NOW + timedelta(seconds=n)) for n, (stream, event) in enumerate(world.events)
-    ]
+    """What the checker finds about a grant, from the raw log alone. All have one time: the order counts."""
+    log = [stored(stream, event) | {"leaf_index": n} for n, (stream, event) in enumerate(world.events)]
     asked = {
         "type": "PromotionRequested",
         "stream": "model-m",

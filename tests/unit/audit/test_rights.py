@@ -23,7 +23,8 @@ def events(*found: tuple[str, int, dict[str, Any]]) -> list[dict[str, Any]]:
             "recorded_at": T + timedelta(minutes=minute),
             "data": data,
             "actor": {"subject": "u-1"},
-            **dict.fromkeys(("event_id", "service", "stream", "revision", "leaf_index", "fault")),
+            "leaf_index": minute,
+            **dict.fromkeys(("event_id", "service", "stream", "revision", "fault")),
         }
         for type_, minute, data in found
     ]
@@ -74,7 +75,7 @@ def test_a_role_of_a_group_was_held_while_sign_in_mapping_and_trust_gave_it(minu
 
 def test_who_trusted_the_issuer_and_mapped_the_group_appointed_the_person():
     assert appointers(PERSON) == [("u-1", "created"), ("root", "granted")]
-    assert appointers(PERSON, T + timedelta(minutes=2)) == [("u-1", "created")]
+    assert appointers(PERSON, 2) == [("u-1", "created")]
 
 
 LINKED = events(
@@ -92,8 +93,13 @@ def test_links_count_from_when_they_were_recorded_until_they_were_removed(minute
     at = T + timedelta(minutes=minute)
     found = rights(LINKED, at) or {}
     assert [one["other"] for one in found["links"]] == others
-    as_stored = [e | {"recorded_at": e["recorded_at"].isoformat()} for e in LINKED]
-    assert linked("u-1", {"u-1": as_stored}, at.isoformat()) == others
+    assert linked("u-1", {"u-1": LINKED}, minute) == others
+
+
+def test_an_event_that_is_not_sealed_yet_is_behind_all_that_are():
+    late = [LINKED[1] | {"leaf_index": None}]
+    assert linked("u-1", {"u-1": late}, 2**62) == []
+    assert linked("u-1", {"u-1": late}) == ["ann"]
 
 
 JOB = {"trust_id": "t-1", "started_by": "octocat", "claims": {}}
