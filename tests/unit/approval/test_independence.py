@@ -175,6 +175,28 @@ def test_an_approver_behind_whom_too_many_identities_stand_does_not_count(world)
     refused(world, "not_independent", "ann")
 
 
+def test_a_person_with_too_many_identities_decides_nothing(world):
+    """What is linked further away is not looked at, so a maker may be among it."""
+    world.in_review()
+    for n in range(MOST):
+        world.link(f"u-{n}", f"u-{n + 1}")
+    world.identity("ann")
+    world.link("ann", "u-0")
+    refused(world, "not_independent", "ann")
+
+
+@pytest.mark.parametrize("other", ["carl", "bob"])
+def test_an_approval_does_not_count_any_more_when_a_link_shows_whose_it_was(world, other):
+    """ann turns out to be the creator, or bob. A third person has to approve."""
+    world.in_review(asked={"creator": "carl"}, approvers=3)
+    world.approve("bob")
+    world.approve("ann")
+    world.link("ann", other)
+    (approved,) = world.approve("cid")
+    assert (approved.approvers, approved.complete) == (("bob", "cid"), False)
+    assert PromotionGranted in [type(e) for e in world.approve("dan")]
+
+
 def test_a_grant_states_the_rules_by_which_its_approvers_counted(world):
     world.in_review()
     world.approve("ann")

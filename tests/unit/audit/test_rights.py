@@ -137,4 +137,4 @@ def test_a_live_key_names_the_issuer_whose_groups_counted_for_it():
 
 
 def test_who_added_a_trust_appointed_the_publisher():
-    assert ("u-1", "keyed") in appointers(PUBLISHER, T + timedelta(minutes=2))
+    assert ("u-1", "keyed") in appointers(PUBLISHER, 2)
