@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from services.audit.domain.independence import appointers
+from services.audit.domain.independence import appointers, related
 from services.audit.domain.links import linked
 from services.audit.domain.rights import mapped_roles, rights
+from shared.deciding.links import subject_of_login
 
 T = datetime(2026, 3, 1, tzinfo=UTC)
 MAPPED = {"group": "board", "role": "approver", "namespace": "fraud", "by": "root"}
@@ -94,6 +95,10 @@ def test_links_count_from_when_they_were_recorded_until_they_were_removed(minute
     found = rights(LINKED, at) or {}
     assert [one["other"] for one in found["links"]] == others
     assert linked("u-1", {"u-1": LINKED}, minute) == others
+
+
+def test_a_person_is_read_with_the_streams_of_all_logins_that_were_ever_linked():
+    assert related(LINKED) == {"u-1", "ann", subject_of_login("octocat")}
 
 
 def test_an_event_that_is_not_sealed_yet_is_behind_all_that_are():
