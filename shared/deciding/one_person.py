@@ -1,6 +1,6 @@
 """Which identities and logins are of one human being: what the log links, at any distance. Pure.
 
-Every rule about people asks here. Identities that share a login are one person as much as those that are
+Every rule about people uses this. Identities that share a login are one person as much as those that are
 linked with each other. `audit` has the same rule once more, in its own code (services/audit/domain/links.py).
 """
 

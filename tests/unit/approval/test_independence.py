@@ -176,7 +176,7 @@ def test_an_approver_behind_whom_too_many_identities_stand_does_not_count(world)
 
 
 def test_a_person_with_too_many_identities_decides_nothing(world):
-    """What is linked further away is not looked at, so a maker may be among it."""
+    """What is linked beyond that is not looked at, so a maker may be among it."""
     world.in_review()
     for n in range(MOST):
         world.link(f"u-{n}", f"u-{n + 1}")
