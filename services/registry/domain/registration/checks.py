@@ -16,6 +16,7 @@ from services.registry.domain.model.past import MOST_BYTES
 from services.registry.domain.model.state import ModelState, stream_of, unusable_because
 from services.registry.domain.naming.name import NAME
 from services.registry.domain.naming.name import stream_of as name_stream
+from services.registry.domain.naming.tags import problem_of_tags
 from services.registry.domain.registration.base import choose_base
 from services.registry.domain.registration.commands import Registering, RegisterVersion
 from services.registry.domain.registration.described import selection_problems
@@ -34,6 +35,8 @@ def problems_of(
             problems.append(
                 Problem("kind", f"{state.model} is of kind {state.kind}: use that kind, or another model")
             )
+        if problem := problem_of_tags(command.tags):
+            problems.append(Problem("tags", problem))
         if not command.draft:
             problems += [Problem(name, problem_of_missing(name, kind)) for name in missing(kind, metadata)]
     problems += selection_problems(command, streams)
