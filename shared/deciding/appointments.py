@@ -1,40 +1,18 @@
 """Who created, keyed or granted an identity: directly, or through identities that were appointed themselves.
 
 Who issued a key may have it, and who has the key of a machine can act as it. So what the machine does for
-others counts as done by both, at any distance. Linked identities are one person: who appointed one of them
-appointed the person.
+others counts as done by both, at any distance. Who appointed one identity of a person appointed the person
+(shared/deciding/one_person.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import islice
 
-from shared.deciding.access import AccessState
-
-StateOf = Callable[[str], AccessState]
-"""Return the identity of a subject."""
-
-MOST = 500
-"""Identities that are looked at behind one, so that a decision needs no unbounded number of streams. An
-identity with as many is not independent."""
+from shared.deciding.one_person import MOST, StateOf, one_person, subjects_of_person
 
 KEYED = frozenset({"keyed"})
 ALL = frozenset({"created", "granted", "keyed"})
-
-
-def one_person(subject: str, state_of: StateOf) -> list[str]:
-    """Return the identities of the person who has this one: itself first, then those linked, MOST at most."""
-    found = [subject]
-    for current in found:
-        new = state_of(current).links.identities - set(found)
-        found += sorted(new)[: MOST - len(found)]
-    return found
-
-
-def logins(subject: str, state_of: StateOf) -> list[str]:
-    """Return the logins under which the person who has this identity starts jobs."""
-    return sorted({login for one in one_person(subject, state_of) for login in state_of(one).links.logins})
 
 
 def appointments(subject: str, state_of: StateOf, how: frozenset[str] = ALL) -> dict[str, str]:
@@ -59,9 +37,9 @@ def appointments(subject: str, state_of: StateOf, how: frozenset[str] = ALL) -> 
 
 
 def everyone_behind(subject: str, state_of: StateOf) -> set[str]:
-    """Return the identities of the person and of all who appointed them: what a decision reads of them."""
+    """Return the subjects of the person and of all who appointed them: whose streams a decision reads."""
     behind = [subject, *appointments(subject, state_of)]
-    return {one for other in behind for one in one_person(other, state_of)}
+    return {one for other in behind for one in subjects_of_person(other, state_of)}
 
 
 def issued_a_key(one: str, other: str, state_of: StateOf) -> str:

@@ -24,6 +24,7 @@ from starlette.routing import compile_path
 from starlette.types import Receive, Scope, Send
 
 from shared.deciding.decider import Forbidden, Misrouted, NotFound, RuleBroken, Stale, Unprocessable
+from shared.deciding.events import key_id_of
 from shared.foundation.outages import POSTGRES
 from shared.foundation.postgres import CONNECTION_ERRORS, Unavailable
 from shared.foundation.telemetry import tracer
@@ -218,7 +219,9 @@ class Application:
         route = compiled.route
         caller = await caller_of(self._app, route, request)
         call = serving.call = Call(self._app, route, request, caller.actor, caller.state, path)
-        call.token, serving.served.actor = caller.token, caller.actor
+        call.token = caller.token
+        serving.served.subject = caller.actor.subject
+        serving.served.key_id = key_id_of(caller.actor.method)
         if not route.content_etag:
             call.if_match = _if_match(request, required=route.needs_if_match)
         if route.query is not None:

@@ -19,12 +19,11 @@ from shared.deciding.access import (
     evolve_access,
 )
 from shared.deciding.acting import acting, issuer_in, method_of, with_roles_of
-from shared.deciding.appointments import logins, one_person
 from shared.deciding.decider import Forbidden
 from shared.deciding.events import START, Actor, Cursor, Recorded, key_id_of
 from shared.deciding.issuers import IssuerTrusted, SignedIn, subject_of_issuer
-from shared.deciding.links import IdentityLinked
-from shared.deciding.person import folded_name
+from shared.deciding.links import subject_of_login
+from shared.deciding.one_person import logins, one_person
 from shared.deciding.submission import Permission
 from shared.deciding.trusts import TrustAdded, TrustRemoved
 from shared.identity.public_keys import PublicKeyRecord, Signer
@@ -63,8 +62,6 @@ class Identities:
         self._issuers: dict[str, str] = {}
         self._trusting: dict[str, set[str]] = {}
         """The publishers that have, or had, a trust in an issuer, by its URL."""
-        self._logins: dict[str, set[str]] = {}
-        """The identities that are, or were, linked with a login, by its folded form."""
 
     def has(self, stream: str, revision: int) -> bool:
         """Return whether this event of the log is applied already."""
@@ -100,8 +97,6 @@ class Identities:
             self._issuers[event.issuer] = event.subject
         if isinstance(event, KeyRevoked):
             self._revoked_at.setdefault((event.subject, event.key_id), at)
-        if isinstance(event, IdentityLinked) and event.login:
-            self._logins.setdefault(folded_name(event.other), set()).add(event.subject)
         if isinstance(event, TrustAdded):
             self._trusting.setdefault(event.issuer, set()).add(event.subject)
         if isinstance(event, TrustRemoved):
@@ -157,13 +152,11 @@ class Identities:
 
     def linked_with(self, name: str) -> list[str]:
         """Return the identities and logins of the person with this subject or login, without itself."""
-        owners = [name, *self._logins.get(folded_name(name), ())]
-        wanted = folded_name(name)
-        found = set()
-        for owner in owners:
-            theirs = logins(owner, self.state_of)
-            if owner == name or wanted in map(folded_name, theirs):
-                found |= {*one_person(owner, self.state_of), *theirs}
+        found = {
+            one
+            for start in (name, subject_of_login(name))
+            for one in (*one_person(start, self.state_of), *logins(start, self.state_of))
+        }
         return sorted(found - {name})
 
     def subject_of(self, account: str) -> str:

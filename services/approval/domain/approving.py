@@ -15,6 +15,7 @@ from services.approval.domain.independence import (
     check_human,
     check_no_maker,
     check_not_appointed,
+    still_count,
 )
 from services.approval.domain.promotion import left_behind, review_of, settle
 from services.approval.domain.review import ReviewState
@@ -75,7 +76,8 @@ def approve(command: Approve, streams: Streams) -> Mapping[str, Sequence[Any]]:
     """Return the approval, and the grant when it was the last one needed.
 
     When what the review shows is no longer current, return what follows from that instead (lapsed, expired,
-    refreshed). A second approval of the same person adds its comment only.
+    refreshed). A second approval of the same person adds its comment only. Earlier
+    approvers who do not count any more, as a link recorded since shows, are not among the approvers.
     """
     s = situation(command.model_id, command.number, streams)
     state, promotion = _open_review(command.promotion_id, s, streams)
@@ -90,13 +92,14 @@ def approve(command: Approve, streams: Streams) -> Mapping[str, Sequence[Any]]:
     dependent = bool(state.dependent_because)
     if not dependent:
         check_not_appointed(command.by, command.people, state.excluded, streams)
-    check_distinct(command.by, command.people, state.names, streams, dependent=dependent)
+    check_distinct(command.by, command.people, state.approval_names, streams, dependent=dependent)
     if _is_past(state, command.now):
         return outcomes.expire(s, promotion, state)
     not_current = settle(s, promotion, state, command.now)
     if any(not_current.values()):
         return not_current
-    current, approvers = assess_promotion(s, promotion), (*state.approvals, command.by)
+    counting = still_count(command.people, state.approval_names, state.excluded, streams)
+    current, approvers = assess_promotion(s, promotion), (*counting, command.by)
     accepted = _accepted(command, current)
     complete = len(approvers) >= state.needs
     approved = ReviewApproved(

@@ -5,13 +5,14 @@ Only a policy or an override, on the record, makes an exception.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 from shared.deciding.access import ACCESS, AccessState
 from shared.deciding.access import stream_of as access_stream
-from shared.deciding.appointments import MOST, StateOf, appointments, issued_a_key, logins, one_person
+from shared.deciding.appointments import appointments, issued_a_key
 from shared.deciding.decider import Misrouted, RuleBroken, Streams
+from shared.deciding.one_person import MOST, StateOf, logins, one_person, subjects_of_person
 from shared.deciding.person import Person
 
 People = Mapping[str, Person]
@@ -19,10 +20,15 @@ People = Mapping[str, Person]
 
 
 def check_human(by: str, streams: Streams, what: str, machines: Mapping[str, str] | None = None) -> str:
-    """Return why a machine may decide, "" for a person. Raise RuleBroken for any other machine.
+    """Return why a machine may decide, "" for a person.
 
-    `machines`: those that the policy names, and why. None where it can name none.
+    Raise RuleBroken for any other machine, and for whom more is linked with than is looked at. `machines`:
+    those that the policy names, and why. None where it can name none.
     """
+    if len(subjects_of_person(by, partial(identity, streams=streams))) == MOST:
+        raise RuleBroken(
+            "not_independent", f"{MOST} identities or more are linked with {by}; ask another person"
+        )
     kind = identity(by, streams).kind
     if kind == "person":
         return ""
@@ -38,12 +44,12 @@ def check_human(by: str, streams: Streams, what: str, machines: Mapping[str, str
 
 def check_no_maker(by: str, people: People, excluded: Iterable[str], streams: Streams, did: str) -> None:
     """Raise RuleBroken for one of the excluded people, by any identity, login or name, now or before."""
-    if is_one_of(by, excluded, people, partial(identity, streams=streams)):
+    if counts_as_one_of(by, excluded, people, partial(identity, streams=streams)):
         raise RuleBroken("own_work", f"{by} {did}; ask another approver to decide")
 
 
-def is_one_of(by: str, others: Iterable[str], people: People, state_of: StateOf) -> bool:
-    """Return whether the person who has this identity is one of the others."""
+def counts_as_one_of(by: str, others: Iterable[str], people: People, state_of: StateOf) -> bool:
+    """Return whether the person who has this identity is one of the others, by a link, a login or a name."""
     mine = known_as(by, people, state_of)
     return any(me.is_same(person(people, other)) for other in others for me in mine)
 
@@ -88,11 +94,8 @@ def check_distinct(
     `approvals`: the printed names of those who have approved, by subject. `dependent`: the policy accepts
     approvers who have seen each other's keys.
     """
-    mine = known_as(by, people, partial(identity, streams=streams))
     for other, printed in approvals.items():
-        known = person(people, other)
-        named = Person(other, (*known.names, printed), known.erased)
-        if any(me.is_same(named) for me in mine):
+        if _is_same(by, other, printed, people, streams):
             raise RuleBroken(
                 "same_person",
                 f"{by} has the name of {other}, or is linked with {other}, who has approved already; ask "
@@ -100,6 +103,29 @@ def check_distinct(
             )
         if not dependent:
             check_keys(by, other, streams, "approver")
+
+
+def still_count(
+    people: People, approvals: Mapping[str, str], excluded: Sequence[str], streams: Streams
+) -> tuple[str, ...]:
+    """Return the earlier approvers who count now: a link that was recorded since may show that one does not.
+
+    `approvals`: their printed names, by subject. Of two who are one person, the first counts.
+    """
+    found: dict[str, str] = {}
+    for by, printed in approvals.items():
+        if counts_as_one_of(by, excluded, people, partial(identity, streams=streams)):
+            continue
+        if not any(_is_same(by, other, name, people, streams) for other, name in found.items()):
+            found[by] = printed
+    return tuple(found)
+
+
+def _is_same(by: str, other: str, printed: str, people: People, streams: Streams) -> bool:
+    """Return whether the two are one person. `printed`: the name that the other signed with."""
+    known = person(people, other)
+    named = Person(other, (*known.names, printed), known.erased)
+    return any(me.is_same(named) for me in known_as(by, people, partial(identity, streams=streams)))
 
 
 def check_keys(by: str, other: str, streams: Streams, role: str) -> None:

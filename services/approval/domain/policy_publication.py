@@ -26,8 +26,8 @@ from services.approval.domain.policy import (
     stream_of,
 )
 from services.approval.domain.policy_checks import checked
-from shared.deciding.appointments import one_person
 from shared.deciding.decider import Joint, NotFound, RuleBroken, Stale, Streams, Unprocessable
+from shared.deciding.one_person import one_person
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", re.ASCII)
 Policies = Mapping[str, Policy]

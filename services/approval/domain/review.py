@@ -113,6 +113,11 @@ class ReviewState:
     adopts: bool = False
 
     @property
+    def approval_names(self) -> dict[str, str]:
+        """The printed names of those whose approvals count, by subject."""
+        return {who: self.names.get(who, "") for who in self.approvals}
+
+    @property
     def quorum(self) -> Quorum:
         """Whose decision the review needs."""
         return Quorum(

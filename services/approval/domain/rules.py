@@ -8,6 +8,7 @@ the number with a rule that decides otherwise than before, and teach the auditor
 other count as one.
 2: the same through others, at any distance.
 3: linked identities and logins are one person, in every rule.
+4: identities that share a login are one person, too, and each approval counts the earlier ones again.
 """
 
-RULES = 3
+RULES = 4

@@ -8,11 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from services.audit.domain.links import Event, Identities, ever_linked, linked, position
 from shared.deciding.person import folded_name
-
-Event = dict[str, Any]
-Identities = Mapping[str, Sequence[Event]]
-"""The events of each identity's stream, by subject."""
 
 APPOINTMENTS = {
     "IdentityCreated": "created",
@@ -21,10 +18,10 @@ APPOINTMENTS = {
     "TrustAdded": "keyed",
 }
 
-DIRECT, THROUGH_OTHERS, LINKED = 1, 2, 3
+DIRECT, THROUGH_OTHERS, LINKED, BY_LOGINS = 1, 2, 3, 4
 """The rules that grants state (`rules`; 1 in grants without it): appointments count when they are direct, or
-also when they were made through others; linked identities count as one person. Each grant is judged by the
-rules of its time."""
+also when they were made through others; linked identities count as one person; so do identities that share a
+login, as of the grant, too. Each grant is judged by the rules of its time."""
 
 
 def independence_faults(
@@ -45,15 +42,14 @@ def independence_faults(
     if grant["data"].get("override"):
         made = set(_makers(e for e in promotion if e["type"] == "GatesEvaluated"))
         used = {str(e["data"].get("by")): e for e in promotion if e["type"] == "OverrideUsed"}
-        people = {who: _person(who, identities, used.get(who, grant)["recorded_at"], rules) for who in named}
+        people = {who: _person(who, identities, position(used.get(who, grant)), rules) for who in named}
         return [*_machines(named, {}, identities, grant), *_maker_overrides(people, made, document)]
     manual = _manual(document, stage)
     approvals = {str(e["data"].get("approver")): e for e in promotion if e["type"] == "ReviewApproved"}
     found = [*_machines(named, manual.get("machines") or {}, identities, grant)]
     found += _not_accepted(promotion, [approvals[who] for who in named if who in approvals])
     found += _same_people(named, approvals)
-    if rules == LINKED:
-        found += _linked(named, approvals, grant, makers, identities)
+    found += _linked(named, approvals, grant, makers, identities)
     found += [
         f"approved by {who} under the name of a person who made or requested it"
         for who in named
@@ -61,38 +57,16 @@ def independence_faults(
     ]
     if manual.get("dependent_because"):
         return found
-    if rules not in {DIRECT, THROUGH_OTHERS, LINKED}:
+    if rules not in {DIRECT, THROUGH_OTHERS, LINKED, BY_LOGINS}:
         found.append(f"it was decided by rules {rules}, which this version cannot check: use a newer one")
     return [*found, *_appointed(named, approvals, grant, makers, identities)]
 
 
-def _person(who: str, identities: Identities, until: str, rules: Any = LINKED) -> list[str]:
-    """Return all that the log has of the person at a moment: this identity first, then what is linked."""
-    return [who, *linked(who, identities, until)] if rules == LINKED else [who]
-
-
-def linked(who: str, identities: Identities, until: str | None = None) -> list[str]:
-    """Return the identities and logins that are linked with this identity, at any distance."""
-    reached, level = [who], [who]
-    while level:
-        new = [other for of in level for other in _links(identities.get(of, ()), until)]
-        level = [other for other in dict.fromkeys(new) if other not in reached]
-        reached += level
-    return reached[1:]
-
-
-def _links(events: Iterable[Event], until: str | None) -> list[str]:
-    """Return what an identity is linked with directly. A login has no events, so the search ends there."""
-    held: dict[tuple[str, bool], None] = {}
-    for e in events:
-        if until is not None and e["recorded_at"] > until:
-            continue
-        link = str(e["data"].get("other")), bool(e["data"].get("login"))
-        if e["type"] == "IdentityLinked":
-            held[link] = None
-        elif e["type"] == "IdentityUnlinked":
-            held.pop(link, None)
-    return [other for other, _ in held]
+def _person(who: str, identities: Identities, until: int, rules: Any) -> list[str]:
+    """Return all that the log has of the person at a position: this identity first, then what is linked."""
+    if rules in {DIRECT, THROUGH_OTHERS}:
+        return [who]
+    return [who, *linked(who, identities, until, by_logins=rules != LINKED)]
 
 
 def _linked(
@@ -102,12 +76,19 @@ def _linked(
     makers: set[str],
     identities: Identities,
 ) -> Iterator[str]:
-    """Yield the approvers who are linked with a maker, the requester or another approver."""
-    for position, who in enumerate(named):
-        for other in linked(who, identities, approvals.get(who, grant)["recorded_at"]):
+    """Yield the approvers who are linked with a maker, the requester or another approver.
+
+    By the rules BY_LOGINS, also with links that were recorded between the approval and the grant.
+    """
+    rules = grant["data"].get("rules") or DIRECT
+    for n, who in enumerate(named):
+        moments = {position(approvals.get(who, grant))}
+        moments |= set() if rules == LINKED else {position(grant)}
+        known = [one for at in sorted(moments) for one in _person(who, identities, at, rules)[1:]]
+        for other in dict.fromkeys(known):
             if folded_name(other) in makers:
                 yield f"{who} approved, who is linked with {other}, who made or requested it"
-            if other in named[:position]:
+            if other in named[:n]:
                 yield f"the approvers {other} and {who} are linked, so both are one person"
 
 
@@ -118,17 +99,21 @@ def _appointed(
     makers: set[str],
     identities: Identities,
 ) -> Iterator[str]:
-    """Yield the approvers whom a maker or the requester appointed, and those who count as one."""
+    """Yield the approvers whom a maker or the requester appointed, and those who count as one.
+
+    An appointment counts until the approval, a key between two approvers until the later approval of both.
+    """
     rules = grant["data"].get("rules") or DIRECT
-    for who in named:
-        at = approvals.get(who, grant)["recorded_at"]
+    decided = {who: position(approvals.get(who, grant)) for who in named}
+    for who, at in decided.items():
         for by, how in _chain(who, identities, at, set(APPOINTMENTS.values()), rules):
             if any(folded_name(one) in makers for one in _person(by, identities, at, rules)):
                 yield f"{by}, who made or requested it, {how} the approver {who}"
-        for by, how in _chain(who, identities, at, {"keyed"}, rules):
-            for one in _person(by, identities, at, rules):
-                if one in named and one != who and folded_name(one) not in makers:
-                    yield f"the approvers {one} and {who} count as one: {by} {how} {who}"
+        for other in (one for one in decided if one != who and folded_name(one) not in makers):
+            later = max(at, decided[other])
+            for by, how in _chain(who, identities, later, {"keyed"}, rules):
+                if other in _person(by, identities, later, rules):
+                    yield f"the approvers {other} and {who} count as one: {by} {how} {who}"
 
 
 def _makers(promotion: Iterable[Event]) -> Iterator[str]:
@@ -153,7 +138,7 @@ def _machines(
     named: Iterable[str], allowed: Mapping[str, Any], identities: Identities, grant: Event
 ) -> Iterator[str]:
     for who in named:
-        events = [e for e in identities.get(who, ()) if e["recorded_at"] <= grant["recorded_at"]]
+        events = [e for e in identities.get(who, ()) if position(e) <= position(grant)]
         kind = next((e["data"].get("kind") for e in events if e["type"] == "IdentityCreated"), None)
         if kind is None:
             yield f"there is no identity {who}"
@@ -196,14 +181,14 @@ def _same_people(named: Sequence[str], approvals: Mapping[str, Event]) -> Iterat
                 yield f"{other} and {who} approved under one name"
 
 
-def appointers(events: Iterable[Event], until: str | None = None) -> list[tuple[str, str]]:
-    """Return who created an identity, issued it a key or granted it a role until a moment, and which.
+def appointers(events: Iterable[Event], until: int | None = None) -> list[tuple[str, str]]:
+    """Return who created an identity, issued it a key or granted it a role until a position, and which.
 
     Who trusted the issuer of a sign-in, or mapped the groups that it showed, granted their roles.
     """
     found: list[tuple[str, str]] = []
     for e in events:
-        if until is not None and e["recorded_at"] > until:
+        if until is not None and position(e) > until:
             continue
         if e["type"] in APPOINTMENTS:
             found.append((str(e["actor"]["subject"]), APPOINTMENTS[e["type"]]))
@@ -213,14 +198,13 @@ def appointers(events: Iterable[Event], until: str | None = None) -> list[tuple[
 
 
 def related(events: Iterable[Event]) -> set[str]:
-    """Return the identities that this one leads to: who appointed it, and which were ever linked with it."""
+    """Return the subjects that this one leads to: who appointed it, and what was ever linked with it."""
     known = list(events)
-    links = (e["data"] for e in known if e["type"] == "IdentityLinked" and not e["data"].get("login"))
-    return {by for by, _ in appointers(known)} | {str(data.get("other")) for data in links}
+    return {by for by, _ in appointers(known)} | ever_linked(known)
 
 
 def _chain(
-    subject: str, identities: Identities, until: str, acts: set[str], rules: Any
+    subject: str, identities: Identities, until: int, acts: set[str], rules: Any
 ) -> list[tuple[str, str]]:
     """Return who appointed the person by these acts, in words; by the later rules also at any distance.
 

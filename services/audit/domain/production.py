@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from regista.wire.digests import NoDigest, digest
-from services.audit.domain.independence import Identities, independence_faults
+from services.audit.domain.independence import independence_faults
+from services.audit.domain.links import Identities
 from shared.deciding.person import folded_name
 
 Event = dict[str, Any]
@@ -139,10 +140,11 @@ def _approval_faults(
     if reviews:
         opened = reviews[-1]["data"]
         current = {who for who, sealed in approvals.items() if sealed == opened.get("sealed_digest")}
+        named = set(grant.get("approvers") or ())
         least = max(needed, opened.get("needs") or 0, 1)
-        if len(current) < least:
-            faults.append(f"{len(current)} approvals of what was shown, {least} needed")
-        if not set(grant.get("approvers") or ()) <= current:
+        if len(current & named) < least:
+            faults.append(f"{len(current & named)} approvals of what was shown, {least} needed")
+        if not named <= current:
             faults.append("the grant names approvers who did not approve what was shown")
     elif needed:
         faults.append(f"the policy requires {needed} approvals and there was no review")

@@ -11,6 +11,7 @@ from itertools import takewhile
 from typing import Any
 
 from services.audit.domain.as_of import Event, reference
+from services.audit.domain.links import links_of
 
 PARTITION = "access"
 Mapped = list[dict[str, Any]]
@@ -53,22 +54,12 @@ def rights(
         return None
     held = [*roles.values(), *_through_groups(sign_ins, mapped or {})]
     keys = [] if disabled else _live_keys(happened, at)
-    more = {"keys": keys, "trusts": _trusts(happened), "links": _links(happened)}
+    links = [
+        {"other": other, "login": login, "linked": _given(event)}
+        for (other, login), event in links_of(happened).items()
+    ]
+    more = {"keys": keys, "trusts": _trusts(happened), "links": links}
     return found | {"disabled": disabled, "roles": held, **more}
-
-
-def _links(happened: Iterable[Event]) -> list[dict[str, Any]]:
-    """Return what counted as one person with the identity, directly."""
-    links: dict[Any, dict[str, Any]] = {}
-    for event in happened:
-        data = event["data"]
-        name = data.get("other"), bool(data.get("login"))
-        match event["type"]:
-            case "IdentityLinked":
-                links[name] = {"other": name[0], "login": name[1], "linked": _given(event)}
-            case "IdentityUnlinked":
-                links.pop(name, None)
-    return list(links.values())
 
 
 def _live_keys(happened: Iterable[Event], at: datetime) -> list[dict[str, Any]]:

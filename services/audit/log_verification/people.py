@@ -8,7 +8,8 @@ from typing import Any
 import asyncpg
 
 from services.audit import queries
-from services.audit.domain.independence import Identities, related
+from services.audit.domain.independence import related
+from services.audit.domain.links import Identities
 from services.audit.domain.reading import key_of
 from services.audit.domain.without_people import after_reviews, without_people
 from services.audit.log_verification import decided

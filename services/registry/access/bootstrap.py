@@ -19,6 +19,7 @@ import msgspec
 
 from services.registry.access import names
 from services.registry.access.domain.commands import AccessCommand, CreateIdentity, GrantRole, IssueKey
+from services.registry.access.domain.identities import streams_read
 from services.registry.access.service import ACCESS_SERVICE
 from shared.deciding.access import Algorithm, Kind, stream_of
 from shared.deciding.decider import RuleBroken
@@ -102,6 +103,7 @@ async def write(url: str, spec: Spec) -> int:
                     (stream_of(command.subject),),
                     Cause(BOOTSTRAP.subject, f"{run}/{n}", b""),
                     BOOTSTRAP,
+                    depends_on=streams_read(command) if isinstance(command, CreateIdentity) else (),
                     reason="bootstrap",
                 )
                 for n, command in enumerate(commands(spec))

@@ -26,6 +26,9 @@ FROM identities i LEFT JOIN directory.names n USING (subject)
 IDENTITIES = _IDENTITY + "WHERE i.subject > $1 ORDER BY i.subject LIMIT $2"
 IDENTITY = _IDENTITY + "WHERE i.subject = $1"
 
+# The identities whose subject is this text in lower case: subjects are ASCII.
+CALLED = "SELECT subject FROM identities WHERE lower(subject) = $1 ORDER BY subject"
+
 # The namespaces that have models.
 NAMESPACES = "SELECT DISTINCT namespace FROM models WHERE namespace <> ''"
 

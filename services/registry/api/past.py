@@ -11,7 +11,7 @@ from services.registry.as_of.replay import Then, document_of, then
 from services.registry.domain.model.state import LATEST
 from services.registry.queries import DocumentEvent
 from services.registry.shapes.search import VersionsOfModelQuery
-from services.registry.tables import ALIASES
+from services.registry.tables import ALIASES, ROLLOUTS
 from shared.deciding.decider import NotFound, Unprocessable
 from shared.http.moments import end
 from shared.http.routes import Call
@@ -63,11 +63,10 @@ def _number(found: Then, reference: str) -> int | None:
     number = small_number(reference)
     if number is not None:
         return number
-    versions = answers.version_lines(found)
     name = reference.removeprefix("@")
     if name == reference:
-        return next((v["number"] for v in versions if v["semver"] == name), None)
-    champions = [r["champion"] for r in answers.rollouts(found) if r["environment"] == name]
+        return next((v["number"] for v in found.versions() if v["semver"] == name), None)
+    champions = [r["champion"] for r in found.rows(ROLLOUTS) if r["environment"] == name]
     aliased = [r["number"] for r in found.rows(ALIASES) if r["alias"] == name]
-    usable = [v["number"] for v in versions if name == LATEST and answers.usable(v)]
+    usable = [v["number"] for v in found.versions() if answers.usable(v)] if name == LATEST else []
     return next(iter([*filter(None, champions), *aliased, *usable]), None)

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from services.registry.as_of.replay import Row, Then
+from services.registry.domain.model.past import PRODUCTION
 from services.registry.remarks.queries import MOST_SHOWN
 from services.registry.tables import (
     ALIASES,
@@ -22,7 +23,6 @@ from services.registry.tables import (
 )
 from shared.deciding.events import encode
 
-PRODUCTION = "production"
 METRIC = ("name", "value", "dataset_name", "dataset_digest", "higher_is_better", "independent")
 LINE = (
     "model_id",
@@ -96,7 +96,8 @@ def primary_metric(measured: Iterable[Row]) -> dict[str, Any] | None:
 def version_row(then: Then, number: int) -> dict[str, Any] | None:
     """Return a version with everything around it as the query of versions does; None where there was none.
 
-    What versions of other models made of it, `withdrawn_ancestors`, is not in this model's events.
+    Whether versions of other models that it was made from were withdrawn, `withdrawn_ancestors`, is not in
+    this model's events: None.
     """
     row = next((row for row in then.rows(VERSIONS) if row["number"] == number), None)
     if row is None:
@@ -112,7 +113,7 @@ def version_row(then: Then, number: int) -> dict[str, Any] | None:
             for e in msgspec.to_builtins(r["entries"])
             if e["number"] == number
         ],
-        "withdrawn_ancestors": [],
+        "withdrawn_ancestors": None,
         "notes": _notes([r for r in then.rows(NOTES) if r["number"] == number]),
         "corrections": [
             {name: r[name] for name in ("field", "before", "after", "by", "at", "reason")}

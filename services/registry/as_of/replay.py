@@ -60,10 +60,11 @@ class Then:
         return sorted(self.rows(VERSIONS), key=lambda row: int(row["number"]), reverse=True)
 
 
-async def then(app: App, model_id: str, at: datetime) -> Then:
+async def then(app: App, model_id: str, at: datetime, most: int = MOST_EVENTS) -> Then:
     """Return the rows of a model as they were at a moment.
 
-    Raises NotFound for a moment before its registration, and Unprocessable for a model with too many events.
+    Raises NotFound for a moment before its registration, and Unprocessable when it had more than `most`
+    events.
     """
     found = Then(model_id, Merged())
     revision = 0
@@ -72,14 +73,14 @@ async def then(app: App, model_id: str, at: datetime) -> Then:
             recorded = EVENTS.recorded("registry", row["bytes"])
             if recorded.recorded_at > at:
                 return _registered(found, at, recorded)
+            if recorded.revision > most:
+                raise Unprocessable(
+                    "too_many_events",
+                    f"The model had more than {most} events then: read the timeline up to the moment"
+                    " (`regista timeline --until`), or what served then (`regista as-of`).",
+                )
             found.merged.add(project(recorded))
         revision = page[-1]["revision"]
-        if revision >= MOST_EVENTS:
-            raise Unprocessable(
-                "too_many_events",
-                f"The model has more than {MOST_EVENTS} events: read the timeline up to the moment"
-                " (`regista timeline --until`), or what served then (`regista as-of`).",
-            )
     return _registered(found, at)
 
 

@@ -69,6 +69,8 @@ async def test_an_answer_of_now_is_the_same_as_the_present_one(registry, senders
         moment = await _history(registry, senders, client)
         for path in EVERY:
             present = (await client.get(path)).json()
+            if "withdrawn_ancestors" in present:  # is not known of another moment, not even of this one
+                present["withdrawn_ancestors"] = None
             for at in (_now(), datetime.now(UTC).date().isoformat()):
                 assert with_times(await then(client, path, at)) == with_times(present), path
 

@@ -28,8 +28,11 @@ async def test_an_admin_links_and_unlinks_with_a_reason_in_both_streams(
         shown = [(one["other"], one["login"], one["linked_by"]) for one in answer.json()["links"]]
         assert shown == [("ann", False, "root"), ("octocat", True, "root")]
         assert [one["other"] for one in (await root.get(f"{ALL}/ann")).json()["links"]] == ["eva"]
-        of_ann = await root.put(f"{ALL}/eva/links", json=by_login | {"other": "ann"})
+        of_ann = await root.put(f"{ALL}/eva/links", json=by_login | {"other": "\u200bANN"})
         assert (of_ann.status_code, of_ann.json()["code"]) == (409, "login_is_identity")
+        new = {"subject": "Octocat", "kind": "person", "name": "Another"}
+        refused = await root.post(ALL, json=new)
+        assert (refused.status_code, refused.json()["code"]) == (409, "subject_is_login")
         gone = {"other": "eva", "reason": "two people after all"}
         assert (await eva.delete(f"{ALL}/ann/links", params=gone)).status_code == 403
         assert (await root.delete(f"{ALL}/ann/links", params=gone)).status_code == 204

@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -16,6 +17,7 @@ import asyncpg
 import pytest
 
 from benchmarks.trained import trained
+from services.registry.as_of.replay import MOST_EVENTS, then
 from services.registry.domain.model.state import stream_of
 from services.registry.domain.serving.alias import SetAlias
 from services.registry.domain.serving.environment import ENVIRONMENTS
@@ -24,9 +26,12 @@ from services.registry.domain.withdrawal.rejection import RejectVersion
 from services.registry.look_ups import LookUps
 from services.registry.service import SERVICE
 from services.registry.trained_message import read
+from shared.deciding.decider import Unprocessable
 from shared.deciding.events import Actor, EventTypes
 from shared.deciding.submission import Cause, Submission
 from shared.foundation.postgres import WakeUp, connect_pool
+from shared.foundation.settings import Settings
+from shared.http.app import App
 from shared.log import eventlog, projector
 from shared.log.transact import Transactor
 
@@ -181,6 +186,9 @@ SELECT (SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_user_
 """
 
 
+EVENTS_OF = "SELECT count(*) FROM log.events_registry WHERE stream = $1"
+
+
 async def rows_read(pool: asyncpg.Pool) -> int:
     await pool.fetchval("SELECT pg_stat_force_next_flush()")
     return int(await pool.fetchval(ROWS_READ))
@@ -197,6 +205,17 @@ async def settled(registry: Registry, model_id: str) -> None:
     """Until no snapshot of the model is wanted."""
     while registry.transactor.states.get(stream_of(model_id)).may_be_kept:  # noqa: ASYNC110 - no wake-up
         await asyncio.sleep(0.05)
+
+
+async def test_a_moment_behind_which_a_model_had_too_many_events_is_refused(registry: Registry) -> None:
+    app = App("registry", Settings())
+    app.pool, model_id = registry.pool, await registry.filled("short.one", 2)
+    now = datetime.now(UTC)
+    events = await registry.pool.fetchval(EVENTS_OF, stream_of(model_id))
+    assert len((await then(app, model_id, now, most=events)).versions()) == 2
+    with pytest.raises(Unprocessable, match=f"too_many_events: The model had more than {events - 1} events"):
+        await then(app, model_id, now, most=events - 1)
+    assert MOST_EVENTS == 20_000
 
 
 @pytest.mark.slow

@@ -27,7 +27,7 @@ from shared.deciding.access import ACCESS, AccessState, IdentityCreated
 from shared.deciding.appointments import everyone_behind
 from shared.deciding.decider import Streams
 from shared.deciding.events import Noted, Source
-from shared.deciding.links import IdentityLinked, IdentityUnlinked
+from shared.deciding.links import IdentityLinked, IdentityUnlinked, subject_of_login
 from shared.deciding.person import ErasedName, Person, digest_of, folded_name
 
 FOLDS = {fold.category: fold for fold in (*ALL_FOLDS, ACCESS)}
@@ -185,10 +185,9 @@ class World:
 
     def link(self, subject: str, other: str, *, login: bool = False, end: bool = False) -> None:
         """Two identities, or an identity and a login, count as one person; with `end`, as two again."""
-        event = IdentityUnlinked if end else IdentityLinked
+        event, far = IdentityUnlinked if end else IdentityLinked, subject_of_login(other) if login else other
         self.append({f"access-{subject}": [event(subject, other, "root", login)]})
-        if not login:
-            self.append({f"access-{other}": [event(other, subject, "root")]})
+        self.append({f"access-{far}": [event(far, subject, "root")]})
 
     def with_people(self, streams: Streams, *subjects: str) -> Streams:
         """The streams with those of the identities. Who has none yet is a person."""

@@ -11,8 +11,8 @@ from services.approval.domain.gate_kinds import Gate
 from services.approval.domain.review_events import ReviewApproved
 from services.approval.domain.rules import RULES
 from shared.deciding.access import IdentityCreated, KeyIssued, RoleGranted
-from shared.deciding.appointments import MOST
 from shared.deciding.decider import Misrouted, RuleBroken, Unprocessable
+from shared.deciding.one_person import MOST
 
 SPELLINGS = [
     "Grace  Hopper",
@@ -173,6 +173,28 @@ def test_an_approver_behind_whom_too_many_identities_stand_does_not_count(world)
         world.identity(f"bot-{n}", keyed(f"bot-{n}", f"bot-{n + 1}"), kind="service")
     world.identity("ann", keyed("ann", "bot-0"))
     refused(world, "not_independent", "ann")
+
+
+def test_a_person_with_too_many_identities_decides_nothing(world):
+    """What is linked beyond that is not looked at, so a maker may be among it."""
+    world.in_review()
+    for n in range(MOST):
+        world.link(f"u-{n}", f"u-{n + 1}")
+    world.identity("ann")
+    world.link("ann", "u-0")
+    refused(world, "not_independent", "ann")
+
+
+@pytest.mark.parametrize("other", ["carl", "bob"])
+def test_an_approval_does_not_count_any_more_when_a_link_shows_whose_it_was(world, other):
+    """ann turns out to be the creator, or bob. A third person has to approve."""
+    world.in_review(asked={"creator": "carl"}, approvers=3)
+    world.approve("bob")
+    world.approve("ann")
+    world.link("ann", other)
+    (approved,) = world.approve("cid")
+    assert (approved.approvers, approved.complete) == (("bob", "cid"), False)
+    assert PromotionGranted in [type(e) for e in world.approve("dan")]
 
 
 def test_a_grant_states_the_rules_by_which_its_approvers_counted(world):

@@ -42,8 +42,8 @@ def stored(stream: str, event: object) -> dict:
 
 
 def faults(world: World, grant: PromotionGranted, **requested: str) -> list[str]:
-    """What the checker finds about a grant, from the raw log alone."""
-    log = [stored(stream, event) for stream, event in world.events]
+    """What the checker finds about a grant, from the raw log alone. All have one time: the order counts."""
+    log = [stored(stream, event) | {"leaf_index": n} for n, (stream, event) in enumerate(world.events)]
     asked = {
         "type": "PromotionRequested",
         "stream": "model-m",

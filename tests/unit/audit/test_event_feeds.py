@@ -12,13 +12,15 @@ from typing import Any
 
 import pytest
 
+from regista.wire.cloudevents import CloudEvent
 from regista.wire.event_feed import Position, position_of
 from services.audit.domain.audience import Audience
 from services.audit.public_events import response
-from services.audit.public_events.feeds import Feed, Limits, PublicEvents, Wanted
+from services.audit.public_events.feeds import READ_MS, Ended, Feed, Limits, PublicEvents, Wanted
 from services.audit.public_events.locating import Item
 from services.audit.public_events.response import EventStream, frame
 from services.audit.public_events.tail import Newest
+from services.audit.public_events.topics import Topics
 from shared.deciding.access import (
     IdentityCreated,
     IdentityDisabled,
@@ -34,6 +36,7 @@ from shared.http.app import App
 from shared.http.connection import ABORT
 from shared.http.problems import Problem
 from shared.identity.access_view import AccessView
+from shared.messaging.kafka import Received
 
 PARTITION = ("registry", 0)
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -248,6 +251,44 @@ async def test_frames_end_when_the_caller_leaves() -> None:
     await EventStream(frames(), lambda: left.append("left"))({"type": "http"}, receive, send)
     assert (ended, left) == (["ended"], ["left"])
     assert sent[1]["body"] == b"id: c\n: waiting\n\n"
+
+
+class Kafka(Topics):
+    """Topics of which Kafka sends so much at each read; `seconds` pass until the feed reads again."""
+
+    def __init__(self, *reads: int, seconds: float = 0.0) -> None:
+        self.position = {PARTITION: 0}
+        self.reads, self.seconds, self.now = list(reads), seconds, 0.0
+
+    async def read(self, wait_ms: int) -> list[Received]:
+        self.now += wait_ms / 1000
+        offset, count = self.position[PARTITION], self.reads.pop(0)
+        self.position = {PARTITION: offset + count}
+        self.now += self.seconds if count else 0.0
+        event = CloudEvent("none", "/regista/registry", "AliasSet", "model-m", "2026-03-01T00:00:00Z", b"{}")
+        return [Received(event, "service:registry", "service", "t", 0, offset + n) for n in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("reads", "seconds", "code"),
+    [
+        ((0, 0, 0, 0), 0.0, "unavailable"),
+        ((1, 0, 1), 100.0, "caught_up"),
+        ((1, 0, 0, 0, 0), 0.0, "unavailable"),
+    ],
+)
+async def test_a_feed_of_the_past_ends_when_kafka_is_silent_and_not_when_its_reader_is_slow(
+    monkeypatch: pytest.MonkeyPatch, reads: tuple[int, ...], seconds: float, code: str
+) -> None:
+    house, kafka = House(), Kafka(*reads, seconds=seconds)
+    house.app.pool = None  # no event has an id by which one would look it up
+    monkeypatch.setattr("services.audit.public_events.feeds.SILENCE", 2 * READ_MS / 1000)
+    monkeypatch.setattr("services.audit.public_events.feeds._now", lambda: kafka.now)
+    wanted = Wanted(follow=False, position={PARTITION: 0})
+    feed = Feed(house.app, house.events, Actor("ann", method="api-key:k1"), wanted)
+    with pytest.raises(Ended) as ended:
+        _ = [one async for one in feed._read_past(kafka, {PARTITION: 2})]
+    assert ended.value.code == code
 
 
 async def test_a_feed_that_does_not_learn_where_the_present_is_ends_and_names_kafka(

@@ -21,6 +21,7 @@ def event(type_, revision=1, actor="system:bootstrap", **data):
         "data": data,
         "actor": {"subject": actor},
         "recorded_at": "2026-11-01",
+        "leaf_index": 0,
     }
 
 

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from services.audit.domain.independence import appointers, linked
+from services.audit.domain.independence import appointers, related
+from services.audit.domain.links import linked
 from services.audit.domain.rights import mapped_roles, rights
+from shared.deciding.links import subject_of_login
 
 T = datetime(2026, 3, 1, tzinfo=UTC)
 MAPPED = {"group": "board", "role": "approver", "namespace": "fraud", "by": "root"}
@@ -22,7 +24,8 @@ def events(*found: tuple[str, int, dict[str, Any]]) -> list[dict[str, Any]]:
             "recorded_at": T + timedelta(minutes=minute),
             "data": data,
             "actor": {"subject": "u-1"},
-            **dict.fromkeys(("event_id", "service", "stream", "revision", "leaf_index", "fault")),
+            "leaf_index": minute,
+            **dict.fromkeys(("event_id", "service", "stream", "revision", "fault")),
         }
         for type_, minute, data in found
     ]
@@ -73,7 +76,7 @@ def test_a_role_of_a_group_was_held_while_sign_in_mapping_and_trust_gave_it(minu
 
 def test_who_trusted_the_issuer_and_mapped_the_group_appointed_the_person():
     assert appointers(PERSON) == [("u-1", "created"), ("root", "granted")]
-    assert appointers(PERSON, T + timedelta(minutes=2)) == [("u-1", "created")]
+    assert appointers(PERSON, 2) == [("u-1", "created")]
 
 
 LINKED = events(
@@ -91,8 +94,17 @@ def test_links_count_from_when_they_were_recorded_until_they_were_removed(minute
     at = T + timedelta(minutes=minute)
     found = rights(LINKED, at) or {}
     assert [one["other"] for one in found["links"]] == others
-    as_stored = [e | {"recorded_at": e["recorded_at"].isoformat()} for e in LINKED]
-    assert linked("u-1", {"u-1": as_stored}, at.isoformat()) == others
+    assert linked("u-1", {"u-1": LINKED}, minute) == others
+
+
+def test_a_person_is_read_with_the_streams_of_all_logins_that_were_ever_linked():
+    assert related(LINKED) == {"u-1", "ann", subject_of_login("octocat")}
+
+
+def test_an_event_that_is_not_sealed_yet_is_behind_all_that_are():
+    late = [LINKED[1] | {"leaf_index": None}]
+    assert linked("u-1", {"u-1": late}, 2**62) == []
+    assert linked("u-1", {"u-1": late}) == ["ann"]
 
 
 JOB = {"trust_id": "t-1", "started_by": "octocat", "claims": {}}
@@ -130,4 +142,4 @@ def test_a_live_key_names_the_issuer_whose_groups_counted_for_it():
 
 
 def test_who_added_a_trust_appointed_the_publisher():
-    assert ("u-1", "keyed") in appointers(PUBLISHER, T + timedelta(minutes=2))
+    assert ("u-1", "keyed") in appointers(PUBLISHER, 2)

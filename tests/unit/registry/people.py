@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, get_args
 
-from services.registry.access.domain import deciders, roles
-from services.registry.access.domain.commands import WithMembers
+from services.registry.access.domain import deciders, identities, roles
+from services.registry.access.domain.commands import CreateIdentity, WithMembers
 from shared.deciding.access import AccessState, evolve_access
 
 States = dict[str, AccessState]
@@ -17,6 +17,8 @@ def decide_all(command: Any, states: Mapping[str, AccessState]) -> dict[str, lis
     everyone = _Everyone(states)
     if isinstance(command, get_args(WithMembers)):
         return {subject: list(events) for subject, events in roles.decide(command, everyone).items()}
+    if isinstance(command, CreateIdentity):
+        return {command.subject: list(identities.create(command, everyone[command.subject]))}
     return {command.subject: list(deciders.decide(command, everyone[command.subject]))}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from services.registry.access.domain.commands import CreateIdentity
-from services.registry.access.domain.deciders import decide
+from services.registry.access.domain.identities import create
 from services.registry.access.domain.issuers import (
     MOST_MAPPED,
     DistrustIssuer,
@@ -147,7 +147,7 @@ def test_an_issuer_that_was_never_trusted_is_unknown(command: Any):
 
 def test_no_identity_has_the_subject_of_an_issuer():
     with pytest.raises(RuleBroken, match="invalid_subject"):
-        decide(CreateIdentity(ISSUER, "person", "root"), ACCESS.initial)
+        create(CreateIdentity(ISSUER, "person", "root"), ACCESS.initial)
 
 
 def sign_in(*groups: str, minutes: int = 0, account: str = "acc") -> RecordSignIn:

@@ -79,15 +79,15 @@ def issue(
         raise click.UsageError("name the identity, or give --own for a key of yourself")
     if without_groups and (signing or not own):
         raise click.UsageError("give --without-groups with --own: other keys have no roles of groups")
-    expiry = _expiry(expires) | ({"reason": reason} if reason else {})
+    settings = _settings(expires, reason)
     if subject is None:
         with session.client() as client:
             subject = str(client.whoami()["subject"])
     if signing:
-        _register(session, subject, new_signing_key(subject, file), expiry)
+        _register(session, subject, new_signing_key(subject, file), settings)
         return
     with _new_file(file) as descriptor, session.client() as client:
-        got = client.issue_key(subject, **expiry, without_groups=without_groups)
+        got = client.issue_key(subject, **settings, without_groups=without_groups)
         _hand_over(session, got, file, descriptor)
 
 
@@ -100,8 +100,7 @@ def register(session: Session, subject: str, file: Path, expires: str | None, re
     """Register the public half of a signing key that `regista key generate` made."""
     from regista.files import signing_key  # noqa: PLC0415
 
-    settings = _expiry(expires) | ({"reason": reason} if reason else {})
-    _register(session, subject, signing_key(file), settings)
+    _register(session, subject, signing_key(file), _settings(expires, reason))
 
 
 @command(
@@ -202,8 +201,12 @@ def _hand_over(session: Session, got: Mapping[str, Any], file: Path | None, desc
         say("This is the only time the key is shown.", err=True)
 
 
+def _settings(expires: str | None, reason: str) -> dict[str, Any]:
+    """Return what the registry is sent about a new key. Raises click.UsageError for what is no time."""
+    return _expiry(expires) | ({"reason": reason} if reason else {})
+
+
 def _expiry(expires: str | None) -> dict[str, Any]:
-    """Return what the registry is sent. Raises click.UsageError for what is no time."""
     if expires is None or expires == "never":
         return {"never_expires": True} if expires else {}
     try:

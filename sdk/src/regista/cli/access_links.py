@@ -55,12 +55,12 @@ def link(
         linked = ", ".join(one["other"] for one in got["links"] or ())
         session.one(got, f"{me} is one person with {linked}")
         return
-    named, by_login = _pair(subject, other, login)
+    one, another = _pair(subject, other, login)
     if file is not None:
         raise click.UsageError("give --key-file with --own only")
     with session.client() as client:
-        got = client.link_identity(named[0], named[1], reason=reason, login=by_login)
-    session.one(got, f"{named[0]} and {named[1]} count as one person")
+        got = client.link_identity(one, another, reason=reason, login=login is not None)
+    session.one(got, f"{one} and {another} count as one person")
 
 
 @command(
@@ -73,15 +73,16 @@ def link(
 @REASON
 def unlink(session: Session, subject: str, other: str | None, login: str | None, reason: str) -> None:
     """Count them as two people from now on. What was decided before keeps the links of its time."""
-    named, by_login = _pair(subject, other, login)
+    one, another = _pair(subject, other, login)
+    by_login = login is not None
     with session.client() as client:
-        client.unlink_identity(named[0], named[1], reason, login=by_login)
-    answer = {"subject": named[0], "other": named[1], "login": by_login, "unlinked": True}
-    session.one(answer, f"{named[0]} and {named[1]} count as two people")
+        client.unlink_identity(one, another, reason, login=by_login)
+    answer = {"subject": one, "other": another, "login": by_login, "unlinked": True}
+    session.one(answer, f"{one} and {another} count as two people")
 
 
-def _pair(subject: str | None, other: str | None, login: str | None) -> tuple[tuple[str, str], bool]:
-    """Return the identity, what it is linked with, and whether that is a login. Raises click.UsageError."""
+def _pair(subject: str | None, other: str | None, login: str | None) -> tuple[str, str]:
+    """Return the identity, and what it is linked with. Raises click.UsageError."""
     if not subject or (other is None) == (login is None):
         raise click.UsageError("name two identities, or one identity and --login")
-    return (subject, str(other or login)), login is not None
+    return subject, str(other or login)

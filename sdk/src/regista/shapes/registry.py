@@ -1334,9 +1334,10 @@ class VersionAnswer(TypedDict):
     people and pipelines noted about it. `registration_notes`: what its sender should know, such as a
     part of the model's description that was not taken. `training` has the corrected values;
     `corrections` has the newest changes of description, tags and metadata, with what stood before.
-    `withdrawn_ancestors`: the withdrawn versions that it was made from, at any distance, in words.
-    `external`: where a draft of a client of MLflow came from. `imported_from`: what another registry
-    states about it; no rule here decides on that. `revision` is its ETag.
+    `withdrawn_ancestors`: the withdrawn versions that it was made from, at any distance, in words; null
+    as of a moment, because that is not known then. `external`: where a draft of a client of MLflow came
+    from. `imported_from`: what another registry states about it; no rule here decides on that.
+    `revision` is its ETag.
     """
 
     model_id: str
@@ -1371,7 +1372,7 @@ class VersionAnswer(TypedDict):
     promoted: PromotedAnswer | None
     legal_hold: str | None
     withdrawn: str | None
-    withdrawn_ancestors: list[str]
+    withdrawn_ancestors: list[str] | None
     withdrawal_proposed: ProposedWithdrawal | None
     withdrawal_id: str | None
     retired: dict[str, Any] | None

@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 
 from services.registry.access import queries
-from services.registry.access.domain.commands import AccessCommand
+from services.registry.access.domain.commands import AccessCommand, CreateIdentity
+from services.registry.access.domain.identities import streams_read
 from services.registry.access.domain.issuers import OfIssuer
 from services.registry.access.domain.links import OfLink
 from services.registry.access.domain.trusts import OfTrust
@@ -32,9 +33,10 @@ async def submit(
     call: Call, command: AccessCommand | OfIssuer | OfTrust, permission: Permission = ADMIN, reason: str = ""
 ) -> Outcome:
     """Submit a command on the stream of one identity. The transaction checks the permission again."""
-    return await transactor(call).submit(
-        submission(call, command, (command.subject,), permission, reason=reason)
-    )
+    made = submission(call, command, (command.subject,), permission, reason=reason)
+    if isinstance(command, CreateIdentity):
+        made = replace(made, depends_on=streams_read(command))
+    return await transactor(call).submit(made)
 
 
 def submission(

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import asyncpg
+
+from services.registry.access import queries
 from services.registry.access.api.calls import ADMIN, answer, submission, transactor
-from services.registry.access.domain.links import LinkIdentity, OfLink, UnlinkIdentity, subjects_of
+from services.registry.access.domain.links import LinkIdentity, UnlinkIdentity, subjects_of
 from services.registry.access.shapes import IdentityAnswer, NewLink, UnlinkQuery
 from services.registry.api.calls import other_identities
-from shared.deciding.access import NO_ROLE
+from shared.deciding.access import NO_ROLE, stream_of
 from shared.deciding.acting import key_of
-from shared.deciding.appointments import one_person
-from shared.deciding.decider import Forbidden, RuleBroken
-from shared.deciding.submission import Permission
+from shared.deciding.decider import Forbidden
+from shared.deciding.one_person import one_person, subjects_of_person
+from shared.deciding.person import folded_name
+from shared.deciding.submission import Permission, Submission
 from shared.http.routes import Call, Reply, Route
 from shared.identity.sign_ins import KeysUnavailable, SignInNeeded
 from shared.identity.tokens import TokenRefused, is_token
+from shared.log.transact import routed
 
 
 async def link_identity(call: Call[NewLink]) -> Reply:
@@ -29,22 +35,33 @@ async def link_identity(call: Call[NewLink]) -> Reply:
         other, permission = await _proved(call, body.proof.get_secret_value()), Permission(NO_ROLE)
     else:
         call.require("admin", "")
-    if body.login and call.app.access.identities.state_of(other).kind:
-        raise RuleBroken(
-            "login_is_identity", f"{other} is an identity, and jobs name it as one: link it as an identity."
-        )
     command = LinkIdentity(subject, other, call.actor.subject, body.login)
-    await _submit(call, command, permission, body.reason)
+    made = submission(call, command, subjects_of(command), permission, reason=body.reason)
+    await transactor(call).submit(replace(made, under_locks=_with_called if body.login else None))
     return await answer(call, subject)
+
+
+async def _with_called(connection: asyncpg.Connection, command: LinkIdentity) -> LinkIdentity:
+    """Return the command with the identities of the login's name. A creation reads the login's stream."""
+    rows = await connection.fetch(queries.CALLED, folded_name(command.other))
+    return replace(command, called=tuple(row["subject"] for row in rows))
 
 
 async def unlink_identity(call: Call[None, UnlinkQuery]) -> None:
     """Count them as two people from now on. What was decided before keeps the links of its time."""
     call.require("admin", "")
     query = call.query
-    own = await _own_identities(call)
-    command = UnlinkIdentity(call.path["subject"], query.other, call.actor.subject, query.login, own)
-    await _submit(call, command, ADMIN, query.reason)
+    state_of = call.app.access.identities.state_of
+
+    async def build() -> Submission:
+        own = await _own_identities(call)
+        command = UnlinkIdentity(call.path["subject"], query.other, call.actor.subject, query.login, own)
+        written = subjects_of(command)
+        linked = {one for subject in written for one in subjects_of_person(subject, state_of)}
+        reads = tuple(stream_of(one) for one in sorted(linked - set(written)))
+        return replace(submission(call, command, written, ADMIN, reason=query.reason), depends_on=reads)
+
+    await routed(transactor(call), build)
 
 
 async def _own_identities(call: Call[Any, Any]) -> frozenset[str]:
@@ -52,10 +69,6 @@ async def _own_identities(call: Call[Any, Any]) -> frozenset[str]:
     own = {call.actor.subject, *await other_identities(call)}
     state_of = call.app.access.identities.state_of
     return frozenset(linked for one in own for linked in one_person(one, state_of))
-
-
-async def _submit(call: Call, command: OfLink, permission: Permission, reason: str) -> None:
-    await transactor(call).submit(submission(call, command, subjects_of(command), permission, reason=reason))
 
 
 async def _proved(call: Call[NewLink], proof: str) -> str:

@@ -117,8 +117,8 @@ class RemoveMember:
     by: str
 
 
-OwnStream = CreateIdentity | DisableIdentity | EnableIdentity | SetName | EraseName | IssueKey | RevokeKey
-"""Commands that write the stream of one identity."""
+OwnStream = DisableIdentity | EnableIdentity | SetName | EraseName | IssueKey | RevokeKey
+"""Commands that write and read the stream of one identity."""
 WithMembers = GrantRole | RevokeRole | AddMember | RemoveMember
 """Commands that may write the streams of a group and of its members."""
-AccessCommand = OwnStream | WithMembers
+AccessCommand = CreateIdentity | OwnStream | WithMembers

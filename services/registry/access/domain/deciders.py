@@ -36,8 +36,6 @@ from shared.deciding.decider import Decider, Fold, Joint
 def decide(command: OwnStream, state: AccessState) -> Sequence[AccessEvent]:
     """Return the events that `command` leads to in the stream of one identity."""
     match command:
-        case CreateIdentity():
-            return identities.create(command, state)
         case DisableIdentity():
             return identities.disable(command, existing(command.subject, state))
         case EnableIdentity():
@@ -66,6 +64,7 @@ TRUST: Decider[OfTrust, AccessEvent, AccessState] = Decider(
 )
 FOLDS: tuple[Fold[Any, Any], ...] = (ACCESS,)
 DECIDERS: dict[type, Decider[Any, Any, Any] | Joint[Any]] = {
+    CreateIdentity: Joint(identities.decide_creation),
     **dict.fromkeys(get_args(OwnStream), ACCESS),
     **dict.fromkeys(get_args(WithMembers), Joint(decide_roles)),
     **dict.fromkeys(get_args(OfLink), Joint(decide_link)),

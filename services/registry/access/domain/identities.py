@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from services.registry.access.domain.commands import CreateIdentity, DisableIdentity, EnableIdentity
 from shared.deciding.access import (
+    ACCESS,
     AccessEvent,
     AccessState,
     IdentityCreated,
     IdentityDisabled,
     IdentityEnabled,
+    stream_of,
 )
-from shared.deciding.decider import NotFound, RuleBroken, Unprocessable
+from shared.deciding.decider import NotFound, RuleBroken, Streams, Unprocessable
 from shared.deciding.issuers import PREFIX
+from shared.deciding.links import LOGIN, subject_of_login
 
 _SUBJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9:@._-]{0,99}", re.ASCII)
 _ADDRESS = re.compile(r".*[^:@]@[^:@.]+(\.[^:@.]+)+", re.ASCII)
@@ -32,17 +35,36 @@ def existing(subject: str, state: AccessState) -> AccessState:
     return state
 
 
+def decide_creation(command: CreateIdentity, streams: Streams) -> Mapping[str, Sequence[AccessEvent]]:
+    """Return the creation, in the stream of the identity. It reads that of the login of the same name."""
+    stream, of_login = stream_of(command.subject), streams_read(command)[0]
+    events = create(command, streams.state(ACCESS, stream))
+    if events and (using := streams.state(ACCESS, of_login).links.identities):
+        raise RuleBroken(
+            "subject_is_login",
+            f"{command.subject} is a login of {', '.join(sorted(using))}, so jobs would name both by it: "
+            "choose another subject, or remove that link.",
+        )
+    return {stream: events}
+
+
+def streams_read(command: CreateIdentity) -> tuple[str]:
+    """Return the stream that a creation depends on: that of the login of the same name."""
+    return (stream_of(subject_of_login(command.subject)),)
+
+
 def create(command: CreateIdentity, state: AccessState) -> Sequence[AccessEvent]:
     if not _SUBJECT.fullmatch(command.subject):
         raise Unprocessable(
             "invalid_subject",
             f"{command.subject!r:.80} cannot be a subject: use at most 100 letters, digits and ':@._-'.",
         )
-    if command.subject.startswith(PREFIX):
-        raise Unprocessable(
-            "invalid_subject",
-            f"Subjects that begin with {PREFIX!r} are those of trusted issuers: choose another.",
-        )
+    for prefix, those in ((PREFIX, "trusted issuers"), (LOGIN, "logins")):
+        if command.subject.startswith(prefix):
+            raise Unprocessable(
+                "invalid_subject",
+                f"Subjects that begin with {prefix!r} are those of {those}: choose another.",
+            )
     if state.kind == command.kind:
         return []
     if state.kind:
