@@ -8,7 +8,6 @@ from typing import Any
 import asyncpg
 import pytest
 
-from services.registry import readable
 from services.registry.lineage import queries as lineage
 from services.registry.service import SERVICE
 from services.registry.serving import queries as serving
@@ -133,18 +132,3 @@ async def test_lists_read_as_many_pages_among_many_models_as_among_few(pool, dat
     assert {name: rows for name, (rows, _) in after.items()} == expected
     most = {name: read + SLACK + OF_A_ROW * rows for name, (rows, read) in before.items()}
     assert {name: (before[name][1], read) for name, (_, read) in after.items() if read > most[name]} == {}
-
-
-@pytest.mark.parametrize(
-    ("namespaces", "namespace", "shown"),
-    [
-        (None, None, None),
-        (None, "a", ["a"]),
-        (["a", "b"], None, ["a", "b"]),
-        (["a", "b"], "a.x", ["a.x"]),
-        (["a.x", "a.y", "b"], "a", ["a.x", "a.y"]),
-        (["a"], "ab", []),
-    ],
-)
-def test_a_namespace_narrows_what_a_caller_may_read(namespaces, namespace, shown):
-    assert readable.within(namespaces, namespace) == shown

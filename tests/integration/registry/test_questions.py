@@ -157,6 +157,7 @@ READS: Questions = {
     "withdrawn ancestors": (lineage.WITHDRAWN_ANCESTORS_OF, ("short", 9), 1),
     "open promotions below": (lineage.OPEN_BELOW, ("short", 12), 0),
     "doubts": (lineage.DOUBTS, ("short",), 0),
+    "doubts of a long model": (lineage.DOUBTS, ("long",), 0),
     "the number of a semantic version": (
         queries.FIND_NUMBERS,
         (["long", "long"], ["1.0.5", "@champion"]),
