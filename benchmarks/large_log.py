@@ -29,7 +29,7 @@ SMALL_NAMESPACE = "team-007"
 """One of the namespaces with the fewest models."""
 REBUILT = ("registry", "cleanup", "approval")
 PATIENCE = 7_200.0
-# What serves is in the read model only: audit would find in the log that nobody decided it.
+# What serves is in the read model only: audit would find in the log that no one decided it.
 SERVING = f"""
 INSERT INTO registry.rollouts (model_id, environment, production, champion, entries, previous, warning,
     changed_at, changed_by, reason, revision)

@@ -86,8 +86,7 @@ LEFT JOIN rollouts r ON r.model_id = m.model_id AND r.environment = 'production'
 # Many models by id.
 MODELS = _MODEL.format(models="unnest($1::text[]) AS wanted(model_id) JOIN models m USING (model_id)")
 
-# A page of models, by name. Each filter that is given becomes a condition of its own, so that an index of the
-# filter serves it.
+# A page of models, by name. Each filter that is given becomes a condition, so that its index serves it.
 _PAGE_OF_MODELS = f"""
 SELECT m.* FROM models m WHERE {IN_ORDER} > $1 AND {{readable}} {{filters}} ORDER BY {IN_ORDER} LIMIT $3
 """
@@ -98,19 +97,16 @@ _MODEL_FILTERS = {
     "tags": "m.tags @> {}::text::jsonb",
     "tag_names": "m.tags ?& {}::text[]",
 }
-
-# By bytes, which takes half as long as by letters: names are ASCII.
+# By bytes, which takes half the time: names are ASCII.
 _CONTAINS = """position(lower({text}) in lower(n.name COLLATE "C")) > 0"""
 
 # A search finds old names, too. FOUND are the models of which a name contains the text: where they are few,
 # the page is made from them, else in the order of names, where they are met soon.
 _SEARCHED_MODELS = f"""
-WITH found AS MATERIALIZED (
-    SELECT n.model_id FROM names n WHERE {_CONTAINS} LIMIT {FEW + 1})
+WITH found AS MATERIALIZED (SELECT n.model_id FROM names n WHERE {_CONTAINS} LIMIT {FEW + 1})
 (SELECT m.* FROM models m
     WHERE (SELECT count(*) FROM found) <= {FEW} AND m.model_id = ANY(ARRAY(SELECT model_id FROM found))
-        AND {IN_ORDER} > $1 AND log.covers($2::text[], m.name) {{filters}}
-    ORDER BY {IN_ORDER} LIMIT $3)
+        AND {IN_ORDER} > $1 AND log.covers($2::text[], m.name) {{filters}} ORDER BY {IN_ORDER} LIMIT $3)
 UNION ALL (SELECT m.* FROM ({{page}}) AS m WHERE (SELECT count(*) FROM found) > {FEW})
 """
 # Not EXISTS, which PostgreSQL may plan as a join with all names.

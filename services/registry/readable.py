@@ -28,13 +28,13 @@ def ranges(readable: Sequence[str] | None, value: str) -> list[str]:
     `value` stands for `readable` in the statement. "/" is the byte behind ".", so it ends a namespace.
     """
     outermost = [
-        place
-        for place, one in enumerate(readable or (), 1)
+        number
+        for number, one in enumerate(readable or (), 1)
         if not any(one.startswith(other + ".") for other in readable or ())
     ]
     if not 0 < len(outermost) <= MOST_RANGES:
         return [f"log.covers({value}::text[], m.name)"]
-    ends = (f"({value}::text[])[{place}] || " for place in outermost)
+    ends = (f"({value}::text[])[{number}] || " for number in outermost)
     return [f"({IN_ORDER} >= {end}'.' AND {IN_ORDER} < {end}'/')" for end in ends]
 
 

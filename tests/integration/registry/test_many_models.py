@@ -1,4 +1,4 @@
-"""Lists read no more pages among many models than among few, whoever asks: counted, not timed."""
+"""Lists read no more pages among many models than among few, for every reader: counted, not timed."""
 
 from __future__ import annotations
 
