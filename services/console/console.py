@@ -19,6 +19,7 @@ from services.console.rendering import environment
 from services.console.sessions import Session, Sessions, Unsigned
 from services.console.settings import ConsoleSettings
 from services.console.view import Shown, View
+from shared.http.access_log import SUBJECT
 
 log = logging.getLogger(__name__)
 BACK = "/signed-in"
@@ -63,6 +64,8 @@ class Console:
         id_ = request.cookies.get(self.cookies.session, "")
         store = self.sessions.signed_in
         session = store.peek(id_) if BY_SCRIPT in request.headers else store.find(id_)
+        if session is not None:
+            request.scope[SUBJECT] = session.subject
         if session is None or session.tokens is None or not session.tokens.old:
             return session
         try:

@@ -15,6 +15,7 @@ from services.mirror.queries import DueCopy, Followed
 from services.mirror.registry_reader import RegistryReader, VersionFiles
 from services.mirror.targets.base import Difference, Refused, Target, Unavailable, Wanted, differences
 from services.mirror.wanted import AVAILABLE, is_ended, is_reached, wanted_of
+from shared.foundation.postgres_errors import raise_if_cancelled
 
 log = logging.getLogger(__name__)
 Result = Callable[[DueCopy], TargetCommand]
@@ -52,6 +53,7 @@ class Copying:
         except Unavailable as e:
             return self._failed(copy, "unavailable", str(e), retry=True, retry_after=e.retry_after)
         except Exception as e:
+            raise_if_cancelled()
             log.exception("a mirror failed", extra={"target": self._followed.target, "number": copy.number})
             detail = f"The mirror failed unexpectedly ({type(e).__name__}): its log has the details."
             return self._failed(copy, "unexpected", detail, retry=True)

@@ -20,9 +20,13 @@ class Callers:
         self._upstream = upstream
         self._subjects: OrderedDict[bytes, tuple[str, float]] = OrderedDict()
 
+    def known(self, key: str) -> str:
+        """Return who has the key, "" when the registry was not asked for it."""
+        return self._subjects.get(_digest(key), ("", 0.0))[0]
+
     async def subject(self, key: str) -> str:
         """Return who has the key. Raises MlflowError."""
-        digest = hashlib.sha256(key.encode()).digest()
+        digest = _digest(key)
         subject, until = self._subjects.get(digest, ("", 0.0))
         if time.monotonic() < until:
             return subject
@@ -32,3 +36,7 @@ class Callers:
         if len(self._subjects) > KEPT:
             self._subjects.popitem(last=False)
         return subject
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode()).digest()

@@ -23,6 +23,7 @@ from services.mlflow.repeats import Repeats
 from services.mlflow.routes import ARTIFACTS, CREATE_VERSION, REGISTRY, ROOTS, STREAMS, Endpoint
 from services.mlflow.settings import NEEDED, MlflowSettings
 from services.mlflow.upstream import Upstream
+from shared.http.access_log import SUBJECT
 from shared.http.measured import Measured, serve_metrics
 
 log = logging.getLogger(__name__)
@@ -76,6 +77,7 @@ class Front:
 
     async def _call(self, request: Request, *, fields: bool) -> Call:
         key = key_of(request)
+        request.scope[SUBJECT] = self._callers.known(key)
         found = await fields_of(request) if fields else {}
         return Call(
             request,

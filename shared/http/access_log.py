@@ -7,21 +7,35 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-
-from shared.deciding.events import Actor
+from typing import Protocol
 
 log = logging.getLogger("regista.access")
+SUBJECT = "regista.subject"
+"""The key of a request's scope under which a front names the identity that it recognised."""
+
+
+class Identified(Protocol):
+    """Who made a request: the actor of an event."""
+
+    @property
+    def subject(self) -> str:
+        """The identity."""
+
+    @property
+    def method(self) -> str:
+        """How it was recognised, with the id of a key."""
 
 
 @dataclass(slots=True)
 class Served:
-    """What is known of a request when it was answered."""
+    """What is known of a request when it was answered. A front states the subject, and no actor."""
 
     method: str
     route: str = ""
-    actor: Actor | None = None
+    actor: Identified | None = None
     trace: str = ""
     code: str = ""
+    subject: str = ""
 
 
 def write(served: Served, status: int, seconds: float) -> None:
@@ -32,7 +46,7 @@ def write(served: Served, status: int, seconds: float) -> None:
     log.info(
         "request",
         extra={
-            "subject": actor.subject if actor else "",
+            "subject": actor.subject if actor else served.subject,
             "key_id": actor.method.partition(":")[2].partition("@")[0] if actor else "",
             "method": served.method,
             "route": served.route,

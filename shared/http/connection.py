@@ -1,4 +1,4 @@
-"""Guard one HTTP connection: bounded heads, in bounded time, and no body lost to an unserved upgrade.
+"""Guard one HTTP connection: bounded heads and trailers, and no body lost to an unserved upgrade.
 
 uvicorn's protocol on httptools has no limit of headers or of time for them. For a request with an upgrade
 (`Upgrade: h2c` of Java's HttpClient and of `curl --http2`) it answers without the body, because the parser
@@ -14,7 +14,8 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 LARGEST_HEAD = 64 * 1024
-"""Maximum size of a request line with its headers, in bytes."""
+"""Maximum size of a request line with its headers, in bytes. Also of what a body in chunks has between two
+bytes of its content, or behind the last one: extensions of a chunk, trailers."""
 HEAD_WITHIN = 20.0
 """Time limit of a request's head, in seconds, from the connection or the first byte of a later request."""
 MOST_CONNECTIONS = 2_000
@@ -31,6 +32,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().__init__(*arguments, **options)
         self._in_head = True
         self._head_size = 0
+        self._without_content = 0
         self._upgrading = False
         self._refused = False
         self._deadline: asyncio.TimerHandle | None = None
@@ -47,14 +49,18 @@ class GuardedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came. A head that is too large ends the connection before more of it is read."""
+        """Parse what came. What is too large beside the content of a body ends the connection immediately."""
         if self._refused:
             return
         if self._in_head:
             self._head_size += len(data)
+        else:
+            self._without_content += len(data)
         self._parse(data)
         if self._in_head and self._head_size > LARGEST_HEAD:
             self._refuse(431, f"The request line and headers exceed {LARGEST_HEAD} bytes: send less.")
+        elif not self._in_head and self._without_content > LARGEST_HEAD:
+            self._refuse(431, f"Trailers or extensions of a chunk exceed {LARGEST_HEAD} bytes: send less.")
 
     def _parse(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
@@ -89,10 +95,15 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._deadline is None:
             self._deadline = self.loop.call_later(HEAD_WITHIN, self._too_late)
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header. A trailer is none: the request is being answered with the headers of its head."""
+        if self._in_head:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """Start the request, unless its head is too large or it is to be parsed again without an upgrade."""
         self._stop_clock()
-        self._in_head, self._head_size = False, 0
+        self._in_head, self._head_size, self._without_content = False, 0, 0
         if self._refused:
             return
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
@@ -104,6 +115,7 @@ class GuardedProtocol(HttpToolsProtocol):
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
+        self._without_content = 0
         if not self._upgrading and not self._refused:
             super().on_body(body)
 
@@ -131,7 +143,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._stop_clock()
         if self.transport.is_closing():
             return
-        if self.cycle is None or self.cycle.response_complete:
+        if self._is_awaited():
             body = reason.encode()
             self.transport.write(
                 STATUS_LINE[status]
@@ -140,3 +152,9 @@ class GuardedProtocol(HttpToolsProtocol):
                 + body
             )
         self.transport.close()
+
+    def _is_awaited(self) -> bool:
+        """Return whether an answer written now is the one that the client waits for."""
+        if self.cycle is None or self.cycle.response_complete:
+            return True
+        return not (self._in_head or self.pipeline or self.cycle.response_started)

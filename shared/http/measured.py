@@ -1,4 +1,7 @@
-"""Measure requests: the time to answer, by method, route and status. A route stands for all its paths."""
+"""Measure requests: the time to answer, by method, route and status. A route stands for all its paths.
+
+Requests of the fronts, which are Starlette applications, leave their access line here, too.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, Histogram, generate_latest
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared.http import access_log
+from shared.http.access_log import SUBJECT, Served
 
 BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 SECONDS = Histogram("regista_http_seconds", "Time to answer", ["method", "route", "status"], buckets=BUCKETS)
@@ -27,19 +33,31 @@ async def serve_metrics(_request: Request) -> Response:
 
 
 class Measured:
-    """Measure the requests of a Starlette application, each until its answer begins."""
+    """Measure the requests of a Starlette application, each until its answer begins, and log each one."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        began = time.perf_counter()
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began, status = time.perf_counter(), 0
+        method = scope["method"] if scope["method"] in METHODS else UNKNOWN
 
         async def measured(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
-                route = getattr(scope.get("route"), "path", UNKNOWN)
-                method = scope["method"] if scope["method"] in METHODS else UNKNOWN
-                SECONDS.labels(method, route, message["status"]).observe(time.perf_counter() - began)
+                status = message["status"]
+                SECONDS.labels(method, _route(scope) or UNKNOWN, status).observe(time.perf_counter() - began)
             await send(message)
 
-        await self._app(scope, receive, measured if scope["type"] == "http" else send)
+        try:
+            await self._app(scope, receive, measured)
+        finally:
+            served = Served(method, _route(scope), subject=scope.get(SUBJECT, ""))
+            access_log.write(served, status, time.perf_counter() - began)
+
+
+def _route(scope: Scope) -> str:
+    return getattr(scope.get("route"), "path", "")

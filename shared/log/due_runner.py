@@ -229,6 +229,7 @@ class DueWorkRunner:
         try:
             status = await self._pool.execute(self._release, row.kind, row.key, row.attempt, row.due_at)
         except Exception as error:  # noqa: BLE001 - the lease runs out by itself
+            raise_if_cancelled()
             self._log_unreleased(row, error)
         else:
             if status == "DELETE 0":
@@ -239,6 +240,7 @@ class DueWorkRunner:
         try:
             await self._pool.execute(self._postpone, row.kind, row.key, row.attempt, wait, why[:2000])
         except Exception as error:  # noqa: BLE001
+            raise_if_cancelled()
             self._log_unreleased(row, error)
 
     def _log_unreleased(self, row: DueRow, error: Exception) -> None:

@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaError
 from shared.messaging.kafka import stop_client
 from tests.chaos.journal import Journal
 
-REPEAT = frozenset({408, 425, 429, 500, 502, 503, 504})
+REPEAT = frozenset({408, 425, 429, 500, 502, 503, 504, 507})
 PAUSE = 0.3
 ANSWER = 40.0
 

@@ -297,6 +297,8 @@ def nothing_behind_a_cursor(facts: Facts) -> Iterator[str]:
     """Up to its cursor a reader has seen every event of its partition, once, in the order of the log."""
     for partition, seen in facts.seen.items():
         if not seen:
+            if any(e.service == partition for e in facts.events):
+                yield f"the reader of {partition} saw nothing"
             continue
         there = sorted(e.at for e in facts.events if e.service == partition and e.at <= seen[-1])
         if there != seen:

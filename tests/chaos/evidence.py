@@ -16,6 +16,16 @@ from minio.error import S3Error
 from tests.chaos.checker import Event, Position, dead_letter_id, event_of
 
 ALL = "SELECT service, stream, revision, tx::text AS tx, seq, bytes FROM log.events e ORDER BY e.tx, e.seq"
+HEAD = """
+SELECT e.tx::text::bigint AS at_tx, e.seq FROM log.events e
+WHERE e.service = $1 ORDER BY e.tx DESC, e.seq DESC LIMIT 1
+"""
+UNAVAILABLE = (
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the server was killed while it answered
+)
 FOLLOWING = """
 SELECT e.tx::text::bigint AS at_tx, e.seq FROM log.events e
 WHERE e.service = $1 AND (e.tx, e.seq) > ($2::text::xid8, $3)
@@ -31,11 +41,12 @@ class Reader:
     url: str
     partition: str
     seen: list[Position] = field(default_factory=list)
+    read_more: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
         """Read until it is cancelled. It waits while the database is unavailable."""
         while True:
-            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with contextlib.suppress(*UNAVAILABLE):
                 connection = await asyncpg.connect(self.url, timeout=5, command_timeout=10)
                 try:
                     while True:
@@ -49,6 +60,17 @@ class Reader:
         tx, seq = self.seen[-1] if self.seen else (0, 0)
         rows = await connection.fetch(FOLLOWING, self.partition, str(tx), seq)
         self.seen += [(row["at_tx"], row["seq"]) for row in rows]
+        self.read_more.set()
+
+    async def catches_up(self) -> None:
+        """Read until it has seen what is in its partition now. Raises TimeoutError when it does not."""
+        connection = await asyncpg.connect(self.url)
+        head = await connection.fetchrow(HEAD, self.partition)
+        await connection.close()
+        async with asyncio.timeout(30):
+            while head and self.seen[-1:] < [(head["at_tx"], head["seq"])]:
+                self.read_more.clear()
+                await self.read_more.wait()
 
 
 async def whole_log(url: str) -> list[Event]:

@@ -197,8 +197,8 @@ async def test_what_was_acknowledged_happened_once_whatever_broke(
         took = await run.drained()
         await asyncio.wait_for(loading, 120)
         await run.drained()
-        await asyncio.sleep(1)
-        for task in reading:
+        for reader, task in zip(run.readers, reading, strict=True):
+            await reader.catches_up()
             task.cancel()
         facts = await run.facts()
         differences = [*check(facts), *await run.of_processes(), *await run.of_rebuilds()]

@@ -91,7 +91,7 @@ async def roll_back(call: Call[Rollback]) -> Reply:
 async def stop_rollout(call: Call[Stop]) -> Reply:
     model, body = await model_of(call), call.body
     command = StopRollout(model.model_id, call.path["environment"], call.if_match, body.from_number)
-    await submit(call, model, command, role="engineer", reason=body.reason)
+    await submit(call, model, command, role="engineer", reason=body.reason, depends_on=(ENVIRONMENTS,))
     return await _answer(call, model)
 
 

@@ -81,6 +81,8 @@ async def test_a_mistyped_environment_is_refused_with_the_nearest_name_wherever_
             await root.post(f"{at}/versions/1:promote", json={"environment": "prodction"}),
             await root.post(f"{at}/rollouts/prodction", json=switch, headers={"if-match": "*"}),
             await root.get(f"{at}/rollouts/prodction"),
+            await root.post(f"{at}/rollouts/prodction:rollback", json={"reason": "worse"}),
+            await root.post(f"{at}/rollouts/prodction:stop", json={"reason": "worse"}),
             await root.get(f"{at}/route", params={"environment": "prodction"}),
             await root.get("/serving", params={"environment": "prodction"}),
         ]

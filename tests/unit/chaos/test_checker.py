@@ -194,6 +194,12 @@ def test_an_event_behind_a_readers_cursor_is_found() -> None:
     assert "missed [(2, 2)]" in found
 
 
+def test_a_reader_that_saw_nothing_is_found() -> None:
+    assert check(facts(numbered(champion(1)), seen={"registry": []})) == [
+        "the reader of registry saw nothing"
+    ]
+
+
 def test_revisions_out_of_the_order_of_the_log_are_found() -> None:
     first, second = numbered(champion(1), champion(2))
     swapped = [

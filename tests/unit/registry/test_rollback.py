@@ -8,6 +8,7 @@ import pytest
 
 from services.registry.domain.model.metadata import By, Input, Metadata
 from services.registry.domain.serving.rollback import DryRun, RollBack
+from services.registry.domain.serving.stop import StopRollout
 from services.registry.domain.withdrawal.rejection import RecallVersion
 from shared.deciding.decider import NotFound, RuleBroken, Stale
 from tests.unit.registry.given import MODEL_ID, SIGNATURE, STREAM, Story, metadata, names
@@ -211,9 +212,13 @@ def test_the_first_champion_has_no_rollback_target():
         story.when(roll_back())
 
 
-def test_nothing_serves_in_an_unknown_environment():
-    with pytest.raises(NotFound):
-        two_promoted().when(RollBack(MODEL_ID, "lab"))
+@pytest.mark.parametrize("command", [RollBack, StopRollout])
+def test_a_mistyped_environment_is_named_and_one_without_a_rollout_is_none(command):
+    with pytest.raises(NotFound, match="did you mean production") as mistyped:
+        two_promoted().when(command(MODEL_ID, "prodction"))
+    assert (mistyped.value.code, mistyped.value.facts["nearest"]) == ("unknown_environment", "production")
+    with pytest.raises(NotFound, match="there is nothing to"):
+        two_promoted().when(command(MODEL_ID, "staging"))
 
 
 def test_a_named_target_must_have_served():

@@ -319,6 +319,10 @@ class Serving(RuleBasedStateMachine):
     @rule(number=numbers, by=st.sampled_from(["eva", "ann"]), back=st.booleans())
     def recall(self, number, by, back):
         self.when((ReinstateVersion if back else RecallVersion)(MODEL_ID, number, by=by))
+        version = self.story.model.versions.get(number)
+        if version is not None and version.recalled and version.artifact:
+            self.artifact_revision += 1
+            self.story.note_artifact(number, noted.ARTIFACT_RECALLED, self.artifact_revision)
 
     @rule(number=numbers)
     def reject(self, number):
@@ -376,6 +380,23 @@ def test_each_command_about_a_version_with_bad_bytes_names_a_step_that_works(com
     assert step == ("restore" if found == "damaged" else "register")
 
 
+@pytest.mark.parametrize("bytes_", ["good", "damaged"])
+@pytest.mark.parametrize("command", COMMANDS_ABOUT_BAD_BYTES, ids=str)
+def test_what_was_reinstated_a_moment_ago_is_waited_for_unless_its_bytes_are_damaged(command, bytes_):
+    """artifact makes the bytes available again when it has the message; damaged ones stay as they are."""
+    machine = Serving()
+    for number in (1, 3):
+        if bytes_ == "damaged":
+            machine.report_on_the_bytes(number, "damaged")
+        machine.story.when(RecallVersion(MODEL_ID, number, by="eva"))
+        machine.story.note_artifact(number, noted.ARTIFACT_RECALLED, revision=900)
+        machine.story.when(ReinstateVersion(MODEL_ID, number, "another"))
+    SEEN.clear()
+    machine.when(command)
+    assert {"artifact_not_good"} == SEEN
+    assert machine.refusal.facts["next_step"] == ("verify" if bytes_ == "good" else "restore")
+
+
 def test_one_history_comes_to_every_outcome_of_the_list():
     """Versions 1 and 2 served in turn, 3 was promoted, and 4 is Validated."""
     SEEN.clear()
@@ -395,6 +416,7 @@ def test_one_history_comes_to_every_outcome_of_the_list():
     machine.recall(1, "eva", back=False)
     machine.roll_back("production", force=False, doubtful=set())
     machine.recall(1, "ann", back=True)
+    machine.report_on_the_bytes(1, "good")
     machine.roll_back("production", force=False, doubtful=set())
     machine.roll_back("production", force=False, doubtful=set())
     machine.stop("production")

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 
 import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route as Page
 
 from shared.foundation.settings import Settings
 from shared.foundation.telemetry import JsonFormatter
+from shared.http.access_log import SUBJECT
 from shared.http.app import App
 from shared.http.dispatch import Application
+from shared.http.measured import Measured
 from shared.http.problems import Problem
 from shared.http.routes import Call, Reply, Route
 
@@ -68,6 +75,20 @@ async def test_one_line_with_route_status_and_code(lines, path, method, route, s
     assert line["milliseconds"] >= 0
 
 
+async def test_a_path_of_another_server_is_answered_with_where_that_is() -> None:
+    def refusal(app: App) -> Problem:
+        return Problem(404, "elsewhere", f"This is {app.name}.")
+
+    application = Application(App("toy", Settings()), ROUTES, {"/api/other": refusal})
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url="http://toy") as client:
+        answers = [await client.post(path) for path in ("/api/other/things", "/api/another", "/v1/things/a")]
+    assert [(a.status_code, a.json()["code"]) for a in answers] == [
+        (404, "elsewhere"),
+        (404, "no_such_route"),
+        (405, "method_not_allowed"),
+    ]
+
+
 async def test_the_trace_of_the_caller_is_in_the_line_or_a_new_one(lines) -> None:
     await send("/v1/things/a", traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
     await send("/v1/things/a")
@@ -87,3 +108,31 @@ async def test_nothing_that_the_caller_chose_is_in_the_line(lines, hostile) -> N
         for word in ("pwned", "forged", "evil", "secret", "BREW"):
             assert word not in line
     assert len(lines()) == 2
+
+
+async def signed_in(request: Request) -> Response:
+    request.scope[SUBJECT] = "person:ada"
+    if request.path_params["name"] == "fault":
+        raise ZeroDivisionError
+    return Response(status_code=204)
+
+
+@pytest.mark.parametrize(
+    ("path", "route", "subject", "status"),
+    [
+        ("/pages/a", "/pages/{name}", "person:ada", 204),
+        ("/pages/fault", "/pages/{name}", "person:ada", 500),
+        (f"/{SECRET}", "", "", 404),
+    ],
+)
+async def test_a_front_leaves_a_line_of_each_request_too(
+    lines: Callable[[], list[str]], path: str, route: str, subject: str, status: int
+) -> None:
+    front = Measured(Starlette(routes=[Page("/pages/{name}", signed_in)]))
+    transport = httpx.ASGITransport(front, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://front") as client:
+        assert (await client.get(path, headers={"authorization": f"Bearer {SECRET}"})).status_code == status
+    [line] = lines()
+    found = json.loads(line)
+    assert (found["route"], found["subject"], found["status"]) == (route, subject, status)
+    assert SECRET not in line

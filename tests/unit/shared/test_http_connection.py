@@ -29,13 +29,14 @@ BODY = b'{"algorithm":1}'
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer with the method, path and body."""
+    """Answer with the method, path and body, and with the header `X-Late`."""
     body, more = b"", True
     while more:
         message = await receive()
         body += message.get("body", b"")
         more = message.get("more_body", False)
-    answer = scope["method"].encode() + b" " + scope["path"].encode() + b" " + body
+    late = b"".join(value for name, value in scope["headers"] if name == b"x-late")
+    answer = scope["method"].encode() + b" " + scope["path"].encode() + b" " + body + late
     headers = [(b"content-length", str(len(answer)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": answer})
@@ -108,23 +109,66 @@ async def test_a_websocket_is_not_served_and_answered_as_a_request(port: int) ->
     assert (await exchanged(port, head, until=b"GET /ws ")).startswith(b"HTTP/1.1 200 OK")
 
 
-@pytest.mark.parametrize(
-    "endless", [b"X-%d: abcdefghijklmnop\r\n", b"abcdefghijklmnopqrstuvwxyz%d"], ids=["headers", "one header"]
-)
-async def test_endless_headers_are_refused_at_the_limit(port: int, endless: bytes) -> None:
+async def poured(port: int, begin: bytes, endless: bytes) -> tuple[int, bytes]:
+    """Send up to 4 MiB. Return how much was sent until the connection ended, and what was received."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nX-Long: ")
-    sent = 0
+    writer.write(begin)
+    sent, received = 0, b"reset"
     with contextlib.suppress(ConnectionError):
         while sent < 4 * 1024 * 1024 and not reader.at_eof():
             piece = b"".join(endless % n for n in range(500))
             writer.write(piece)
             sent += len(piece)
             await asyncio.wait_for(writer.drain(), 10)
-    assert sent < 4 * 1024 * 1024
     with contextlib.suppress(ConnectionError):
-        assert (await asyncio.wait_for(reader.read(), 10)).startswith(b"HTTP/1.1 431")
+        received = await asyncio.wait_for(reader.read(), 10)
     writer.close()
+    return sent, received
+
+
+@pytest.mark.parametrize(
+    "endless", [b"X-%d: abcdefghijklmnop\r\n", b"abcdefghijklmnopqrstuvwxyz%d"], ids=["headers", "one header"]
+)
+async def test_endless_headers_are_refused_at_the_limit(port: int, endless: bytes) -> None:
+    sent, answer = await poured(port, b"GET / HTTP/1.1\r\nHost: a\r\nX-Long: ", endless)
+    assert sent < 4 * 1024 * 1024
+    assert answer.startswith((b"HTTP/1.1 431", b"reset"))
+
+
+@pytest.mark.parametrize(
+    ("begin", "endless"),
+    [
+        (b"0\r\n", b"X-%d: abcdefghijklmnop\r\n"),
+        (b"0\r\nX-Long: ", b"abcdefghijklmnopqrstuvwxyz%d"),
+        (b"2;", b"abcdefghijklmnop=%d;"),
+    ],
+    ids=["trailers", "one trailer", "extension of a chunk"],
+)
+async def test_what_is_endless_in_a_body_beside_its_content_is_refused(
+    port: int, begin: bytes, endless: bytes
+) -> None:
+    chunked = b"POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n"
+    sent, answer = await poured(port, chunked + begin, endless)
+    assert sent < 4 * 1024 * 1024
+    assert answer.startswith((b"HTTP/1.1 431", b"reset"))
+
+
+async def test_a_body_in_many_small_chunks_is_read_whole(port: int) -> None:
+    head = b"POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    number = connection.LARGEST_HEAD // 2
+    pieces = [b"1;e=f\r\na\r\n" * (number // 8)] * 8
+    answer = await exchanged(port, head, *pieces, b"0\r\n\r\n", until=b"a" * number)
+    assert answer.startswith(b"HTTP/1.1 200")
+
+
+async def test_a_trailer_is_no_header_of_the_request(port: int) -> None:
+    head = b"POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nX-Late: early\r\n\r\n"
+    chunks = b"2\r\nab\r\n0\r\nX-Late: late\r\n\r\n"
+    last = b"GET /next HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    answer = await exchanged(port, head + chunks + last)
+    assert b"/a abearly" in answer
+    assert b"late" not in answer
+    assert answer.endswith(b"GET /next ")
 
 
 async def test_a_large_head_in_one_piece_is_refused(port: int) -> None:

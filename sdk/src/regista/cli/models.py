@@ -47,7 +47,9 @@ def list_(session: Session, limit: int, tags: tuple[str, ...], **filters: Any) -
         ("in production", "production"),
         ("description", "description"),
     ]
-    session.items(found, columns, "no models: publish one with `regista publish`", limit)
+    is_filtered = bool(tags) or any(filters.values())
+    nothing = "no such models" if is_filtered else "no models: publish one with `regista publish`"
+    session.items(found, columns, nothing, limit)
 
 
 def _newest(item: Any) -> str:

@@ -414,8 +414,12 @@ def _note(state: ModelState, note: Noted) -> ModelState:
         report: noted.ArtifactReport = noted.read(note)
         released = type_ == noted.ARTIFACT_RELEASED
         before = state.versions.get(report.number)
+        good = before is not None and (before.released or before.withheld or not before.artifact)
+        withheld = type_ == noted.ARTIFACT_RECALLED and good
         failed = noted.is_final(type_, report) or (before is not None and before.failed and not released)
-        return with_version(state, report.number, artifact=revision, released=released, failed=failed)
+        return with_version(
+            state, report.number, artifact=revision, released=released, failed=failed, withheld=withheld
+        )
     if type_ == noted.OVERRIDE_REVIEWED:
         return _reviewed(state, noted.read(note))
     return state

@@ -31,9 +31,9 @@ class VersionState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     `document` is the revision of the event that holds the metadata; `revision` is that of the last event
     about this version (its ETag). `artifact` and `gates` are the revisions of artifact's and approval's
     streams at the newest note (0: none yet). The bytes are good while `released`, and can never be while
-    `failed`. `cap` is the percent of a production environment's requests that the policy which validated it
-    allows without a promotion; -1 when the tier decides. `two_to_recall`: that policy wants a second person
-    for a recall.
+    `failed`; `withheld` while only a withdrawal keeps them from use. `cap` is the percent of a production
+    environment's requests that the policy which validated it allows without a promotion; -1 when the tier
+    decides. `two_to_recall`: that policy wants a second person for a recall.
     """
 
     semver: str
@@ -50,6 +50,7 @@ class VersionState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     cap: int = -1
     two_to_recall: bool = False
     failed: bool = False
+    withheld: bool = False
 
 
 @dataclass(frozen=True, slots=True)

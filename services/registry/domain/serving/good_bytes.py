@@ -15,6 +15,8 @@ def way_to_good_bytes(version: VersionState) -> tuple[str, str]:
     """
     if version.failed:
         return "register", "publish its files again as a new version, because its own bytes can never be good"
+    if version.withheld:
+        return "verify", "wait until they are available again after its withdrawal was undone"
     if version.artifact:
         return "restore", "publish its files again, which also makes the bytes of this version good"
     return "verify", "wait for their verification"

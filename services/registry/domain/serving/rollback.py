@@ -28,11 +28,16 @@ from services.registry.domain.model.state import (
 from services.registry.domain.serving import good_bytes
 from services.registry.domain.serving.departure import departures
 from services.registry.domain.serving.environment import ENVIRONMENT, ENVIRONMENTS, require_environment
-from services.registry.domain.serving.rollout import grant_withdrawn, require_rollout, way_to_champion
+from services.registry.domain.serving.rollout import (
+    grant_withdrawn,
+    require_rollout,
+    require_served,
+    way_to_champion,
+)
 from services.registry.domain.versioning.bump import most_important
 from services.registry.domain.versioning.signature import incompatibilities
 from shared.deciding.access import namespace_of
-from shared.deciding.decider import Joint, NotFound, RuleBroken, Streams
+from shared.deciding.decider import Joint, RuleBroken, Streams
 
 NO_DOUBTS: Mapping[int, str] = MappingProxyType({})
 
@@ -137,11 +142,7 @@ def roll_back(command: RollBack, streams: Streams) -> Events:
     """Send all requests to the target in one step, and end the service of all others."""
     state = require_model(streams.state(MODEL, stream_of(command.model_id)))
     environment = command.environment
-    if environment not in state.rollouts:
-        raise NotFound(
-            "no_rollout",
-            f"Nothing of {state.model} serves in {environment}: there is nothing to roll back.",
-        )
+    require_served(state, environment, streams, "roll back")
     rollout = require_rollout(state, environment, command.expected, command.from_number)
     if not rollout.entries:  # after a stop a rollback begins a use, which a retired environment has no more
         require_environment(streams.state(ENVIRONMENT, ENVIRONMENTS), namespace_of(state.model), environment)

@@ -30,7 +30,7 @@ from services.registry.domain.serving.environment import (
 )
 from services.registry.domain.serving.good_bytes import not_good, way_to_good_bytes
 from shared.deciding.access import namespace_of
-from shared.deciding.decider import Joint, RuleBroken, Stale, Streams, Unprocessable
+from shared.deciding.decider import Joint, NotFound, RuleBroken, Stale, Streams, Unprocessable
 
 MOST_ENTRIES = 20
 ROLES_RISING: tuple[Role, ...] = ("standby", "shadow", "challenger", "champion")
@@ -118,6 +118,15 @@ def require_rollout(
             entries=rollout.entries,
         )
     return rollout
+
+
+def require_served(state: ModelState, environment: str, streams: Streams, what: str) -> None:
+    """Raise NotFound where no version of the model ever served; a mistyped environment is named as such."""
+    if environment not in state.rollouts:
+        require_environment(streams.state(ENVIRONMENT, ENVIRONMENTS), namespace_of(state.model), environment)
+        raise NotFound(
+            "no_rollout", f"Nothing of {state.model} serves in {environment}: there is nothing to {what}."
+        )
 
 
 def _check_shares(command: ChangeRollout) -> None:

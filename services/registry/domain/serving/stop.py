@@ -10,13 +10,16 @@ from services.registry.domain.model.events import RolloutChanged
 from services.registry.domain.model.fold import MODEL
 from services.registry.domain.model.state import Events, is_production, require_model, stream_of
 from services.registry.domain.serving.departure import departures
-from services.registry.domain.serving.rollout import require_rollout
-from shared.deciding.decider import Joint, NotFound, Streams
+from services.registry.domain.serving.rollout import require_rollout, require_served
+from shared.deciding.decider import Joint, Streams
 
 
 @dataclass(frozen=True, slots=True)
 class StopRollout:
-    """`expected` is the revision of the rollout that the caller saw, `from_number` the champion."""
+    """It reads ENVIRONMENTS.
+
+    `expected` is the revision of the rollout that the caller saw, `from_number` the champion.
+    """
 
     model_id: str
     environment: str
@@ -27,11 +30,7 @@ class StopRollout:
 def stop(command: StopRollout, streams: Streams) -> Events:
     """Take every version out of the rollout; nothing when it is stopped already."""
     state = require_model(streams.state(MODEL, stream_of(command.model_id)))
-    if command.environment not in state.rollouts:
-        raise NotFound(
-            "no_rollout",
-            f"Nothing of {state.model} serves in {command.environment}: there is nothing to stop.",
-        )
+    require_served(state, command.environment, streams, "stop")
     rollout = require_rollout(state, command.environment, command.expected, command.from_number)
     if not rollout.entries:
         return {}
