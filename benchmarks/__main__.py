@@ -23,8 +23,7 @@ MEASURES = (
     "reads",
     "intake",
     "data_digest",
-    "questions",
-    "pages",  # after the questions: it uses the log that they filled
+    "growth",
     "demo",
 )
 

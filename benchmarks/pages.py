@@ -1,32 +1,30 @@
-"""Measure the pages of the console on a large log: p50, p95 and p99 of each, warm, and its size.
+"""The pages of the console on a large log: p50, p95 and p99 of each, warm, and its size.
 
-The log is that of `benchmarks/questions.py`: half of the versions belong to one long model, the others to
-models of ten. `REGISTA_BENCH_VERSIONS=200000 python -m benchmarks pages` fills it once and prints a line for
-each page.
+An administrator reads each page, and a reader of one small namespace those for which rights matter.
 """
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-import asyncpg
 import httpx
 
-from benchmarks.copied_log import CopiedLog, model_id
+from benchmarks.copied_log import ENVIRONMENT
 from benchmarks.figures import Figure
-from benchmarks.questions import LONG, SIZES, fill, sealed, seed
+from benchmarks.large_log import LONG, SMALL_NAMESPACE, short_name
 from benchmarks.servers import Servers
 from benchmarks.trained import trained
 
-SERVICES = ("registry", "approval", "artifact", "cleanup", "audit", "console")
 WARM, REPEATED = 3, 40
 MOST_MILLISECONDS, MOST_KILOBYTES = 100.0, 150.0
 LINKED = re.compile(r'(?:src|href)="(/(?:static|packages)/[^"]+)"')
-EXISTS = "SELECT EXISTS (SELECT FROM log.events WHERE stream = $1)"
+GROWTH = 2.0
+"""How many times slower a page may become between the sizes."""
+READER = ", by a reader of a small namespace"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +42,15 @@ class Measured:
         return f"{times}  {self.kilobytes:6.1f} kB  {self.name}"
 
 
+@dataclass(frozen=True, slots=True)
+class Visits:
+    """The pages on a log of one size, by name, and the kilobytes that a browser reads for its first page."""
+
+    versions: int
+    first: float
+    pages: Mapping[str, Measured]
+
+
 def addresses(versions: int) -> dict[str, str]:
     """Return the address of each page by its name."""
     model, number = f"/models/{LONG}", versions // 4
@@ -52,9 +59,11 @@ def addresses(versions: int) -> dict[str, str]:
         "home": "/",
         "models": "/models",
         "models, searched": "/models?q=short-7",
+        "models, searched for what is not there": "/models?q=not-there",
         "versions": "/versions",
         "versions, by stage": "/versions?stage=Rejected",
-        "versions, by a metric": f"/versions?metric={quote('auc>0.905')}",
+        "versions, by a metric": f"/versions?metric={quote('auc>0.9')}",
+        "versions, by a metric that none reaches": f"/versions?metric={quote('auc>0.99')}",
         "versions, by a data set": f"/versions?dataset={quote(data_set)}",
         "model": model,
         "model, by stage": f"{model}?stage=Rejected",
@@ -66,7 +75,7 @@ def addresses(versions: int) -> dict[str, str]:
         "version": f"{model}/versions/{number}",
         "reviews": "/reviews",
         "rollouts": "/rollouts",
-        "rollout": f"/rollouts/{LONG}/production",
+        "rollout": f"/rollouts/{LONG}/{ENVIRONMENT}",
         "data set": f"/data-sets?q={quote(data_set)}",
         "data set of many versions": "/data-sets?q=transactions",
         "history": "/history",
@@ -77,25 +86,49 @@ def addresses(versions: int) -> dict[str, str]:
         "access": "/access",
         "operations": "/operations",
         "search": "/search?q=short-7",
+        "search for what is not there": "/search?q=not-there",
         "search for a version": f"/search?q={quote(f'{LONG}@{number}')}",
     }
 
 
-async def measure(servers: Servers) -> Sequence[Figure]:
-    versions = SIZES[-1]
-    owner = await asyncpg.connect(servers.stack.owner_url())
-    if not await owner.fetchval(EXISTS, f"model-{model_id(LONG)}"):
-        log = CopiedLog(owner)
-        await log.read_seed(await seed(servers, owner))
-        await fill(servers, log, versions)
-    with servers.running(*SERVICES):
-        await sealed(servers, owner)
-        await owner.close()
-        with _browser(servers) as browser:
-            _sign_in(browser, servers.admin_key)
-            first = _with_files(browser)
-            found = [_measured(browser, name, path) for name, path in addresses(versions).items()]
-    return _figures(found, first, versions)
+def of_reader() -> dict[str, str]:
+    """Return the addresses of pages for which the rights of a reader matter."""
+    model = next(name for n in range(10_000) if (name := short_name(n)).startswith(SMALL_NAMESPACE))
+    return {
+        "home": "/",
+        "models": "/models",
+        "models, searched": "/models?q=short",
+        "versions": "/versions",
+        "versions, by stage": "/versions?stage=Rejected",
+        "model": f"/models/{model}",
+        "reviews": "/reviews",
+        "rollouts": "/rollouts",
+        "history": "/history",
+        "as of": "/history/as-of",
+        "search": "/search?q=short",
+    }
+
+
+def visit(servers: Servers, versions: int) -> Visits:
+    """Return what each page takes on a log with so many versions."""
+    with _browser(servers) as browser:
+        _sign_in(browser, servers.admin_key)
+        first = _with_files(browser)
+        found = [_measured(browser, name, path) for name, path in addresses(versions).items()]
+    with _browser(servers) as browser:
+        _sign_in(browser, _reader(servers))
+        found += [_measured(browser, f"{name}{READER}", path) for name, path in of_reader().items()]
+    return Visits(versions, first, {one.name: one for one in found})
+
+
+def _reader(servers: Servers) -> str:
+    """Create a person who may read one small namespace, and return their key."""
+    access, person = "/v1/access/identities", {"kind": "person", "name": "Ann"}
+    subject = servers.call("POST", "registry", access, person).json()["subject"]
+    grant = {"role": "engineer", "namespace": SMALL_NAMESPACE}
+    servers.call("PUT", "registry", f"{access}/{subject}/roles", grant)
+    key: str = servers.call("POST", "registry", f"{access}/{subject}/keys", {}).json()["api_key"]
+    return key
 
 
 def _browser(servers: Servers) -> httpx.Client:
@@ -132,33 +165,31 @@ def _measured(browser: httpx.Client, name: str, path: str) -> Measured:
     return found
 
 
-def _figures(found: Sequence[Measured], first: float, versions: int) -> list[Figure]:
-    slowest = max(found, key=lambda one: one.p95)
-    largest = max(found, key=lambda one: one.kilobytes)
-    of = f"of {len(found)} pages at {versions:,} versions"
+def figures(found: Sequence[Visits]) -> list[Figure]:
+    """Return the slowest and the largest page, and the page that became slower most, of each size."""
+    last = found[-1]
+    slowest = max(last.pages.values(), key=lambda one: one.p95)
+    largest = max(last.pages.values(), key=lambda one: one.kilobytes)
     times = f"{slowest.name}: p50 {slowest.p50:.0f} ms, p99 {slowest.p99:.0f} ms"
+    of = f"of {len(last.pages)} pages at {last.versions:,} versions"
     return [
-        Figure(
-            f"slowest {of}, warm, p95",
-            slowest.p95,
-            "ms",
-            MOST_MILLISECONDS,
-            smaller_is_better=True,
-            note=times,
-        ),
-        Figure(
-            f"largest {of}",
-            largest.kilobytes,
-            "kB",
-            MOST_KILOBYTES,
-            smaller_is_better=True,
-            note=largest.name,
-        ),
-        Figure(
-            "first page of the console with style sheet and scripts",
-            first,
-            "kB",
-            MOST_KILOBYTES,
-            smaller_is_better=True,
+        _at_most(f"slowest {of}, warm, p95", slowest.p95, "ms", MOST_MILLISECONDS, times),
+        _growth(found[0], last),
+        _at_most(f"largest {of}", largest.kilobytes, "kB", MOST_KILOBYTES, largest.name),
+        _at_most(
+            "first page of the console with style sheet and scripts", last.first, "kB", MOST_KILOBYTES, ""
         ),
     ]
+
+
+def _growth(small: Visits, large: Visits) -> Figure:
+    """Return how many times slower the page became that became slower most."""
+    growth = {name: large.pages[name].p50 / one.p50 for name, one in small.pages.items()}
+    most = max(growth, key=growth.__getitem__)
+    name = f"growth of a page, p50, from {small.versions:,} to {large.versions:,} versions"
+    note = f"{most}: {small.pages[most].p50:.0f} and {large.pages[most].p50:.0f} ms"
+    return _at_most(name, growth[most], "times", GROWTH, note)
+
+
+def _at_most(name: str, value: float, unit: str, most: float, note: str) -> Figure:
+    return Figure(name, value, unit, most, smaller_is_better=True, note=note)

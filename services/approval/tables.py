@@ -168,6 +168,8 @@ REVIEWS = Table(
     Column("due_at", DateTime(timezone=True)),
     Column("overdue_since", DateTime(timezone=True)),
     Index("reviews_by_state", "state", "opened_at", "review_id"),
+    Index("reviews_by_time", "opened_at", "review_id"),
+    Index("reviews_of_model", "model_id", "opened_at", "review_id"),
 )
 
 # What people wrote and did in a review, in order.

@@ -17,6 +17,7 @@ from services.registry.domain.model.metadata import Metadata
 from services.registry.domain.model.state import LATEST
 from services.registry.lineage.queries import WITHDRAWN_ANCESTORS
 from services.registry.projections import project
+from services.registry.readable import FEW, IN_ORDER, union
 from services.registry.remarks import queries as remarks
 from services.registry.stored_events import EVENTS
 from shared.deciding.access import ROLES
@@ -85,24 +86,31 @@ LEFT JOIN rollouts r ON r.model_id = m.model_id AND r.environment = 'production'
 # Many models by id.
 MODELS = _MODEL.format(models="unnest($1::text[]) AS wanted(model_id) JOIN models m USING (model_id)")
 
-# A page of models, by name. Each filter that is given becomes a condition of its own, so that an index of the
-# filter serves it. A search finds old names, too.
-_LIST_MODELS = (
-    _MODEL.format(models="models m")
-    + """
-WHERE m.name > $1 AND log.covers($2::text[], m.name) {filters}
-ORDER BY m.name LIMIT $3
+# A page of models, by name. Each filter that is given becomes a condition, so that its index serves it.
+_PAGE_OF_MODELS = f"""
+SELECT m.* FROM models m WHERE {IN_ORDER} > $1 AND {{readable}} {{filters}} ORDER BY {IN_ORDER} LIMIT $3
 """
-)
 _MODEL_FILTERS = {
     "kind": "m.kind = {}",
     "owner": "m.owner = {}",
     "tier": "m.tier = {}",
     "tags": "m.tags @> {}::text::jsonb",
     "tag_names": "m.tags ?& {}::text[]",
-    "search": "(position(lower({0}) in lower(m.name)) > 0 OR EXISTS (SELECT FROM names n "
-    "WHERE n.model_id = m.model_id AND position(lower({0}) in lower(n.name)) > 0))",
 }
+# By bytes, which takes half the time: names are ASCII.
+_CONTAINS = """position(lower({text}) in lower(n.name COLLATE "C")) > 0"""
+
+# A search finds old names, too. FOUND are the models of which a name contains the text: where they are few,
+# the page is made from them, else in the order of names, where they are met soon.
+_SEARCHED_MODELS = f"""
+WITH found AS MATERIALIZED (SELECT n.model_id FROM names n WHERE {_CONTAINS} LIMIT {FEW + 1})
+(SELECT m.* FROM models m
+    WHERE (SELECT count(*) FROM found) <= {FEW} AND m.model_id = ANY(ARRAY(SELECT model_id FROM found))
+        AND {IN_ORDER} > $1 AND log.covers($2::text[], m.name) {{filters}} ORDER BY {IN_ORDER} LIMIT $3)
+UNION ALL (SELECT m.* FROM ({{page}}) AS m WHERE (SELECT count(*) FROM found) > {FEW})
+"""
+# Not EXISTS, which PostgreSQL may plan as a join with all names.
+_NAMED = f""" AND (SELECT bool_or({_CONTAINS}) FROM names n WHERE n.model_id = m.model_id)"""
 
 _ROLLOUTS_OF_VERSION = """coalesce((
     SELECT jsonb_agg(jsonb_build_object('environment', r.environment, 'percent', x->'percent', 'role',
@@ -281,13 +289,22 @@ def document(stored: bytes) -> Metadata:
     return document_event(stored).metadata
 
 
-def list_models_sql(filters: Mapping[str, Any]) -> tuple[str, list[Any]]:
-    """Return the statement with the filters that are given, and their values."""
+def list_models_sql(
+    readable: Sequence[str] | None, search: str | None, filters: Mapping[str, Any]
+) -> tuple[str, list[Any]]:
+    """Return the statement with the search and the filters that are given, and their values."""
     given = {name: value for name, value in filters.items() if value}
     conditions = " ".join(
         f"AND {_MODEL_FILTERS[name]}".format(f"${number}") for number, name in enumerate(given, 4)
     )
-    return _LIST_MODELS.format(filters=conditions), list(given.values())
+    text, values = f"${4 + len(given)}", list(given.values())
+    named = conditions + (_NAMED.format(text=text) if search else "")
+    page = union(_PAGE_OF_MODELS.replace("{filters}", named), readable, "$2")
+    if search:
+        page = _SEARCHED_MODELS.format(text=text, filters=conditions, page=page)
+        values.append(search)
+    page = f"(SELECT m.* FROM ({page}) AS m ORDER BY {IN_ORDER} LIMIT $3) AS m"
+    return _MODEL.format(models=page) + f" ORDER BY {IN_ORDER}", values
 
 
 async def models(pool: asyncpg.Pool, wanted: Sequence[str]) -> Mapping[str, asyncpg.Record]:

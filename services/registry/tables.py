@@ -28,6 +28,9 @@ TIME = DateTime(timezone=True)
 USABLE = "semver IS NOT NULL AND stage <> 'Rejected' AND withdrawn IS NULL AND retired IS NULL"
 """The condition of VERSIONS for those that `model@latest` may name."""
 
+_NAME_IN_ORDER = text('name COLLATE "C"')
+"""The order of lists of models."""
+
 NAMES = Table(
     "names",
     _registry,
@@ -55,7 +58,10 @@ MODELS = Table(
     Column("shown_at", TIME),
     Column("revision", BigInteger, nullable=False),
     Index("models_by_name", "name"),
-    Index("models_by_owner", "owner", "name"),
+    Index("models_in_order", _NAME_IN_ORDER),
+    Index("models_by_owner", "owner", _NAME_IN_ORDER),
+    Index("models_by_kind", "kind", _NAME_IN_ORDER),
+    Index("models_by_tier", "tier", _NAME_IN_ORDER),
     Index("models_by_tag", "tags", postgresql_using="gin"),
 )
 """`changed_at`: the last change of the model, or of the stage of a version, that counts as one for MLflow's
@@ -294,6 +300,7 @@ ROLLOUTS = Table(
     Column("changed_by", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("revision", BigInteger, nullable=False),
+    Index("rollouts_by_environment", "environment", "model_id"),
 )
 """`champion` is 0 while the rollout is stopped; `entries` is empty then."""
 

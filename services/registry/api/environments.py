@@ -13,6 +13,7 @@ from services.registry.domain.serving.environment import (
     full_name,
 )
 from services.registry.look_ups import retirement
+from services.registry.readable import within
 from services.registry.serving import queries
 from services.registry.shapes.environments import (
     EnvironmentAnswer,
@@ -82,9 +83,10 @@ async def list_serving(call: Call[None, ServingQuery]) -> dict[str, Any]:
     q = call.query
     model = (await readable(call, q.model)).model_id if q.model else None
     after = q.after(str, str) or ("", "")
-    filters = (q.environment, q.production, model, q.namespace, q.stopped)
+    filters = (q.environment, q.production, model, q.stopped)
+    shown = within(call.readable(), q.namespace)
     rows = await call.app.list_rows(
-        queries.SERVING, *after, call.readable(), *filters, q.page_size, search=True
+        queries.serving_sql(shown), *after, shown, *filters, q.page_size, search=True
     )
     if not rows and q.environment is not None:
         await _check_declared(call, q.environment)

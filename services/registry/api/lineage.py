@@ -24,7 +24,8 @@ async def list_trained_on(call: Call[None, TrainedOnQuery]) -> dict[str, Any]:
     call.require_any_role()
     q, pool, readable = call.query, call.app.pool, call.readable()
     after = q.after(str, int) or ("", 0)
-    page = await call.app.list_rows(queries.TRAINED_ON, q.trained_on, *after, readable, q.page_size)
+    values = (q.trained_on, *after, readable, q.page_size)
+    page = await call.app.list_rows(queries.trained_on_sql(readable), *values, search=readable is not None)
     uses = {(row["model_id"], row["number"]): row["use"] for row in page}
     trained = [pair for pair, use in uses.items() if use == "training"]
     direct = await queries.walk(pool, queries.VERSIONS, list(uses), readable)

@@ -31,20 +31,22 @@ NOT_SHOWN = frozenset({"changed_at", "hidden", "shown_at"})
 
 
 async def list_models(call: Call[None, ModelQuery]) -> dict[str, Any]:
-    q = call.query
+    q, readable = call.query, call.readable()
     after, tags = q.after(str), q.wanted_tags()
     statement, values = queries.list_models_sql(
+        readable,
+        q.search,
         {
             "kind": q.kind,
             "owner": q.owner,
             "tier": q.tier,
-            "search": q.search,
             "tags": encode(tags["tags"]).decode() if tags["tags"] else None,
             "tag_names": tags["tag_names"],
-        }
+        },
     )
-    page = (after[0] if after else "", call.readable(), q.page_size)
-    rows = await call.app.list_rows(statement, *page, *values, search=bool(values))
+    page = (after[0] if after else "", readable, q.page_size)
+    search = bool(values) or readable is not None
+    rows = await call.app.list_rows(statement, *page, *values, search=search)
     return {"items": [_shown(row) for row in rows], "next_page_token": q.next_token(rows, "name")}
 
 

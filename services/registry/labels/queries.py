@@ -22,7 +22,8 @@ MODE_OF = f"""
 SELECT m.namespace, {_GOVERNED} AS mode FROM (SELECT $1::text AS namespace) AS m {_MODE}
 """
 
-# The versions (model_id, number) of `wanted` as these clients see them.
+# The versions (model_id, number) of `wanted` as these clients see them. They are looked up one by one: a join
+# may read all versions of a long model.
 _VERSIONS = f"""
 SELECT v.model_id, m.name AS model, m.namespace, {_GOVERNED} AS mode, v.number, v.semver, v.stage,
     CASE WHEN {_GOVERNED} = 'labels' THEN v.label
@@ -41,7 +42,9 @@ SELECT v.model_id, m.name AS model, m.namespace, {_GOVERNED} AS mode, v.number, 
         WHERE a.model_id = v.model_id AND a.number = v.number ORDER BY a.alias) AS label_aliases,
     ARRAY(SELECT p.promotion_id FROM promotions p WHERE p.model_id = v.model_id AND p.number = v.number
         AND p.state = 'open' ORDER BY p.requested_at) AS open_promotions
-FROM {{wanted}} JOIN versions v USING (model_id, number) JOIN models m USING (model_id)
+FROM {{wanted}} CROSS JOIN LATERAL (SELECT x.* FROM versions x
+    WHERE x.model_id = wanted.model_id AND x.number = wanted.number LIMIT 1) AS v
+JOIN models m ON m.model_id = v.model_id
 LEFT JOIN rollouts serving ON serving.model_id = v.model_id AND serving.environment = 'production'
 {_MODE}
 """

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 
 import asyncpg
 
+from services.registry.readable import FEW, mine
+
 DEEPEST = 100
 """The number of generations that a lineage shows."""
 MOST_SHOWN = 5_000
@@ -132,25 +134,45 @@ WITH RECURSIVE tree(model_id, number, generation, relation, digest) AS (
 {_NODE}
 """
 
-# One branch of TRAINED_ON: each column has an index in the order of the page. The model is looked up for each
-# row, not joined: a join may begin with all models.
+# One branch of a page of versions that used a data set: each column has an index in the order of the page.
+# The model is looked up for each row, not joined: a join may begin with all models.
 _BRANCH = """
 (SELECT d.model_id, d.number, '{use}' AS use FROM {table} d
  WHERE d.{column} = $1 AND (d.model_id, d.number) > ($2, $3)
    AND (SELECT log.covers($4::text[], m.name) FROM models m WHERE m.model_id = d.model_id)
  ORDER BY d.model_id, d.number LIMIT $5)
 """
-_BRANCHES = " UNION ALL ".join(
-    _BRANCH.format(table=table, column=column, use=use)
+# The same for a caller who may read few models: each of them is looked up, and no foreign version is read.
+_BRANCH_OF_FEW = f"""
+(SELECT d.* FROM ({{branch}}) AS d WHERE (SELECT count(*) FROM mine) > {FEW})
+UNION ALL
+(SELECT d.model_id, d.number, '{{use}}' AS use FROM mine CROSS JOIN LATERAL (
+    SELECT d.model_id, d.number FROM {{table}} d WHERE d.{{column}} = $1 AND d.model_id = mine.model_id
+        AND (d.model_id, d.number) > ($2, $3) ORDER BY d.number LIMIT $5) AS d
+ WHERE (SELECT count(*) FROM mine) <= {FEW} ORDER BY d.model_id, d.number LIMIT $5)
+"""
+_TRAINED_ON = """
+{mine} SELECT model_id, number, max(use) AS use FROM ({branches}) AS found
+GROUP BY model_id, number ORDER BY model_id, number LIMIT $5
+"""
+_USES = tuple(
+    {"table": table, "column": column, "use": use}
     for table, use in (("versions", "training"), ("evaluation_data", "evaluation"))
     for column in ("dataset_name", "dataset_digest")
 )
 
-# A page of the versions that were trained or evaluated on a data set (by its name or its digest).
-TRAINED_ON = f"""
-SELECT model_id, number, max(use) AS use FROM ({_BRANCHES}) AS found
-GROUP BY model_id, number ORDER BY model_id, number LIMIT $5
-"""
+
+def trained_on_sql(readable: Sequence[str] | None) -> str:
+    """Return the statement of a page of versions that were trained or evaluated on a data set.
+
+    It is named by its name or its digest.
+    """
+    branches = [_BRANCH.format_map(use) for use in _USES]
+    if readable is None:
+        return _TRAINED_ON.format(mine="", branches=" UNION ALL ".join(branches))
+    few = (_BRANCH_OF_FEW.format(branch=branch, **use) for branch, use in zip(branches, _USES, strict=True))
+    return _TRAINED_ON.format(mine=f"WITH {mine(readable, '$4')}", branches=" UNION ALL ".join(few))
+
 
 # Versions with where they serve and served, in the form of a lineage.
 VERSIONS = f"""

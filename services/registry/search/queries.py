@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Literal
 
+from services.registry.readable import FEW, mine
 from shared.deciding.events import encode
 
 Comparison = Literal[">", ">=", "<", "<=", "="]
@@ -61,23 +62,40 @@ ORDER BY v.number DESC LIMIT $3
 
 _NEWEST_FIRST = "v.registered_at DESC, v.model_id DESC, v.number DESC"
 _AFTER = "(v.registered_at, v.model_id, v.number) < ($1, $2, $3)"
+_FOUND_ARE_FEW = f"(SELECT count(*) FROM found) <= {FEW}"
+_MINE_ARE_FEW = f"(SELECT count(*) FROM mine) <= {FEW}"
 
-# A page of the versions of all models that the caller may read, the newest first: by the index of a condition
-# that few versions meet, or of the order …
+# A page of the versions of all models, the newest first: by the index of a condition that few versions meet,
+# or of the order.
 _OF_ALL = f"""
-SELECT v.* FROM versions v JOIN models r USING (model_id)
-WHERE {_AFTER} AND log.covers($5::text[], r.name) {{conditions}}
-ORDER BY {_NEWEST_FIRST} LIMIT $4
+SELECT v.* FROM versions v WHERE {_AFTER} {{conditions}} ORDER BY {_NEWEST_FIRST} LIMIT $4
 """
-# … or, for a caller who may read some models only, the newest of each of these: no foreign version is read.
+
+# The same for a caller who may read some models only, so that foreign versions are not read first. FOUND are
+# the versions that meet the conditions, MINE the models that the caller may read. Where one of them has few
+# rows, the page is made from these: from each model, its newest versions. Else such versions are frequent,
+# and met soon on the way through the order.
 _OF_SOME = f"""
-SELECT v.* FROM models r CROSS JOIN LATERAL (
-    SELECT v.* FROM versions v WHERE v.model_id = r.model_id AND {_AFTER} {{conditions}}
-    ORDER BY v.registered_at DESC, v.number DESC LIMIT $4
-) AS v
-WHERE log.covers($5::text[], r.name)
-ORDER BY {_NEWEST_FIRST} LIMIT $4
+WITH {{mine}}, found AS MATERIALIZED ({{found}})
+SELECT * FROM (
+    (SELECT v.* FROM found JOIN versions v USING (model_id, number) JOIN models m USING (model_id)
+    WHERE {{are_few}} AND {_AFTER} AND log.covers($5::text[], m.name)
+    ORDER BY {_NEWEST_FIRST} LIMIT $4)
+  UNION ALL
+    (SELECT v.* FROM mine CROSS JOIN LATERAL (
+        SELECT v.* FROM versions v WHERE v.model_id = mine.model_id AND {_AFTER} {{conditions}}
+        ORDER BY v.registered_at DESC, v.number DESC LIMIT $4) AS v
+    WHERE NOT {{are_few}} AND {_MINE_ARE_FEW}
+    ORDER BY {_NEWEST_FIRST} LIMIT $4)
+  UNION ALL
+    (SELECT v.* FROM versions v JOIN models m USING (model_id)
+    WHERE NOT {{are_few}} AND NOT {_MINE_ARE_FEW} AND {_AFTER}
+        AND log.covers($5::text[], m.name) {{conditions}}
+    ORDER BY {_NEWEST_FIRST} LIMIT $4)
+) AS v ORDER BY {_NEWEST_FIRST} LIMIT $4
 """
+_FOUND = f"SELECT v.model_id, v.number FROM versions v WHERE true {{conditions}} LIMIT {FEW + 1}"
+_NOT_COUNTED = "SELECT ''::text AS model_id, 0 AS number WHERE false"
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +211,21 @@ def of_all(
 
     `readable`: the namespaces that the caller may read; None for all.
     """
-    conditions = _conditions(wanted, 6, of_model=False)
-    whole = readable is None or wanted.is_selective
-    page = (_OF_ALL if whole else _OF_SOME).format(conditions=conditions)
+    conditions = _conditions(wanted, 5 if readable is None else 6, of_model=False)
     below = after if wanted.until is None else min(after, (wanted.until, "", 0))
-    return _PAGE.format(page=page, order=_NEWEST_FIRST), [*below, limit, readable, *conditions.values]
+    if readable is None:
+        page, values = _OF_ALL.format(conditions=conditions), [*below, limit, *conditions.values]
+    else:
+        found, few = (
+            (_FOUND.format(conditions=conditions), _FOUND_ARE_FEW)
+            if wanted.is_selective
+            else (_NOT_COUNTED, "false")
+        )
+        page = _OF_SOME.format(
+            mine=mine(readable, "$5"),
+            conditions=conditions,
+            found=found,
+            are_few=few,
+        )
+        values = [*below, limit, readable, *conditions.values]
+    return _PAGE.format(page=page, order=_NEWEST_FIRST), values

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from services.registry.readable import FEW, IN_ORDER, union
+
 # Who serves. `withdrawn` of each entry states why its version must not be loaded; `conditions` are those of
-# its approvals, and `grant_withdrawn` ones serve by an override that was not justified.
+# its approvals, and `grant_withdrawn` ones serve by an override that was not justified. Versions are looked
+# up one by one: a join may read all versions of a long model.
 _ROLLOUT = """
 SELECT r.model_id, m.name AS model, r.environment, r.production, r.champion, r.previous, r.rolled_back_from,
     r.skipped,
@@ -16,8 +21,10 @@ SELECT r.model_id, m.name AS model, r.environment, r.production, r.champion, r.p
                 bool_or(p.state = 'withdrawn') AND NOT bool_or(p.state = 'promoted')
                 FROM promotions p WHERE p.model_id = r.model_id AND p.environment = r.environment
                 AND p.number = (x.entry->>'number')::int), false)) ORDER BY x.place)
-        FROM jsonb_array_elements(r.entries) WITH ORDINALITY AS x(entry, place) LEFT JOIN versions v
-        ON v.model_id = r.model_id AND v.number = (x.entry->>'number')::int), '[]') AS entries
+        FROM jsonb_array_elements(r.entries) WITH ORDINALITY AS x(entry, place) LEFT JOIN LATERAL (
+            SELECT w.withdrawn FROM versions w
+            WHERE w.model_id = r.model_id AND w.number = (x.entry->>'number')::int LIMIT 1) AS v ON true),
+        '[]') AS entries
 FROM rollouts r JOIN models m USING (model_id) """
 _OF_MODEL = _ROLLOUT + "WHERE r.model_id = $1"
 ROLLOUT = _OF_MODEL + " AND r.environment = $2"
@@ -31,18 +38,34 @@ JOIN rollouts r ON r.model_id = m.model_id AND r.environment = $2 AND r.champion
 WHERE m.model_id = coalesce(n.model_id, $1)
 """
 
-# A page of what serves where, by model and environment. Stopped rollouts are shown only when $8 is true.
-SERVING = (
-    _ROLLOUT
-    + """
-WHERE m.name >= $1 AND (m.name > $1 OR r.environment > $2) AND log.covers($3::text[], m.name)
-  AND ($4::text IS NULL OR r.environment = $4) AND ($5::bool IS NULL OR r.production = $5)
-  AND ($6::text IS NULL OR m.model_id = $6)
-  AND ($7::text IS NULL OR m.namespace = $7 OR starts_with(m.namespace, $7 || '.'))
-  AND ($8::bool OR r.champion > 0)
-ORDER BY m.name, r.environment LIMIT $9
-"""
+# A page of what serves where, by model and environment, of the namespaces $3 (null: all). Stopped rollouts
+# are shown only when $7 is true. FOUND are the rollouts that the filters leave: where they are few, the page
+# is made from them, else in the order of names, where they are met soon.
+_WANTED = """($4::text IS NULL OR r.environment = $4) AND ($5::bool IS NULL OR r.production = $5)
+  AND ($6::text IS NULL OR r.model_id = $6) AND ($7::bool OR r.champion > 0)"""
+_NEXT = f"""{IN_ORDER} >= $1 AND ({IN_ORDER} > $1 OR r.environment > $2)"""
+_SERVING = f"""
+WITH found AS MATERIALIZED (
+    SELECT r.model_id, r.environment FROM rollouts r WHERE {_WANTED} LIMIT {FEW + 1}
+), page AS (
+    (SELECT r.model_id, r.environment FROM found r JOIN models m USING (model_id)
+    WHERE (SELECT count(*) FROM found) <= {FEW} AND {_NEXT} AND log.covers($3::text[], m.name)
+    ORDER BY {IN_ORDER}, r.environment LIMIT $8)
+  UNION ALL {{in_order}}
 )
+{_ROLLOUT} JOIN page USING (model_id, environment) ORDER BY {IN_ORDER}, r.environment LIMIT $8
+"""
+_PAGE_IN_ORDER = f"""
+SELECT r.model_id, r.environment FROM models m JOIN rollouts r USING (model_id)
+WHERE (SELECT count(*) FROM found) > {FEW} AND {_NEXT} AND {{readable}} AND {_WANTED}
+ORDER BY {IN_ORDER}, r.environment LIMIT $8
+"""
+
+
+def serving_sql(readable: Sequence[str] | None) -> str:
+    """Return the statement of a page of what serves where."""
+    return _SERVING.format(in_order=union(_PAGE_IN_ORDER, readable, "$3"))
+
 
 # The environments that hold in one of the namespaces ($1; null: all) or were declared in one, and hold in
 # namespace $2 (null: any); a page by namespace, place and name.

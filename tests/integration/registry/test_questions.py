@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,10 +15,13 @@ from services.registry.lineage import queries as lineage
 from services.registry.look_ups import ModelRef, Models
 from services.registry.search import queries as search
 from services.registry.service import SERVICE
+from services.registry.serving import queries as serving
 from services.registry.shapes.common import LARGEST
 from services.registry.shapes.labels import Condition, Search
 from shared.foundation.postgres import connect_pool
 from shared.log import projector
+from tests.integration.registry.lists import models_of, of_all
+from tests.plans import explained, pages
 
 pytestmark = pytest.mark.servers
 
@@ -78,52 +80,9 @@ FROM unnest($1::text[]) AS id
 """
 
 
-def pages(plan: dict[str, Any]) -> int:
-    return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
-
-
-def literal(value: Any) -> str:
-    match value:
-        case None:
-            return "NULL"
-        case list() | tuple():
-            return f"ARRAY[{', '.join(map(literal, value))}]"
-        case int() | float():
-            return str(value)
-        case _:
-            return "'" + str(value).replace("'", "''") + "'"
-
-
-async def explained(connection: asyncpg.Connection, statement: str, *values: Any) -> dict[str, Any]:
-    """Return the plan of one run of a prepared statement; its second run, because the first fills caches.
-
-    PostgreSQL plans a statement without its values after a few runs: an EXPLAIN of the statement itself
-    would show only plans with them.
-    """
-    await connection.execute(f"PREPARE asked AS {statement}")
-    execute = f"EXECUTE asked({', '.join(map(literal, values))})"
-    await connection.execute(execute)
-    text = await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {execute}")
-    await connection.execute("DEALLOCATE asked")
-    (explanation,) = json.loads(bytes(text) if not isinstance(text, str) else text)
-    plan: dict[str, Any] = explanation["Plan"]
-    return plan
-
-
 def of_model(**wanted: Any) -> tuple[str, tuple[Any, ...]]:
     statement, values = search.of_model(search.Wanted(**wanted), "long", LARGEST, 50)
     return statement, tuple(values)
-
-
-def of_all(*readable: str, **wanted: Any) -> tuple[str, tuple[Any, ...]]:
-    after = (datetime.max.replace(tzinfo=UTC), "", LARGEST)
-    statement, values = search.of_all(search.Wanted(**wanted), after, 50, list(readable) or None)
-    return statement, tuple(values)
-
-
-def models_of(**filters: Any) -> tuple[str, tuple[Any, ...]]:
-    statement, values = queries.list_models_sql(filters)
-    return statement, ("", None, 50, *values)
 
 
 def of_mlflow(field: str = "", value: str = "", *models: str) -> tuple[str, tuple[Any, ...]]:
@@ -139,6 +98,13 @@ def metric(name: str, comparison: search.Comparison, value: float) -> list[searc
 
 DAY = datetime(2020, 1, 1, tzinfo=UTC)
 
+
+# Two versions of the long model serve.
+ROLLOUT = """
+INSERT INTO registry.rollouts (model_id, environment, production, champion, entries, previous, warning,
+    changed_at, changed_by, reason, revision)
+VALUES ('long', 'production', true, 7, '[{"number": 3}, {"number": 7}]', '[]', '', now(), 'ci', '', 1)
+"""
 
 Questions = dict[str, tuple[str, tuple[Any, ...], int]]
 SEARCHES: Questions = {
@@ -175,23 +141,30 @@ SEARCHES: Questions = {
 }
 READS: Questions = {
     "a page of versions": (*of_model(), 50),
-    "trained on, by digest": (lineage.TRAINED_ON, ("sha256:people", "", 0, None, 50), 20),
-    "trained on, by name": (lineage.TRAINED_ON, ("people", "", 0, ["small"], 50), 20),
-    "trained on, by what nothing was trained on": (lineage.TRAINED_ON, ("none", "", 0, None, 50), 0),
-    "evaluated on, by digest": (lineage.TRAINED_ON, ("sha256:holdout", "", 0, None, 50), 20),
+    "trained on, by digest": (lineage.trained_on_sql(None), ("sha256:people", "", 0, None, 50), 20),
+    "trained on, by name": (lineage.trained_on_sql(["small"]), ("people", "", 0, ["small"], 50), 20),
+    "trained on, by what nothing was trained on": (
+        lineage.trained_on_sql(None),
+        ("none", "", 0, None, 50),
+        0,
+    ),
+    "evaluated on, by digest": (lineage.trained_on_sql(None), ("sha256:holdout", "", 0, None, 50), 20),
     "models": (*models_of(), 2),
-    "models of a namespace": (models_of()[0], ("", ["small"], 50), 1),
+    "models of a namespace": (*models_of("small"), 1),
     "the latest version": (queries.FIND_NUMBERS, (["long"], ["@latest"]), 1),
     "ancestors": (lineage.ANCESTORS, (["short"], [9], None, 100), 8),
     "descendants": (lineage.DESCENDANTS, (["short"], [12], ["small"], 100), 8),
     "withdrawn ancestors": (lineage.WITHDRAWN_ANCESTORS_OF, ("short", 9), 1),
     "open promotions below": (lineage.OPEN_BELOW, ("short", 12), 0),
     "doubts": (lineage.DOUBTS, ("short",), 0),
+    "doubts of a long model": (lineage.DOUBTS, ("long",), 0),
     "the number of a semantic version": (
         queries.FIND_NUMBERS,
         (["long", "long"], ["1.0.5", "@champion"]),
         2,
     ),
+    "what serves of a model": (serving.ROLLOUTS, ("long",), 1),
+    "what serves in an environment": (serving.ROLLOUT, ("long", "production"), 1),
     "one model": (queries.MODELS, (["long"],), 1),
     "one version": (queries.VERSIONS, (["long"], [5]), 0),
     "a model for MLflow": (labels.MODELS, (["long"],), 1),
@@ -234,6 +207,7 @@ async def measured(pool: asyncpg.Pool, owner_url: str) -> dict[str, tuple[int, i
 async def test_questions_read_as_many_pages_of_a_long_model_as_of_a_short_one(pool, database):
     await pool.execute(MODELS, ["long", "short"])
     await pool.execute(FILL_SMALL)
+    await pool.execute(ROLLOUT)
     await pool.execute(FILL, 1, SMALL)
     await pool.execute(MEASURED, 1, SMALL)
     for model, first, last in (("short", 1, 20), ("long", 1, SMALL)):
