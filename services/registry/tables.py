@@ -53,13 +53,15 @@ MODELS = Table(
     Column("changed_at", TIME, nullable=False),
     Column("hidden", Boolean),
     Column("shown_at", TIME),
+    Column("shown_revision", BigInteger),
     Column("revision", BigInteger, nullable=False),
     Index("models_by_name", "name"),
     Index("models_by_owner", "owner", "name"),
     Index("models_by_tag", "tags", postgresql_using="gin"),
 )
 """`changed_at`: the last event about the model itself. `hidden`: MLflow's clients do not see it.
-`shown_at`: since when they see it again."""
+`shown_at`: since when they see it again. `shown_revision`: the last event that changed what they see of
+versions other than the one whose revision it is."""
 
 VERSIONS = Table(
     "versions",

@@ -12,6 +12,7 @@ from services.registry.domain.serving.environment import (
     EnvironmentEvent,
     EnvironmentRetired,
 )
+from services.registry.labels.projections import shown
 from services.registry.lineage import projections as lineage
 from services.registry.tables import ALIASES, ENVIRONMENTS, PROMOTIONS, ROLLOUTS, VERSIONS
 from shared.deciding.changes import Change, Drop, Patch, Put
@@ -31,7 +32,7 @@ def patch_version(r: Recorded, number: int, **columns: Any) -> Patch:
 def aliased(r: Recorded, event: e.AliasSet | e.AliasRemoved) -> Iterable[Change]:
     key = {"model_id": _model_id(r), "alias": event.alias}
     if isinstance(event, e.AliasRemoved):
-        return Drop(ALIASES, key), patch_version(r, event.number)
+        return Drop(ALIASES, key), patch_version(r, event.number), shown(r)
     row = {
         "number": event.number,
         "semver": event.semver,
@@ -40,7 +41,7 @@ def aliased(r: Recorded, event: e.AliasSet | e.AliasRemoved) -> Iterable[Change]
         "set_by": r.actor.subject,
         "revision": r.revision,
     }
-    return Put(ALIASES, {**key, **row}), patch_version(r, event.number)
+    return Put(ALIASES, {**key, **row}), patch_version(r, event.number), shown(r)
 
 
 def rolled_out(r: Recorded, event: e.RolloutChanged | e.RolledBack) -> Iterable[Change]:
@@ -67,9 +68,9 @@ def rolled_out(r: Recorded, event: e.RolloutChanged | e.RolledBack) -> Iterable[
     )
     served = lineage.served(r, event)
     if back is None:
-        return (row, *served)
+        return (row, *served, shown(r))
     stage = {"stage": "Production"} if back.production else {}
-    return (row, *served, patch_version(r, back.to_number, **stage))
+    return (row, *served, patch_version(r, back.to_number, **stage), shown(r))
 
 
 def environment(r: Recorded, event: EnvironmentEvent) -> Put | Patch:
