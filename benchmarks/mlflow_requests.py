@@ -22,15 +22,21 @@ class MlflowRequests:
         self._made = itertools.count()
 
     def all(self) -> dict[str, Request]:
-        """Return what is measured, by its name."""
+        """Return what is measured, by its name.
+
+        New versions come last: in Regista other services work on them for some time after the answer.
+        """
         return {
-            "create a version": self._create,
             "get a version by alias": lambda n: self._get(
                 "registered-models/alias", name=self._name(n), alias="candidate"
             ),
             "get a registered model": lambda n: self._get("registered-models/get", name=self._name(n)),
             f"search {PAGE} versions": lambda _: self._get("model-versions/search", max_results=PAGE),
+            "search versions of a model": lambda n: self._get(
+                "model-versions/search", max_results=PAGE, filter=f"name='{self._name(n)}'"
+            ),
             "set a tag of a version": self._set_tag,
+            "create a version": self._create,
         }
 
     async def rates(self, connections: int, seconds: float) -> dict[str, float]:

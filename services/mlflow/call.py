@@ -19,12 +19,18 @@ from services.mlflow.callers import Callers
 from services.mlflow.errors import MlflowError, invalid
 from services.mlflow.settings import MlflowSettings
 from services.mlflow.upstream import Upstream
+from shared.foundation.bounded_cache import BoundedCache
 
 LARGEST_BODY = 1024 * 1024
 KEPT = 10_000
+DOCUMENTS_BYTES = 32 * 1024 * 1024
 WORKSPACE = "x-mlflow-workspace"
 DEFAULT_WORKSPACE = "default"
 _MORE = " See the API docs for more information about request parameters."
+
+Documents = BoundedCache[tuple[bytes, str, str], msgspec.Raw]
+"""The JSON of versions in MLflow's form, by all that it is made from: the registry's JSON of the version, the
+client's workspace, and the URL by which it reaches this service. So none of them is ever out of date."""
 
 
 class ReadFiles:
@@ -48,7 +54,8 @@ class ReadFiles:
 class Call:
     """One request. `key` is the caller's API key or token, `fields` what the client sent.
 
-    `workspace` is a namespace: names in requests and answers are those below it.
+    `workspace` is a namespace: names in requests and answers are those below it. `documents` keeps versions
+    in MLflow's form.
     """
 
     request: Request
@@ -58,6 +65,7 @@ class Call:
     workspace: str
     read_files: ReadFiles
     callers: Callers
+    documents: Documents
     fields: Mapping[str, Any] = field(default_factory=dict)
 
     # -- fields
@@ -165,11 +173,16 @@ class Call:
     async def get(self, path: str, service: str = "registry", **query: str) -> Any:
         return await self.upstream.call(self.key, "GET", path, service=service, query=query or None)
 
-    async def send(self, method: str, path: str, body: object = None, *, idempotency_key: str = "") -> Any:
-        """Send a change to the registry. The last writer wins, as with MLflow."""
+    async def send(
+        self, method: str, path: str, body: object = None, *, idempotency_key: str = "", form: Any = Any
+    ) -> Any:
+        """Send a change to the registry. The last writer wins, as with MLflow.
+
+        The answer is decoded to the type `form`.
+        """
         match = "*" if method == "PATCH" else ""
         return await self.upstream.call(
-            self.key, method, path, body, idempotency_key=idempotency_key, if_match=match
+            self.key, method, path, body, idempotency_key=idempotency_key, if_match=match, form=form
         )
 
 

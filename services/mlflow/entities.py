@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
+
+import msgspec
 
 from services.mlflow import uploads
 from services.mlflow.call import Call
@@ -60,6 +62,20 @@ def version(call: Call, row: Json) -> dict[str, Any]:
         "tags": _pairs({**(row["tags"] or {}), **_tags_of_regista(row)}),
         "aliases": _version_aliases(row),
     }
+
+
+def encoded(call: Call, rows: Sequence[msgspec.Raw]) -> list[msgspec.Raw]:
+    """Return model versions as JSON. `rows` are the registry's answers, not decoded."""
+    view = (call.workspace, call.base_url)
+    return [_encoded(call, (bytes(row), *view)) for row in rows]
+
+
+def _encoded(call: Call, key: tuple[bytes, str, str]) -> msgspec.Raw:
+    if (kept := call.documents.get(key)) is not None:
+        return kept
+    made = msgspec.Raw(msgspec.json.encode(version(call, msgspec.json.decode(key[0]))))
+    call.documents.put(key, made, len(key[0]) + len(bytes(made)))
+    return made
 
 
 def _version_aliases(row: Json) -> list[str]:

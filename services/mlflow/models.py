@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Generic, TypeVar
+
+import msgspec
 
 from regista.wire.mlflow_names import pattern
 from services.mlflow import entities, filters
@@ -12,6 +14,7 @@ from services.mlflow.names import check_name, check_tag, check_tags, check_text,
 
 MOST = 1_000
 Json = dict[str, Any]
+T = TypeVar("T")
 
 
 async def shown(call: Call, name: str) -> Json:
@@ -124,14 +127,21 @@ async def delete(call: Call) -> Json:
 async def search(call: Call) -> Json:
     limit = call.number("max_results", 100, MOST)
     found = filters.parse(call.text("filter"), filters.MODEL_FIELDS)
-    rows, token = await page(call, "models", found, filters.MODEL_ORDERS, limit)
+    rows, token = await page(call, "models", found, filters.MODEL_ORDERS, limit, dict)
     return {"registered_models": [entities.model(call, row) for row in rows], **token}
 
 
+class Page(msgspec.Struct, Generic[T]):
+    """A page as the registry answers it. `more`: there are further ones."""
+
+    items: list[T]
+    more: bool
+
+
 async def page(
-    call: Call, what: str, found: filters.Filter, known: dict[str, str], limit: int
-) -> tuple[list[Json], Json]:
-    """Return a page of models or versions, and the token of the next one."""
+    call: Call, what: str, found: filters.Filter, known: dict[str, str], limit: int, items: type[T]
+) -> tuple[list[T], Json]:
+    """Return a page of models or versions, each decoded to the type `items`, and the next one's token."""
     offset = filters.offset_of(call.text("page_token"))
     body = {
         "conditions": [_in_workspace(call, condition) for condition in found.conditions],
@@ -141,9 +151,9 @@ async def page(
         "offset": offset,
         "limit": min(limit, 10_000),
     }
-    got = await call.send("POST", f"/mlflow/{what}:search", body)
-    items = got["items"]
-    return items, {"next_page_token": filters.token_of(offset + len(items))} if got["more"] else {}
+    got = await call.send("POST", f"/mlflow/{what}:search", body, form=Page[items])  # type: ignore[valid-type]
+    next_one = {"next_page_token": filters.token_of(offset + len(got.items))} if got.more else {}
+    return got.items, next_one
 
 
 def _in_workspace(call: Call, condition: Json) -> Json:

@@ -16,13 +16,22 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
 from services.mlflow import info, versions
-from services.mlflow.call import Call, ReadFiles, fields_of, key_of, workspace_of
+from services.mlflow.call import (
+    DOCUMENTS_BYTES,
+    Call,
+    Documents,
+    ReadFiles,
+    fields_of,
+    key_of,
+    workspace_of,
+)
 from services.mlflow.callers import Callers
 from services.mlflow.errors import MlflowError
 from services.mlflow.repeats import Repeats
 from services.mlflow.routes import ARTIFACTS, CREATE_VERSION, REGISTRY, ROOTS, STREAMS, Endpoint
 from services.mlflow.settings import NEEDED, MlflowSettings
 from services.mlflow.upstream import Upstream
+from shared.foundation.bounded_cache import BoundedCache
 from shared.http.access_log import SUBJECT
 from shared.http.measured import Measured, serve_metrics
 
@@ -37,6 +46,7 @@ class Front:
     def __init__(self, settings: MlflowSettings, upstream: Upstream) -> None:
         self._settings, self._upstream, self._repeats = settings, upstream, Repeats()
         self._read_files, self._callers = ReadFiles(), Callers(upstream)
+        self._documents: Documents = BoundedCache(DOCUMENTS_BYTES)
 
     def application(self) -> ASGIApp:
         """Return the application, below the prefix of the settings, if any."""
@@ -87,6 +97,7 @@ class Front:
             workspace_of(request),
             self._read_files,
             self._callers,
+            self._documents,
             found,
         )
 

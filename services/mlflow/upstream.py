@@ -93,8 +93,12 @@ class Upstream:
         query: Mapping[str, str] | None = None,
         idempotency_key: str = "",
         if_match: str = "",
+        form: Any = Any,
     ) -> Any:
-        """Return the JSON of a successful answer. Raises Problem, and MlflowError when none arrives."""
+        """Return the JSON of a successful answer, decoded to the type `form`.
+
+        Raises Problem, and MlflowError when no answer arrives.
+        """
         headers = {"authorization": f"Bearer {key}"}
         if method != "GET":
             headers["idempotency-key"] = idempotency_key or str(uuid.uuid4())
@@ -115,7 +119,7 @@ class Upstream:
                     raise _unavailable(service, type(error).__name__) from error
             else:
                 if status not in BUSY or wait is None:
-                    return _answer(status, answer)
+                    return _answer(status, answer, form)
             await asyncio.sleep(wait)
         raise _unavailable(service, "no answer")  # the last attempt has returned or raised
 
@@ -175,11 +179,12 @@ def _url(address: str, query: Mapping[str, str] | None) -> URL:
     return URL(text, encoded=True)
 
 
-def _answer(status: int, content: bytes) -> Any:
+def _answer(status: int, content: bytes, form: Any = Any) -> Any:
+    accepted = 200 <= status < 300
     try:
-        document = msgspec.json.decode(content) if content else None
+        document = msgspec.json.decode(content, type=form if accepted else Any) if content else None
     except msgspec.MsgspecError:
         document = None
-    if 200 <= status < 300:
+    if accepted:
         return document
     raise Problem(status, document if isinstance(document, dict) else {})

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from services.mlflow import entities, filters, uploads
 from services.mlflow.call import Call, at
 from services.mlflow.errors import MlflowError, Problem, conflict, invalid, no_version
@@ -219,8 +221,8 @@ async def delete(call: Call) -> Json:
 async def search(call: Call) -> Json:
     limit = call.number("max_results", 10_000, MOST)
     found = filters.parse(call.text("filter"), filters.VERSION_FIELDS)
-    rows, token = await page(call, "versions", found, filters.VERSION_ORDERS, limit)
-    return {"model_versions": [entities.version(call, row) for row in rows], **token}
+    rows, token = await page(call, "versions", found, filters.VERSION_ORDERS, limit, msgspec.Raw)
+    return {"model_versions": entities.encoded(call, rows), **token}
 
 
 async def set_tag(call: Call) -> Json:

@@ -11,6 +11,7 @@ from services.registry import queries
 from services.registry.access.job_tokens import JobTokens
 from services.registry.domain.versioning.bump import DEFAULT, BumpPolicy
 from services.registry.labels import queries as labels
+from services.registry.labels.documents import Documents
 from services.registry.look_ups import LookUps
 from services.registry.serving import queries as serving_queries
 from shared.http.batcher import Batcher, RowBatcher
@@ -22,13 +23,14 @@ class Shown:
     """What MLflow's clients see: `models` by id, `versions` by (model id, number).
 
     `names` finds whether a model is hidden, or a version of it, by (model id, number or 0); `aliases` finds
-    the number of a version by (model id, alias).
+    the number of a version by (model id, alias). `documents` keeps the JSON of versions.
     """
 
     names: RowBatcher
     models: Batcher[str, dict[str, Any]]
     versions: Batcher[tuple[str, int], dict[str, Any]]
     aliases: RowBatcher
+    documents: Documents
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ def make_parts(pool: asyncpg.Pool, access: AccessView, bump_policy: BumpPolicy =
             models=Batcher(lambda wanted: labels.models(pool, wanted)),
             versions=Batcher(lambda wanted: labels.versions(pool, wanted)),
             aliases=RowBatcher(pool, labels.ALIAS, "text", "text"),
+            documents=Documents(),
         ),
         job_tokens=JobTokens(access),
     )

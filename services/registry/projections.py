@@ -59,7 +59,7 @@ def project(r: Recorded) -> Iterable[Change]:
         case e.LabelsChanged():
             return labels.changed(r, event)
         case MlflowModeSet():
-            return (labels.mode(event),)
+            return (labels.mode(r, event),)
         case e.RolloutChanged() | e.RolledBack():
             return serving.rolled_out(r, event)
         case (
@@ -222,7 +222,7 @@ def _model(
             }
             return (Put(MODELS, {**key, **row}),)
         case e.ModelRenamed():
-            return (Patch(MODELS, key, {"name": event.model, **changed}),)
+            return Patch(MODELS, key, {"name": event.model, **changed}), labels.shown(r)
         case e.OwnerChanged():
             return (Patch(MODELS, key, {"owner": event.owner, **changed}),)
         case e.TagsChanged():
@@ -275,8 +275,9 @@ def _noted(r: Recorded, note: Noted) -> Iterable[Change]:
             return (patch_version(r, content.number, artifact_state=state, artifact_detail=detail, **uri),)
         case noted.ArtifactEnded():
             own = [v.number for v in content.versions if v.model_id == _model_id(r)]
-            return [
+            ended = [
                 Patch(VERSIONS, {"model_id": _model_id(r), "number": number}, {"artifact_state": state})
                 for number in own
             ]
+            return (*ended, labels.shown(r)) if ended else ()
     return ()

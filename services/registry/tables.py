@@ -56,6 +56,7 @@ MODELS = Table(
     Column("changed_at", TIME, nullable=False),
     Column("hidden", Boolean),
     Column("shown_at", TIME),
+    Column("shown_revision", BigInteger),
     Column("revision", BigInteger, nullable=False),
     Index("models_by_name", "name"),
     Index("models_in_order", _NAME_IN_ORDER),
@@ -65,7 +66,8 @@ MODELS = Table(
     Index("models_by_tag", "tags", postgresql_using="gin"),
 )
 """`changed_at`: the last change of the model, or of the stage of a version, that counts as one for MLflow's
-clients; tags and aliases do not. `hidden`: they do not see it. `shown_at`: since when they see it again."""
+clients; tags and aliases do not. `hidden`: they do not see it. `shown_at`: since when they see it again.
+`shown_revision`: the last event that changed what they see of versions other than the one whose revision it is."""
 
 VERSIONS = Table(
     "versions",

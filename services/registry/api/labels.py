@@ -32,7 +32,7 @@ from services.registry.trained_message import RegistrationMessage
 from shared.deciding.access import permits
 from shared.deciding.decider import NotFound, Unprocessable
 from shared.deciding.submission import Permission, Submission
-from shared.http.routes import Call, Route
+from shared.http.routes import Call, Reply, Route
 
 
 async def read_mode(call: Call) -> dict[str, Any]:
@@ -158,26 +158,30 @@ async def search_models(call: Call[Search]) -> dict[str, Any]:
     return {"items": [{**row, "newest": newest.get(row["model_id"], [])} for row in rows], "more": more}
 
 
-async def search_versions(call: Call[Search]) -> dict[str, Any]:
+async def search_versions(call: Call[Search]) -> Reply:
     """Return a page of the versions that the caller may read."""
     call.require_any_role()
     page, more = await _page(call, partial(queries.versions_sql, models=await _named(call)))
-    keys = [(row["model_id"], row["number"]) for row in page]
-    found = queries.by_number(await call.app.list_rows(queries.VERSIONS, *queries.columns_of(keys)))
-    return {"items": [found[key] for key in keys], "more": more}
+    read = partial(call.app.list_rows, queries.VERSIONS_IN_STATE)
+    items = await parts(call).shown.documents.of(page, read)
+    return Reply(b'{"items":[%b],"more":%b}' % (b",".join(items), b"true" if more else b"false"))
 
 
 async def _named(call: Call[Search]) -> list[str] | None:
-    """Return the ids of the models that the search names, None for a search of all models."""
-    names = {
-        c.values[0]
+    """Return the ids of the models that the search names, None where these may be very many."""
+    named = [
+        c
         for c in call.body.conditions
-        if c.field == "name" and c.tag is None and c.comparison == "="
-    }
-    if not names:
+        if c.field == "name" and c.tag is None and c.comparison in queries.NARROW
+    ]
+    if names := {c.values[0] for c in named if c.comparison == "="}:
+        found = [await look_ups(call).models.find(name) for name in sorted(names)]
+        return [model.model_id for model in found if model]
+    if not named:
         return None
-    found = [await look_ups(call).models.find(name) for name in sorted(names)]
-    return [model.model_id for model in found if model]
+    sql, values = queries.named_sql(named)
+    ids = [row["model_id"] for row in await call.app.list_rows(sql, *values, search=True)]
+    return ids if len(ids) <= queries.MOST_NAMED else None
 
 
 async def _page(call: Call[Search], statement: Any) -> tuple[list[Mapping[str, Any]], bool]:

@@ -26,7 +26,7 @@ from shared.deciding.submission import Permission, Submission, new_id
 from shared.http.routes import Call, Reply, Route
 from shared.identity.recognised import recognised
 
-NOT_SHOWN = frozenset({"changed_at", "hidden", "shown_at"})
+NOT_SHOWN = frozenset({"changed_at", "hidden", "shown_at", "shown_revision"})
 """Columns of MODELS that an answer leaves out."""
 
 

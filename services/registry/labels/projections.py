@@ -34,7 +34,16 @@ def changed(r: Recorded, event: e.LabelsChanged) -> Iterable[Change]:
         hidden |= {"shown_at": r.recorded_at}
     if event.stages or event.hidden or hidden:  # a label alias alone is no change of the model, as in MLflow
         yield Patch(MODELS, {"model_id": model_id}, {**hidden, "changed_at": r.recorded_at})
+    yield shown(r)
 
 
-def mode(event: MlflowModeSet) -> Change:
-    return Put(MLFLOW_MODES, {"namespace": event.namespace, "mode": event.mode})
+def mode(r: Recorded, event: MlflowModeSet) -> Change:
+    return Put(MLFLOW_MODES, {"namespace": event.namespace, "mode": event.mode, "revision": r.revision})
+
+
+def shown(r: Recorded) -> Change:
+    """Record an event that changes what MLflow's clients see of versions whose revision stays.
+
+    What they see of a version is kept until its revision or this one changes (labels/documents.py).
+    """
+    return Patch(MODELS, {"model_id": r.stream.removeprefix("model-")}, {"shown_revision": r.revision})

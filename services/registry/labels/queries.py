@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 
 from services.registry.shapes.labels import Condition, Order, Search
+from shared.deciding.events import encode
 
 # The mode of the namespace of the model `m`: its own, else that of the nearest one above it.
 _MODE = """
@@ -22,10 +23,15 @@ MODE_OF = f"""
 SELECT m.namespace, {_GOVERNED} AS mode FROM (SELECT $1::text AS namespace) AS m {_MODE}
 """
 
+# The state of a version `v` of a model `m`. It is another one whenever what these clients see of the version
+# has changed: its last event, the last one that changed other versions as well, the last change of a mode.
+_STATE = """v.revision, coalesce(m.shown_revision, 0) AS shown_revision,
+    coalesce((SELECT max(x.revision) FROM mlflow_modes x), 0) AS mode_revision"""
+
 # The versions (model_id, number) of `wanted` as these clients see them. They are looked up one by one: a join
 # may read all versions of a long model.
 _VERSIONS = f"""
-SELECT v.model_id, m.name AS model, m.namespace, {_GOVERNED} AS mode, v.number, v.semver, v.stage,
+SELECT {{more}} v.model_id, m.name AS model, m.namespace, {_GOVERNED} AS mode, v.number, v.semver, v.stage,
     CASE WHEN {_GOVERNED} = 'labels' THEN v.label
         WHEN serving.champion = v.number THEN 'Production'
         WHEN v.stage IN ('Validated', 'Production') THEN 'Staging'
@@ -49,23 +55,29 @@ LEFT JOIN rollouts serving ON serving.model_id = v.model_id AND serving.environm
 {_MODE}
 """
 # Many versions by (model id, number).
-VERSIONS = _VERSIONS.format(wanted="unnest($1::text[], $2::int[]) AS wanted(model_id, number)")
+_WANTED = "unnest($1::text[], $2::int[]) AS wanted(model_id, number)"
+VERSIONS = _VERSIONS.format(more="", wanted=_WANTED)
+# The same with their states, which come first.
+VERSIONS_IN_STATE = _VERSIONS.format(more=f"{_STATE},", wanted=_WANTED)
 
 # The newest version of each stage and label of some models, and those that serve in production: as many rows
 # however many versions there are.
-_NEWEST = """(SELECT number FROM versions x WHERE x.model_id = {of} AND x.{column} = kind.value
-    AND x.hidden IS NOT TRUE AND x.retired IS NULL ORDER BY x.number DESC LIMIT 1)"""
+_NEWEST = """(SELECT found.number FROM (SELECT x.{column} AS kind, x.number FROM versions x
+    WHERE x.model_id = o.model_id AND (x.{column}, x.number) <= (kind.value, 2147483647)
+    AND x.hidden IS NOT TRUE AND x.retired IS NULL ORDER BY x.{column} DESC, x.number DESC LIMIT 1
+) AS found WHERE found.kind = kind.value)"""
 NEWEST = _VERSIONS.format(
+    more="",
     wanted=f"""(
     SELECT o.model_id, found.number FROM unnest($1::text[]) AS o(model_id) CROSS JOIN LATERAL (
         SELECT r.champion AS number FROM rollouts r
             WHERE r.model_id = o.model_id AND r.environment = 'production'
-        UNION SELECT {_NEWEST.format(of="o.model_id", column="stage")} FROM
+        UNION SELECT {_NEWEST.format(column="stage")} FROM
             unnest(ARRAY['Draft', 'Staging', 'Validated', 'Production', 'Archived', 'Rejected'])
                 AS kind(value)
-        UNION SELECT {_NEWEST.format(of="o.model_id", column="label")} FROM
+        UNION SELECT {_NEWEST.format(column="label")} FROM
             unnest(ARRAY['None', 'Staging', 'Production', 'Archived']) AS kind(value)
-    ) AS found) AS wanted"""
+    ) AS found) AS wanted""",
 )
 
 _MODELS = f"""
@@ -120,6 +132,10 @@ _OF_MODELS = {
     "last_updated_timestamp": "greatest(m.changed_at, newest.registered_at)",
 }
 _PROMPT = "mlflow.prompt.is_prompt"
+NARROW = frozenset({"=", "LIKE", "ILIKE", "IN"})
+"""Comparisons that few rows may meet."""
+MOST_NAMED = 100
+"""The most models that a search of versions looks for by their ids."""
 
 
 class _Statement:
@@ -130,23 +146,35 @@ class _Statement:
         self._columns, self._tags = columns, tags
         prompt = f"coalesce({tags}->>'{_PROMPT}', 'false')"
         self.conditions = [f"lower({prompt}) {'=' if search.prompts else '<>'} 'true'"]
+        if search.prompts:
+            self.conditions.append(f"{tags} ? '{_PROMPT}'")
         if search.namespace:
             space = self.value("text", search.namespace)
             self.conditions.append(f"(m.namespace = {space} OR starts_with(m.namespace, {space} || '.'))")
-        self.conditions += [self._condition(one) for one in search.conditions]
+        self.conditions += [self.condition(one) for one in search.conditions]
 
     def value(self, type_: str, value: object) -> str:
         """Add a value; return what stands for it in the statement."""
         self.values.append(value)
         return f"${len(self.values)}::{type_}"
 
-    def _condition(self, one: Condition) -> str:
+    def condition(self, one: Condition) -> str:
         if one.tag is not None:
-            left = f"{self._tags}->>{self.value('text', one.tag)}"
-        else:
-            left = self._columns[one.field]
+            return self._of_tag(one.tag, one)
+        left = self._columns[one.field]
         if one.field == "version_number":
             return f"{left} {one.comparison} {self.value('bigint', int(one.values[0]))}"
+        return self._compared(left, one)
+
+    def _of_tag(self, tag: str, one: Condition) -> str:
+        """Return a condition on a tag, where possible one that finds versions by the index of their tags."""
+        if one.comparison == "=":
+            return f"{self._tags} @> {self.value('text', encode({tag: one.values[0]}).decode())}::jsonb"
+        key = self.value("text", tag)
+        found = self._compared(f"{self._tags}->>{key}", one)
+        return f"{self._tags} ? {key} AND {found}" if one.comparison in NARROW else found
+
+    def _compared(self, left: str, one: Condition) -> str:
         if one.comparison in {"IN", "NOT IN"}:
             one_of = "= ANY" if one.comparison == "IN" else "<> ALL"
             return f"{left} {one_of}({self.value('text[]', one.values)})"
@@ -169,18 +197,30 @@ def models_sql(search: Search, readable: Sequence[str] | None) -> tuple[str, lis
     return _MODELS.format(conditions=where, order=found.limited(orders, search)), found.values
 
 
+def named_sql(conditions: Sequence[Condition]) -> tuple[str, list[Any]]:
+    """Return the statement of the ids of models whose names meet the conditions, and its values.
+
+    One more than MOST_NAMED states that there are too many.
+    """
+    found = _Statement(Search(), _OF_MODELS, "m.tags")
+    named = " AND ".join(found.condition(one) for one in conditions)
+    return f"SELECT m.model_id FROM models m WHERE {named} LIMIT {MOST_NAMED + 1}", found.values
+
+
 def versions_sql(
     search: Search, readable: Sequence[str] | None, models: Sequence[str] | None = None
 ) -> tuple[str, list[Any]]:
-    """Return the statement of a page of versions, and its values. It gives model ids and numbers.
+    """Return the statement of a page of versions, and its values. It gives states, model ids and numbers.
 
     `models` are the ids of the models that the search names: PostgreSQL estimates how many versions have an
-    id, and not how many have a name. VERSIONS reads the page; it is planned once, because planning it takes
-    as long as reading.
+    id, and not how many have a name. VERSIONS_IN_STATE reads what is not known of the page; it is planned
+    once, because planning it takes as long as reading.
     """
     found = _Statement(search, _OF_VERSIONS, "v.tags")
     found.conditions += ["v.hidden IS NOT TRUE", "v.retired IS NULL", "m.hidden IS NOT TRUE"]
-    if models is not None:
+    if models is not None and len(models) == 1:
+        found.conditions.append(f"v.model_id = {found.value('text', models[0])}")
+    elif models is not None:
         found.conditions.append(f"v.model_id = ANY({found.value('text[]', models)})")
     found.conditions.append(f"log.covers({found.value('text[]', readable)}, m.name)")
     default = [Order(field="last_updated_timestamp", descending=True)]
@@ -188,8 +228,20 @@ def versions_sql(
         search.order or default, Order(field="name"), Order(field="version_number", descending=True)
     )
     where = " AND ".join(found.conditions)
-    page = f"SELECT v.model_id, v.number FROM versions v JOIN models m USING (model_id) WHERE {where}"
+    page = f"SELECT {_STATE}, v.model_id, v.number FROM"
+    if orders[0].field == "name" and all(one.field == "name" and not one.tag for one in search.conditions):
+        # one model after the other until the page is full: a sort would read every version
+        of_model = found.limited(orders[1:], search.model_copy(update=_first(search)))
+        versions = f"SELECT v.* FROM versions v WHERE v.model_id = m.model_id AND {where} {of_model}"
+        page = f"{page} models m CROSS JOIN LATERAL ({versions}) AS v"
+    else:
+        page = f"{page} versions v JOIN models m USING (model_id) WHERE {where}"
     return f"{page} {found.limited(orders, search)}", found.values
+
+
+def _first(search: Search) -> dict[str, int]:
+    """Return the limits of all that comes before the end of the page."""
+    return {"offset": 0, "limit": search.offset + search.limit}
 
 
 def _with(given: Sequence[Order], *ties: Order) -> list[Order]:

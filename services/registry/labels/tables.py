@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, Integer, MetaData, Table, Text
 
 _registry = MetaData()
 
@@ -20,5 +20,6 @@ MLFLOW_MODES = Table(
     _registry,
     Column("namespace", Text, primary_key=True),
     Column("mode", Text, nullable=False),
+    Column("revision", BigInteger, nullable=False),
 )
 """What MLflow's clients may do in a namespace and in those below it; `*` is everywhere."""

@@ -13,6 +13,7 @@ from services.registry.domain.serving.environment import (
     EnvironmentEvent,
     EnvironmentRetired,
 )
+from services.registry.labels.projections import shown
 from services.registry.lineage import projections as lineage
 from services.registry.tables import ALIASES, ENVIRONMENTS, MODELS, PROMOTIONS, ROLLOUTS, VERSIONS
 from shared.deciding.changes import Change, Drop, Patch, Put
@@ -43,7 +44,7 @@ def touch_model(r: Recorded) -> Patch:
 def aliased(r: Recorded, event: e.AliasSet | e.AliasRemoved) -> Iterable[Change]:
     key = {"model_id": _model_id(r), "alias": event.alias}
     if isinstance(event, e.AliasRemoved):
-        return Drop(ALIASES, key), revise_version(r, event.number)
+        return Drop(ALIASES, key), revise_version(r, event.number), shown(r)
     row = {
         "number": event.number,
         "semver": event.semver,
@@ -52,7 +53,7 @@ def aliased(r: Recorded, event: e.AliasSet | e.AliasRemoved) -> Iterable[Change]
         "set_by": r.actor.subject,
         "revision": r.revision,
     }
-    return Put(ALIASES, {**key, **row}), revise_version(r, event.number)
+    return Put(ALIASES, {**key, **row}), revise_version(r, event.number), shown(r)
 
 
 def rolled_out(r: Recorded, event: e.RolloutChanged | e.RolledBack) -> Iterable[Change]:
@@ -79,9 +80,9 @@ def rolled_out(r: Recorded, event: e.RolloutChanged | e.RolledBack) -> Iterable[
     )
     served = (*lineage.served(r, event), *_labelled(r, event, champion))
     if back is None:
-        return (row, *served)
+        return (row, *served, shown(r))
     stage = {"stage": "Production"} if back.production else {}
-    return (row, *served, patch_version(r, back.to_number, **stage))
+    return (row, *served, patch_version(r, back.to_number, **stage), shown(r))
 
 
 def _labelled(r: Recorded, event: e.RolloutChanged | e.RolledBack, champion: int) -> Iterable[Patch]:

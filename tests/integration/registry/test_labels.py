@@ -54,3 +54,32 @@ async def test_what_is_hidden_renamed_or_unknown_is_neither_registered_nor_descr
     assert await refused("team.leaving") == ["404 not_shown", "404 not_shown"]
     shown = (await client.get("/models/team.leaving/versions/1/mlflow")).json()
     assert (shown["hidden"], shown["tags"]) == (True, None)
+
+
+async def test_a_search_answers_each_change_of_a_version_to_every_caller(client, registry):
+    async with registry.client("root") as root:
+        for _ in range(2):
+            assert (await client.post(MODEL + "/mlflow/versions", json=DRAFT)).status_code == 201
+        version, labels = MODEL + "/versions/1", {"mode": "labels", "reason": "they come over"}
+        changes: list[tuple[str, str, dict[str, Any]]] = [
+            ("POST", version + "/mlflow:describe", {"set_tags": {"a": "b"}}),
+            ("PUT", "/mlflow/modes/team", labels),
+            ("PUT", MODEL + "/mlflow/aliases/best", {"number": 1}),
+            ("PUT", MODEL + "/mlflow/aliases/best", {"number": 2}),
+            ("POST", version + "/mlflow", {"stage": "Production"}),
+            ("PATCH", MODEL, {"name": "team.leaving"}),
+            ("POST", version + "/mlflow", {"hidden": True, "reason": "deleted"}),
+        ]
+        before = b""
+        for method, path, body in changes:
+            headers = {"if-match": "*"} if method == "PATCH" else {}
+            changed = await root.request(method, path, json=body, headers=headers)
+            assert changed.is_success, changed.text
+            answers = [await one.post("/mlflow/versions:search", json={}) for one in (root, client, root)]
+            assert {answer.content for answer in answers} == {answers[0].content}
+            assert answers[0].content != before
+            before = answers[0].content
+            for found in answers[0].json()["items"]:
+                one = await root.get(f"{MODEL}/versions/{found['number']}/mlflow")
+                assert found == one.json()
+        assert [found["number"] for found in answers[0].json()["items"]] == [2]

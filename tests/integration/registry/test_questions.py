@@ -17,7 +17,7 @@ from services.registry.search import queries as search
 from services.registry.service import SERVICE
 from services.registry.serving import queries as serving
 from services.registry.shapes.common import LARGEST
-from services.registry.shapes.labels import Condition, Search
+from services.registry.shapes.labels import Condition, Order, Search
 from shared.foundation.postgres import connect_pool
 from shared.log import projector
 from tests.integration.registry.lists import models_of, of_all
@@ -92,6 +92,18 @@ def of_mlflow(field: str = "", value: str = "", *models: str) -> tuple[str, tupl
     return statement, tuple(values)
 
 
+def of_mlflow_by(*order: str, models: tuple[str, ...] = (), **condition: Any) -> tuple[str, tuple[Any, ...]]:
+    """The same by one condition and in an order: fields, those with - before them descending."""
+    wanted = [Condition(**condition)] if condition else []
+    orders = [Order(field=one.lstrip("-"), descending=one.startswith("-")) for one in order]
+    asked = Search(conditions=wanted, order=orders, limit=50, prompts=condition.get("tag") == PROMPT)
+    statement, values = labels.versions_sql(asked, None, models or None)
+    return statement, tuple(values)
+
+
+PROMPT = "mlflow.prompt.is_prompt"
+
+
 def metric(name: str, comparison: search.Comparison, value: float) -> list[search.MetricCondition]:
     return [search.MetricCondition(name, comparison, value)]
 
@@ -136,6 +148,25 @@ SEARCHES: Questions = {
     "versions for MLflow": (*of_mlflow(), 50),
     "versions for MLflow of a small model": (*of_mlflow("name", "small.short", "short"), 20),
     "versions for MLflow of a run": (*of_mlflow("run_id", "none"), 0),
+    "versions for MLflow with a rare tag": (*of_mlflow_by(tag="rare", comparison="=", values=["yes"]), 2),
+    "versions for MLflow with a tag like": (*of_mlflow_by(tag="rare", comparison="LIKE", values=["y%"]), 2),
+    "versions for MLflow with a tag that many have": (
+        *of_mlflow_by(tag="common", comparison="=", values=["yes"]),
+        50,
+    ),
+    "versions for MLflow with a tag that none has": (*of_mlflow_by(tag="a", comparison="=", values=["b"]), 0),
+    "versions of prompts for MLflow": (*of_mlflow_by(tag=PROMPT, comparison="=", values=["true"]), 0),
+    "versions for MLflow by a name like": (
+        *of_mlflow_by(comparison="LIKE", values=["small.%"], models=("short",)),
+        20,
+    ),
+    "versions for MLflow by their creation": (*of_mlflow_by("-creation_timestamp"), 50),
+    "versions for MLflow by name": (*of_mlflow_by("name"), 50),
+    "versions for MLflow by name from the end": (*of_mlflow_by("-name", "-version_number"), 50),
+    "versions for MLflow of a model by number": (
+        *of_mlflow_by("-version_number", comparison="=", values=["team.long"], models=("long",)),
+        50,
+    ),
     "models with a tag": (*models_of(tags='{"team":"risk"}'), 1),
     "models of an owner": (*models_of(owner="team:risk"), 1),
 }

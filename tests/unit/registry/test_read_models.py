@@ -171,9 +171,19 @@ def recorded(story: Story) -> list[Recorded]:
     return out
 
 
-def rows(events: list[Recorded]) -> dict[str, dict[tuple[Any, ...], dict[str, Any]]]:
-    tables: dict[str, dict[tuple[Any, ...], dict[str, Any]]] = {t.name: {} for t in TABLES}
-    for change in (c for r in events for c in project(r)):
+Tables = dict[str, dict[tuple[Any, ...], dict[str, Any]]]
+
+
+def rows(events: list[Recorded]) -> Tables:
+    tables: Tables = {t.name: {} for t in TABLES}
+    for event in events:
+        apply(tables, event)
+    return tables
+
+
+def apply(tables: Tables, event: Recorded) -> None:
+    """Change the rows as the event does."""
+    for change in project(event):
         table, names = tables[change.table.name], [c.name for c in change.table.primary_key.columns]
         columns = {c.name for c in change.table.columns}
         values = change.row if isinstance(change, Put) else change.key
@@ -189,7 +199,6 @@ def rows(events: list[Recorded]) -> dict[str, dict[tuple[Any, ...], dict[str, An
                 table[key].update(change.columns)
             case Drop():
                 table.pop(key, None)
-    return tables
 
 
 STORY = everything()
