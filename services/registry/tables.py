@@ -67,7 +67,8 @@ MODELS = Table(
 )
 """`changed_at`: the last change of the model, or of the stage of a version, that counts as one for MLflow's
 clients; tags and aliases do not. `hidden`: they do not see it. `shown_at`: since when they see it again.
-`shown_revision`: the last event that changed what they see of versions other than the one whose revision it is."""
+`shown_revision`: the last event that changed what they see of more
+versions than the one whose revision it is."""
 
 VERSIONS = Table(
     "versions",
