@@ -35,6 +35,7 @@ FIXED = {
     "history": "/history",
     "history-timeline": "/history?what=timeline&model=fraud.scoring",
     "as-of": "/history/as-of",
+    "as-of-model": "/history/as-of?model=fraud.scoring",
     "cleanup": "/cleanup",
     "retention": "/models/fraud.scoring/retention",
     "policies": "/policies",
@@ -42,6 +43,7 @@ FIXED = {
     "access": "/access",
     "issuers": "/access/issuers",
     "trusts": "/access/trusts",
+    "links": "/access/links",
     "person": "/people/person:bob",
     "operations": "/operations",
     "dead-letters": "/operations/dead-letters/registry",
@@ -51,6 +53,7 @@ FIXED = {
 
 THEN = {
     "then-home": "/",
+    "then-models": "/models",
     "then-model": "/models/fraud.scoring",
     "then-model-metrics": "/models/fraud.scoring/metrics",
     "then-model-timeline": "/models/fraud.scoring/timeline",
@@ -65,6 +68,9 @@ THEN = {
     "then-policy": "/policies/default",
     "then-access": "/access",
     "then-trusts": "/access/trusts",
+    "then-links": "/access/links",
+    "then-issuers": "/access/issuers",
+    "then-as-of-model": "/history/as-of?model=fraud.scoring",
     "then-person": "/people/person:bob",
     "then-search": "/search?q=fraud",
     "then-only-now": "/operations",

@@ -26,6 +26,14 @@ FROM identities i LEFT JOIN directory.names n USING (subject)
 IDENTITIES = _IDENTITY + "WHERE i.subject > $1 ORDER BY i.subject LIMIT $2"
 IDENTITY = _IDENTITY + "WHERE i.subject = $1"
 
+# A page of all links, each once: two identities have a row for each of them.
+LINKS = """
+SELECT l.subject, l.other, l.login, l.linked_at, l.linked_by, l.reason FROM identity_links l
+WHERE (l.subject, l.other, l.login) > ($1, $2, $3) AND (l.login OR l.subject < l.other)
+    AND NOT starts_with(l.subject, 'login:')
+ORDER BY l.subject, l.other, l.login LIMIT $4
+"""
+
 # The namespaces that have models.
 NAMESPACES = "SELECT DISTINCT namespace FROM models WHERE namespace <> ''"
 

@@ -30,6 +30,10 @@ async def test_an_admin_links_and_unlinks_with_a_reason_in_both_streams(
         assert [one["other"] for one in (await root.get(f"{ALL}/ann")).json()["links"]] == ["eva"]
         of_ann = await root.put(f"{ALL}/eva/links", json=by_login | {"other": "ann"})
         assert (of_ann.status_code, of_ann.json()["code"]) == (409, "login_is_identity")
+        assert await _all_links(root) == [("ann", "eva", False, WHY), ("eva", "octocat", True, WHY)]
+        (first,) = (await root.get("/access/links", params={"page_size": "1"})).json()["items"]
+        assert (first["subject"], first["linked_by"]) == ("ann", "root")
+        assert (await eva.get("/access/links")).status_code == 403
         gone = {"other": "eva", "reason": "two people after all"}
         assert (await eva.delete(f"{ALL}/ann/links", params=gone)).status_code == 403
         assert (await root.delete(f"{ALL}/ann/links", params=gone)).status_code == 204
@@ -41,6 +45,11 @@ async def test_an_admin_links_and_unlinks_with_a_reason_in_both_streams(
             ("IdentityLinked", WHY, "root"),
             ("IdentityUnlinked", "two people after all", "root"),
         ]
+
+
+async def _all_links(client: Any) -> list[tuple[Any, ...]]:
+    found = (await client.get("/access/links")).json()["items"]
+    return [tuple(one[name] for name in ("subject", "other", "login", "reason")) for one in found]
 
 
 async def test_a_person_who_has_the_credentials_of_both_links_them(registry: Registry, database: Any) -> None:
