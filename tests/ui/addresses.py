@@ -56,6 +56,7 @@ THEN = {
     "then-models": "/models",
     "then-model": "/models/fraud.scoring",
     "then-model-metrics": "/models/fraud.scoring/metrics",
+    "then-model-lineage": "/models/fraud.scoring/lineage",
     "then-model-timeline": "/models/fraud.scoring/timeline",
     "then-model-rules": "/models/fraud.scoring/rules",
     "then-version": "/models/fraud.scoring/versions/1",
@@ -91,7 +92,10 @@ def addresses(site: Site) -> dict[str, str]:
 
 def with_own_template(site: Site) -> dict[str, str]:
     """Return the pages without those of the past that differ from the page of now in the band only."""
-    same = {f"then-{one}" for one in ("model-metrics", "model-timeline", "model-rules", "history", "as-of")}
+    same = {
+        f"then-{one}"
+        for one in ("model-metrics", "model-lineage", "model-timeline", "model-rules", "history", "as-of")
+    }
     same |= {"then-search", "then-rollouts", "then-policies"}
     return {name: address for name, address in addresses(site).items() if name not in same}
 

@@ -12,7 +12,7 @@ from services.registry.as_of.replay import MOST_EVENTS, Then, TooLong, document_
 from services.registry.domain.model.state import LATEST
 from services.registry.queries import DocumentEvent
 from services.registry.shapes.search import ModelQuery, VersionsOfModelQuery
-from services.registry.tables import ALIASES
+from services.registry.tables import ALIASES, VERSIONS
 from shared.deciding.decider import NotFound, Unprocessable
 from shared.http.moments import end
 from shared.http.routes import Call, page_token
@@ -23,10 +23,10 @@ CLOCKS_DIFFER = timedelta(minutes=1)
 async def model_then(call: Call[Any, Any], as_of: datetime | date) -> Then:
     """Return the model in the path as it was. Raise NotFound for one that the caller may not read now."""
     model = await model_of(call)
-    return await then(call.app, model.model_id, _past(as_of))
+    return await then(call.app, model.model_id, moment_of(as_of))
 
 
-def _past(as_of: datetime | date) -> datetime:
+def moment_of(as_of: datetime | date) -> datetime:
     """Return the moment that is asked about. Raise Unprocessable for the future."""
     now = datetime.now(UTC)
     at = end(as_of, now)
@@ -44,7 +44,7 @@ async def models_then(call: Call[None, ModelQuery], as_of: datetime | date, afte
     One answer reads MOST_EVENTS at most, so a page may have fewer models than asked for. Those with more are
     named, and not shown.
     """
-    q, at = call.query, _past(as_of)
+    q, at = call.query, moment_of(as_of)
     if q.filters:
         raise Unprocessable(
             "as_of_with_conditions", "A list of a moment is not filtered: leave the other conditions out."
@@ -86,13 +86,23 @@ async def versions_then(
 async def version_then(call: Call[Any, Any], as_of: datetime | date) -> tuple[dict[str, Any], DocumentEvent]:
     """Return the version in the path as it was, and the event that held its metadata."""
     found = await model_then(call, as_of)
-    number = _number(found, call.path["version"])
-    row = answers.version_row(found, number) if number else None
-    if row is None:
-        newest = next(iter(found.versions()), {"number": 0})["number"]
-        had = f"The newest version then was {newest}." if newest else "The model had no version then."
-        raise NotFound("unknown_version", f"{call.path['version']!r:.80} named no version then. {had}")
+    number = number_then(found, call.path["version"])
+    row = answers.version_row(found, number) or {}
     return row, await document_of(call.app, row)
+
+
+def number_then(found: Then, reference: str) -> int:
+    """Return the number of the version that a reference named then. Raise NotFound where it named none."""
+    number = _number(found, reference)
+    if number is None or not any(row["number"] == number for row in found.rows(VERSIONS)):
+        raise _unknown(found, reference)
+    return number
+
+
+def _unknown(found: Then, reference: str) -> NotFound:
+    newest = next(iter(found.versions()), {"number": 0})["number"]
+    had = f"The newest version then was {newest}." if newest else "The model had no version then."
+    return NotFound("unknown_version", f"{reference!r:.80} named no version then. {had}")
 
 
 def _number(found: Then, reference: str) -> int | None:

@@ -307,10 +307,11 @@ class SyncCalls:
         `dataset` is its name or digest. `use` is `training`, `evaluation`, or `parent` for a version that was
         made from one trained on the data, `generation` steps before.
         """
-    def lineage(self, reference: str) -> LineageAnswer:
+    def lineage(self, reference: str, at_time: str | None = None) -> LineageAnswer:
         """Return what a version was made from (`ancestors`) and what was made from it (`descendants`).
 
-        `reference` is also the URL of a parent that is not in the registry, as the versions named it.
+        With a time, or a day, as it was then. `reference` is also the URL of a parent that is not in the
+        registry, as the versions named it: of such a parent only the present is known.
         """
     def version(self, reference: str, at_time: str | None = None) -> VersionAnswer:
         """Return one version with its `revision`; with a time, or a day, as it was then."""
