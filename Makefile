@@ -6,7 +6,7 @@ bin  := $(venv)/bin
 lock := deploy/requirements/dev.txt
 stamp := $(venv)/.installed
 
-.PHONY: help venv demo up down status check lint types imports unit unit-sdk unit-rest unit-services test screenshots chaos mutants bench bench-mlflow bench-import lock schemas clean
+.PHONY: help venv demo up down status check lint types imports unit test screenshots chaos mutants bench bench-mlflow bench-import lock schemas clean
 .DEFAULT_GOAL := help
 unexport PYTHONDONTWRITEBYTECODE  # with it, every process of every start compiles all sources again
 
@@ -38,7 +38,7 @@ down:  ## stop everything
 	@test -x $(bin)/regista && $(bin)/regista down || true
 
 check: $(stamp)  ## lint, format, types, import contracts, unit tests
-	@$(MAKE) --no-print-directory --output-sync=target -j3 unit-sdk unit-rest unit-services types lint imports
+	@$(MAKE) --no-print-directory --output-sync=target -j3 unit types lint imports
 
 lint: $(stamp)
 	@$(bin)/ruff check .
@@ -47,18 +47,12 @@ types: $(stamp)
 	@$(bin)/mypy --strict
 imports: $(stamp)
 	@$(bin)/lint-imports --no-cache >$(home)/imports.log || { cat $(home)/imports.log; exit 1; }
-quick := -q -m "not servers and not slow"
-services := $(addprefix tests/unit/,registry approval artifact cleanup audit mirror)
-unit: unit-sdk unit-rest unit-services
-unit-sdk:
-	@$(bin)/pytest $(quick) tests/unit/sdk
-unit-rest:
-	@$(bin)/pytest $(quick) tests/unit tests/contract tests/architecture $(addprefix --ignore=,tests/unit/sdk $(services))
-unit-services:
-	@$(bin)/pytest $(quick) $(services)
+workers := -n 2 --dist loadgroup
+unit: $(stamp)
+	@$(bin)/pytest -q $(workers) -m "not servers and not slow" tests/unit tests/contract tests/architecture
 
 test: $(stamp)  ## all tests, on real servers; one: make test ARGS=tests/unit/local
-	@$(bin)/pytest -q $(ARGS)
+	@$(bin)/pytest -q $(or $(ARGS),$(workers))
 
 screenshots: $(stamp)  ## a picture of every page of the console, in .regista/screenshots
 	@REGISTA_SCREENSHOTS=$(home)/screenshots $(bin)/pytest -q tests/ui/test_browser.py -k "every_page or sign_in"

@@ -30,6 +30,10 @@ from services.local.stack import Stack
 from shared.migrate import migrate
 from tests import containers
 
+TESTS = Path(__file__).parent
+ALONE = {"unit", "contract", "architecture"}
+"""Folders whose tests start no servers, but for those that use the shared ones."""
+
 
 def pytest_collection_finish() -> None:
     """Keep what was imported and collected out of garbage collections, which cost a tenth of the run."""
@@ -49,11 +53,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     terminalreporter.write_line(f"random tests: --hypothesis-seed={config.option.hypothesis_seed}")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test that uses the servers, however indirectly, carries the marker `servers`."""
+    """A test that uses the servers, however indirectly, carries the marker `servers`.
+
+    Of several workers one runs all tests on the shared servers, and one those of each folder that starts
+    an instance of its own: no two workers start the same servers.
+    """
     for item in items:
         if {"stack", "azurite"} & {*getattr(item, "fixturenames", ())}:
             item.add_marker(pytest.mark.servers)
+            item.add_marker(pytest.mark.xdist_group("servers"))
+        elif not ALONE & {*item.path.relative_to(TESTS).parts}:
+            item.add_marker(pytest.mark.xdist_group(item.path.parent.relative_to(TESTS).as_posix()))
 
 
 @pytest.fixture(scope="session")

@@ -7,9 +7,9 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 
+from services.local.cache import made_once
 from services.local.folders import REPOSITORY, LocalError, home
 from services.local.maven import fetch
 
@@ -32,10 +32,7 @@ def class_path() -> str:
                 "set it to an unpacked release, or unset it"
             )
         return f"{libs}/*"
-    cached = home() / "cache" / f"kafka-{_digest()[:12]}"
-    if not cached.exists():
-        _download(cached)
-    return f"{cached}/*"
+    return f"{made_once(f'kafka-{_digest()[:12]}', _download)}/*"
 
 
 def _digest() -> str:
@@ -53,23 +50,19 @@ def verify(jars: Path) -> None:
         )
 
 
-def _download(target: Path) -> None:
-    """Download into a temporary folder and rename it, so that the target is complete or absent."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        jars = Path(folder) / "jars"
-        fetch(
-            POM,
-            jars,
-            "dependency:copy-dependencies",
-            "-DincludeScope=runtime",
-            what="Kafka's jars",
-            otherwise=", or set KAFKA_HOME to an unpacked Apache Kafka 4.x",
-            log=target.with_suffix(".log"),
-        )
-        verify(jars)
-        if not target.exists():
-            jars.rename(target)
+def _download(folder: Path) -> Path:
+    jars = folder / "jars"
+    fetch(
+        POM,
+        jars,
+        "dependency:copy-dependencies",
+        "-DincludeScope=runtime",
+        what="Kafka's jars",
+        otherwise=", or set KAFKA_HOME to an unpacked Apache Kafka 4.x",
+        log=folder.with_name("kafka.log"),
+    )
+    verify(jars)
+    return jars
 
 
 def java() -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 import zipfile
+from functools import partial
 from pathlib import Path
 
-from services.local.folders import REPOSITORY, LocalError, home
+from services.local.cache import made_once
+from services.local.folders import REPOSITORY, LocalError
 from services.local.maven import fetch
 from services.local.processes import run_to_end
 
@@ -22,10 +23,7 @@ _THREADS = "io.quarkus.bootstrap.forkjoin.QuarkusForkJoinWorkerThreadFactory"
 def installed(java: str) -> Path:
     """Return the folder of the built program in the cache. Raises LocalError."""
     content = POM.read_bytes() + CHECKSUM.read_bytes() + " ".join(BUILD).encode()
-    cached = home() / "cache" / f"keycloak-{hashlib.sha256(content).hexdigest()[:12]}"
-    if not cached.exists():
-        _install(java, cached)
-    return cached
+    return made_once(f"keycloak-{hashlib.sha256(content).hexdigest()[:12]}", partial(_build, java))
 
 
 def java_command(java: str, program: Path, folder: Path) -> list[str]:
@@ -54,20 +52,15 @@ def java_command(java: str, program: Path, folder: Path) -> list[str]:
     ]
 
 
-def _install(java: str, target: Path) -> None:
-    """Build in a temporary folder and rename it, so that the target is complete or absent."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    log = target.with_suffix(".log")
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        copied = Path(folder) / "copied"
-        fetch(POM, copied, "dependency:copy", what="Keycloak", log=log)
-        archive = _verified(copied)
-        with zipfile.ZipFile(archive) as packed:
-            packed.extractall(folder)
-        program = Path(folder) / archive.stem.replace("quarkus-dist-", "")
-        run_to_end([*java_command(java, program, program), *BUILD], log=log, timeout=600)
-        if not target.exists():
-            program.rename(target)
+def _build(java: str, folder: Path) -> Path:
+    log, copied = folder.with_name("keycloak.log"), folder / "copied"
+    fetch(POM, copied, "dependency:copy", what="Keycloak", log=log)
+    archive = _verified(copied)
+    with zipfile.ZipFile(archive) as packed:
+        packed.extractall(folder)
+    program = folder / archive.stem.replace("quarkus-dist-", "")
+    run_to_end([*java_command(java, program, program), *BUILD], log=log, timeout=600)
+    return program
 
 
 def _verified(folder: Path) -> Path:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import tempfile
+from functools import partial
 from pathlib import Path
 
+from services.local.cache import made_once
 from services.local.folders import LocalError, home
 from services.local.processes import run_to_end
 
@@ -22,28 +23,21 @@ def installed(packages: Path, what: str, timeout: float = 900.0) -> Path:
 
     `what` names them in the error.
     """
-    cached = folder_of(packages)
-    if not cached.exists():
-        _download(packages, cached, what, timeout)
-    return cached
+    return made_once(folder_of(packages).name, partial(_download, packages, what, timeout))
 
 
-def _download(source: Path, target: Path, what: str, timeout: float) -> None:
-    """Download into a temporary folder and rename it, so that the target is complete or absent."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        packages = Path(folder) / "packages"
-        shutil.copytree(source, packages)
-        command = [*_npm(), "ci", "--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund", "--silent"]
-        try:
-            run_to_end(command, log=target.with_suffix(".log"), timeout=timeout, cwd=packages)
-        except LocalError as failed:
-            raise LocalError(
-                f"npm could not fetch {what}: check the network or npm's configuration, and start again "
-                f"(what was fetched is kept).\n{failed}"
-            ) from None
-        if not target.exists():
-            packages.rename(target)
+def _download(source: Path, what: str, timeout: float, folder: Path) -> Path:
+    packages = folder / "packages"
+    shutil.copytree(source, packages)
+    command = [*_npm(), "ci", "--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund", "--silent"]
+    try:
+        run_to_end(command, log=folder.with_name(f"{source.name}.log"), timeout=timeout, cwd=packages)
+    except LocalError as failed:
+        raise LocalError(
+            f"npm could not fetch {what}: check the network or npm's configuration, and start again "
+            f"(what was fetched is kept).\n{failed}"
+        ) from None
+    return packages
 
 
 def node() -> str:

@@ -34,6 +34,7 @@ def _printed(*argv: str | Path) -> str:
     return ran.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("javac") is None, reason="no JDK is installed")
 def test_every_vector_holds_in_java() -> None:
     java = ("java", *JAVA_STARTS_FAST, "-cp", class_path(), EXAMPLES / "java" / "Publish.java")

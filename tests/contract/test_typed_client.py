@@ -29,6 +29,7 @@ OPENAPI = dict(documents())
 _SENDS = {"_get": "GET", "_all": "GET", "_items": "GET", "_whole": "GET"}
 
 
+@pytest.mark.slow
 def test_mypy_sees_the_arguments_and_the_answers() -> None:
     """Each `type: ignore` of the sample is a mistake that mypy has to find: an unused one is an error."""
     checked = subprocess.run(

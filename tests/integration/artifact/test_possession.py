@@ -33,7 +33,14 @@ async def detail_of(replica, model: str, number: int = 1) -> str:
 
 
 @pytest.mark.parametrize(
-    "location", ["", "upload-1", "../../verified", str(uuid.uuid4()), "s3://regista/quarantine/team"]
+    "location",
+    [
+        "",
+        "upload-1",
+        "../../verified",
+        "8a06c7ea-ed9d-49ce-9b68-4746dc2fdfcd",
+        "s3://regista/quarantine/team",
+    ],
 )
 async def test_knowing_digest_and_files_gives_no_bytes(replica, content, location):
     """The answer is the same for bytes that exist and for bytes that do not."""

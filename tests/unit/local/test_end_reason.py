@@ -25,6 +25,7 @@ def test_a_service_logs_its_reason_as_one_critical_line(tmp_path: Path) -> None:
     assert end_reason(log) == "cannot start: OSError: no"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("output", "reason"),
     [
@@ -70,6 +71,7 @@ def test_a_long_reason_is_cut(tmp_path: Path) -> None:
     assert len(end_reason(log)) <= LONGEST + 2
 
 
+@pytest.mark.slow
 def test_the_supervisor_records_the_reason_and_how_often_it_came_in_a_row(tmp_path: Path) -> None:
     def launch() -> Child:
         return spawn("broken", [sys.executable, "-c", "raise OSError('no key')"], log=tmp_path / "x.log")
@@ -85,6 +87,7 @@ def test_the_supervisor_records_the_reason_and_how_often_it_came_in_a_row(tmp_pa
     assert (kept.in_a_row, kept.exits) == (1, 3)
 
 
+@pytest.mark.slow
 def test_a_supervisor_that_cannot_start_records_one_line_and_keeps_the_details_in_its_log(
     tmp_path: Path,
 ) -> None:

@@ -55,6 +55,7 @@ print(json.dumps(found))
 """Imports the programs in one process; the modules of each are those of the programs before it, too."""
 
 
+@pytest.mark.slow
 @pytest.fixture(scope="module")
 def imported() -> dict[str, dict[str, set[str]]]:
     """By program: the modules that it imports from libraries, with the distributions they are of."""
@@ -73,6 +74,7 @@ def imported() -> dict[str, dict[str, set[str]]]:
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.slow
 def test_the_image_has_every_library_that_its_programs_import(
     program: str, imported: dict[str, dict[str, set[str]]]
 ) -> None:

@@ -26,6 +26,7 @@ from shared.foundation.settings import Settings
 from shared.identity.access_view import verifier_of
 
 
+@pytest.mark.slow
 @pytest.fixture
 def instance(tmp_path: Path) -> Instance:
     made = Instance.at(InstanceFolder(tmp_path))
@@ -78,6 +79,7 @@ def test_the_callers_own_settings_do_not_reach_a_service(monkeypatch: pytest.Mon
     assert _without_settings()["PATH"] == os.environ["PATH"]
 
 
+@pytest.mark.slow
 def test_a_service_keeps_its_compiled_sources_whatever_the_caller_does(
     instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,6 +148,7 @@ def test_the_state_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     assert read_state(InstanceFolder(tmp_path / "nothing")) is None
 
 
+@pytest.mark.slow
 def test_a_lag_that_cannot_be_read_is_unknown_and_not_zero(
     instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,6 +161,7 @@ def test_a_lag_that_cannot_be_read_is_unknown_and_not_zero(
     assert not found.ready
 
 
+@pytest.mark.slow
 def test_a_server_that_runs_and_does_not_answer_is_not_ready(
     instance: Instance, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -19,6 +19,7 @@ from tests.unit.local.waiting import until
 SMALL = 1_000
 
 
+@pytest.mark.slow
 @pytest.fixture
 def writer(tmp_path: Path) -> Iterator[LogWriter]:
     """A writer with one pipe, `x.log`."""
@@ -94,6 +95,7 @@ def test_what_a_killed_process_wrote_last_is_in_its_log(writer: LogWriter, tmp_p
     until(lambda: written(tmp_path / "x.log") == [str(n) for n in range(1000)])
 
 
+@pytest.mark.slow
 def test_a_writer_that_is_killed_is_started_again_and_no_line_is_lost(
     writer: LogWriter, tmp_path: Path
 ) -> None:
@@ -111,6 +113,7 @@ def test_a_writer_that_is_killed_is_started_again_and_no_line_is_lost(
     assert writer.popen is not before
 
 
+@pytest.mark.slow
 def test_the_writer_writes_what_is_left_after_its_owner_was_killed_and_ends(tmp_path: Path) -> None:
     log = tmp_path / "x.log"
     program = (
@@ -126,6 +129,7 @@ def test_the_writer_writes_what_is_left_after_its_owner_was_killed_and_ends(tmp_
     until(lambda: not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text())
 
 
+@pytest.mark.slow
 def test_a_full_disk_drops_lines_and_stops_neither_the_writer_nor_a_process(tmp_path: Path) -> None:
     full, log = Path("/dev/full"), tmp_path / "x.log"
     made = LogWriter()

@@ -49,6 +49,7 @@ def test_a_process_that_ended_but_was_not_waited_for_is_not_alive(tmp_path: Path
     assert child.popen.wait() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     sys.platform != "linux",
     reason="other systems have no parent-death signal; there `regista down` ends what is left",
@@ -137,6 +138,7 @@ def test_killing_what_has_ended_and_was_waited_for_is_no_error(tmp_path: Path) -
     assert not child.running()
 
 
+@pytest.mark.slow
 def test_what_crashed_is_started_again_after_a_pause_that_grows(tmp_path: Path) -> None:
     launched: list[float] = []
 

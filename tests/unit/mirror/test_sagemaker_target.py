@@ -170,6 +170,7 @@ async def test_what_someone_approved_by_hand_is_a_difference_and_repaired(aws: A
     assert only(aws)["ModelApprovalStatus"] == "PendingManualApproval"
 
 
+@pytest.mark.slow
 async def test_a_replaced_or_deleted_archive_is_a_difference_and_repaired(aws: Aws, target: Target) -> None:
     version = wanted()
     await target.write(version, Stored())

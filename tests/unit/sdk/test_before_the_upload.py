@@ -22,6 +22,7 @@ from .conftest import COMPLETE, Answers, problem
 ALLOWED = {"files": limits.FILES, "file_bytes": limits.FILE_BYTES, "artifact_bytes": limits.ARTIFACT_BYTES}
 
 
+@pytest.mark.slow
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "m").mkdir()
@@ -113,6 +114,7 @@ def test_a_file_larger_than_the_installation_allows_is_refused_before_a_byte_is_
     assert _sent(answers) == []
 
 
+@pytest.mark.slow
 def test_the_list_of_files_counts_for_the_size_of_the_message(
     client: Client, answers: Answers, folder: Path
 ) -> None:

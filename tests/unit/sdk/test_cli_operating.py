@@ -293,6 +293,7 @@ def test_services_are_asked_at_the_same_time_and_each_once(run: Any, answers: An
     assert len(answers.of("GET", "/v1/dlq")) == 4
 
 
+@pytest.mark.slow
 def test_services_that_hang_are_named_after_one_short_wait(
     run: Any, answers: Answers, monkeypatch: pytest.MonkeyPatch
 ) -> None:

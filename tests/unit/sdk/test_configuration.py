@@ -41,6 +41,7 @@ class Order(enum.IntEnum):
     FIRST = 1
 
 
+@pytest.mark.slow
 @dataclass
 class Optimizer:
     rate: float = 0.1
@@ -103,6 +104,7 @@ def config_of(value: Any) -> Any:
         (Fraction(1, 3), "Fraction(1, 3)"),
     ],
 )
+@pytest.mark.slow
 def test_a_value_has_one_documented_form(value: Any, written: Any) -> None:
     assert config_of(value) == written
     assert json.loads(msgspec.json.encode(config_of(value))) == written

@@ -27,6 +27,7 @@ from .event_service import KEY, EventService, event, key_of, serving
 QUICK = Patience(attempts=4, first=0.001, longest=0.01)
 
 
+@pytest.mark.slow
 @pytest.fixture
 def service() -> Iterator[EventService]:
     with serving(EventService([event(number) for number in range(8)])) as found:
@@ -66,6 +67,7 @@ def test_an_event_has_its_name_its_place_and_its_data(service: EventService, tmp
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example(cuts=[0, 3, 400, 900])
 @given(st.lists(st.integers(0, 4_000), max_size=4))
+@pytest.mark.slow
 def test_no_event_is_lost_or_out_of_order_over_any_cuts(tmp_path: Path, cuts: list[int]) -> None:
     with serving(EventService([event(number) for number in range(8)], [2_000, *cuts])) as service:
         found = followed(service, tmp_path, follow=True)

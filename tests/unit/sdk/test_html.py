@@ -127,6 +127,7 @@ def _is_safe(shown: str, text: str) -> None:
     assert visible in read.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_stays_text(text: str) -> None:
     for shown in _everything(text).values():

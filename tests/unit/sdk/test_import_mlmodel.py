@@ -50,6 +50,7 @@ def test_a_tensor_without_a_name_is_given_by_position() -> None:
     assert (schema["inputs_by"], schema["inputs"][0]["type"]) == ("position", "float32[?,4]")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spec", "read"),
     [
@@ -127,6 +128,7 @@ BOMB = "\n".join(["a0: &a0 {type: string}", *(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1
         ("mlflow_version: !!int '1" + ":1" * 100_000 + "'", "a number or time in it is too long"),
     ],
 )
+@pytest.mark.slow
 def test_a_small_file_that_unfolds_into_much_is_not_read(text: str, why: str) -> None:
     assert why in read_mlmodel(text.encode()).problem
 

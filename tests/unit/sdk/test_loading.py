@@ -239,6 +239,7 @@ def test_without_onnxruntime_the_extra_is_named(
         client.load("doubler@1").session()
 
 
+@pytest.mark.slow
 def test_no_module_of_the_client_needs_the_servers_libraries() -> None:
     code = (
         "import importlib, pkgutil, sys, regista\n"

@@ -67,6 +67,7 @@ def test_a_growing_file_is_refused_by_publish(answers: Answers, profile: Profile
     assert refused.value.code == "file_changed"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [b"model-\xff.bin", b"\xc3\x28"])
 def test_a_name_that_is_no_utf8_is_refused_with_its_bytes(
     answers: Answers, profile: Profile, tmp_path: Path, name: bytes
@@ -134,6 +135,7 @@ def load(answers: Answers, cache: Path, limit: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_a_load_on_a_full_disk_leaves_nothing_half_and_works_when_there_is_space(
     answers: Answers, tmp_path: Path
 ) -> None:

@@ -21,6 +21,7 @@ LOAD = "import regista; regista.load('fraud.cards@production'{})"
 IN_A_NOTEBOOK = "class Shell: kernel = 1\nget_ipython = Shell\n"
 
 
+@pytest.mark.slow
 @pytest.fixture
 def stored(answers: Answers) -> Answers:
     answers.has("fraud.cards", "@production", {"model.onnx": b"weights" * 1000})
@@ -64,6 +65,7 @@ def _on_a_terminal(code: str, environment: dict[str, str]) -> bytes:
         (", progress=lambda *_: None", {}, False),
     ],
 )
+@pytest.mark.slow
 def test_a_load_shows_a_bar_on_a_terminal_unless_it_is_turned_off(
     stored: Answers, tmp_path: Path, argument: str, variables: dict[str, str], seen: bool
 ) -> None:

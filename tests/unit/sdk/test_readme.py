@@ -48,6 +48,7 @@ def doubler() -> bytes:
 NO_EVENTS = Response('event: end\ndata: {"code":"caught_up","detail":""}\n\n', media_type="text/event-stream")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("document", "model", "file", "output"),
     [

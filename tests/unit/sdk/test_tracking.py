@@ -34,6 +34,7 @@ class Frame:
         return self._columns[name]
 
 
+@pytest.mark.slow
 @settings(deadline=None)  # the first example imports the readers
 @given(MATRIX)
 def test_memory_layout_and_byte_order_do_not_change_a_digest(data: np.ndarray) -> None:
@@ -47,6 +48,7 @@ def test_memory_layout_and_byte_order_do_not_change_a_digest(data: np.ndarray) -
 
 @settings(deadline=None)
 @given(MATRIX, st.integers(0, 11))
+@pytest.mark.slow
 def test_one_other_value_changes_a_digest(data: np.ndarray, at: int) -> None:
     other = data.copy()
     other.flat[at] += 1

@@ -62,6 +62,7 @@ def test_a_refusal_over_http_is_raised_by_publish_itself(client: Client, answers
         client.publish("churn", draft=True)
 
 
+@pytest.mark.slow
 def test_a_program_that_waits_for_nothing_reports_each_refusal_at_its_end(answers: Answers) -> None:
     answers.publications = {"a": REFUSED, "b": DEAD, "c": REGISTERED}
     # refusals are printed as they become known
@@ -77,6 +78,7 @@ def test_a_program_that_waits_for_nothing_reports_each_refusal_at_its_end(answer
     assert all("call wait()" in line for line in printed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "more",
     [
@@ -96,10 +98,12 @@ def test_a_refusal_that_was_raised_is_not_reported_again(answers: Answers) -> No
     assert _ended(answers.url, "a", more=more) == ""
 
 
+@pytest.mark.slow
 def test_an_unreachable_registry_is_reported_and_does_not_hold_the_program_up() -> None:
     assert "no known outcome" in _ended("http://127.0.0.1:9", "a")
 
 
+@pytest.mark.slow
 def test_of_many_without_an_outcome_the_first_are_named_and_the_others_counted() -> None:
     lines = _ended("http://127.0.0.1:9", *map(str, range(8))).splitlines()
     assert len(lines) == 6, lines

@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from regista.wire.keys import generate_signing_key
 from shared.foundation.settings import WRONG_SETTING
 
@@ -48,6 +50,7 @@ def refusal(tmp_path: Path, module: str = "services.registry", **settings: str) 
     return str(lines[0]["error"])
 
 
+@pytest.mark.slow
 def test_a_missing_key_file_is_named(tmp_path: Path) -> None:
     missing = tmp_path / "none.json"
     error = refusal(tmp_path, SIGNING_KEY_FILE=str(missing), LOG_LEVEL="ERROR")
@@ -62,6 +65,7 @@ def test_a_port_that_is_taken_is_named_with_the_setting(tmp_path: Path) -> None:
     assert error.startswith(f"REGISTA_HTTP_PORT: cannot listen on 127.0.0.1:{port} (")
 
 
+@pytest.mark.slow
 def test_any_other_error_of_the_start_is_one_line_with_its_traceback_beside_it(tmp_path: Path) -> None:
     code, lines = lines_of(tmp_path, "tests.unit.shared.broken_service")
     assert code == 1
@@ -71,6 +75,7 @@ def test_any_other_error_of_the_start_is_one_line_with_its_traceback_beside_it(t
     assert "Traceback" in lines[0]["traceback"]
 
 
+@pytest.mark.slow
 def test_a_part_that_fails_after_the_start_is_named_with_its_error(tmp_path: Path) -> None:
     code, lines = lines_of(tmp_path, "tests.unit.shared.broken_part")
     assert code == 1

@@ -44,6 +44,7 @@ FILES = {
 Shop = Callable[[], str]
 
 
+@pytest.mark.slow
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     root = tmp_path / "shop_of_test"
@@ -94,6 +95,7 @@ def threads_change_while_python_parses() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("threads_change_while_python_parses")
+@pytest.mark.slow
 def test_two_threads_read_the_code_at_the_same_time() -> None:
     for _ in range(3):
         _drop_caches()
