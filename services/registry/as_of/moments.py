@@ -76,7 +76,7 @@ def spread(newest: int) -> Sequence[int]:
     """Return the revisions to read: all, or EVERY of them at even distances with the first and the last."""
     if newest <= EVERY:
         return range(1, newest + 1)
-    return sorted({1 + (newest - 1) * place // (EVERY - 1) for place in range(EVERY)})
+    return sorted({1 + (newest - 1) * index // (EVERY - 1) for index in range(EVERY)})
 
 
 async def _last(pool: asyncpg.Pool, stream: str, some: Sequence[Moment], at: datetime) -> int:
@@ -107,5 +107,5 @@ def meaningful(moments: Iterable[Moment]) -> list[Moment]:
 def thinned(moments: Sequence[Moment], *kept: Moment | None) -> list[Moment]:
     """Return at most MOST_SHOWN of the moments at even distances, and those that are kept in any case."""
     steps = MOST_SHOWN - 1
-    places = {(len(moments) - 1) * place // steps for place in range(MOST_SHOWN)}
-    return [moment for place, moment in enumerate(moments) if place in places or moment in kept]
+    kept_at = {(len(moments) - 1) * index // steps for index in range(MOST_SHOWN)}
+    return [moment for index, moment in enumerate(moments) if index in kept_at or moment in kept]

@@ -15,10 +15,10 @@ BOARD = {"group": "board", "role": "approver", "namespace": "fraud"}
 
 
 def happened(type_: str, minute: int, data: dict[str, Any]) -> dict[str, Any]:
-    place = dict.fromkeys(("event_id", "service", "stream", "revision", "leaf_index", "fault"))
+    position = dict.fromkeys(("event_id", "service", "stream", "revision", "leaf_index", "fault"))
     who = {"subject": "root", "method": "api-key:1", "on_behalf_of": None}
     at = T + timedelta(minutes=minute)
-    return {"type": type_, "recorded_at": at, "data": data, "actor": who, "reason": type_, **place}
+    return {"type": type_, "recorded_at": at, "data": data, "actor": who, "reason": type_, **position}
 
 
 EVENTS = [

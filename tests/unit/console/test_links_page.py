@@ -22,7 +22,7 @@ ADMIN = [{"role": "admin", "namespace": "*"}]
 
 
 class Registry:
-    """What the console asks the registry, and what an admin or an ordinary person gets."""
+    """What the console requests of the registry, and what an admin or an ordinary person gets."""
 
     def __init__(self, *, all_: bool) -> None:
         self.all, self.sent = all_, list[httpx.Request]()

@@ -52,15 +52,15 @@ def test_a_tick_is_the_first_second_at_which_everything_of_it_has_happened() -> 
 
 
 @pytest.mark.parametrize(
-    ("as_of", "place"),
+    ("as_of", "second"),
     [
         ("", "2026-03-10T11:59:55Z"),
         ("2025-01-01T00:00:00Z", "2026-02-01T00:00:01Z"),
         ("2026-03-01T12:00:00.75Z", "2026-03-01T12:00:01Z"),
     ],
 )
-def test_a_slider_stands_at_the_moment_and_never_outside(as_of: str, place: str) -> None:
-    assert slider_of(FOUND, as_of, "", (), NOW).at == seconds(place)
+def test_a_slider_stands_at_the_moment_and_never_outside(as_of: str, second: str) -> None:
+    assert slider_of(FOUND, as_of, "", (), NOW).at == seconds(second)
 
 
 def test_a_span_without_moments_is_a_point() -> None:
