@@ -34,6 +34,7 @@ from shared.foundation.topics import topic_of
 from shared.http.app import LISTS, App
 from shared.http.dispatch import Application
 from shared.http.operations import OPERATIONS, openapi_route
+from shared.http.problems import Problem
 from shared.http.routes import Route
 from shared.http.server import Server
 from shared.identity.access_view import AccessView
@@ -69,6 +70,7 @@ class Process:
     functions run for the life of the process. `checks` run every few seconds for readiness: each raises, with
     a message for the operator, while its part cannot work. `measurements` are taken now and then.
     `known_names` is the statement that returns which of the texts $1 are names in the service's read models.
+    `elsewhere` has the beginning of paths that another server serves, and the refusal that names it.
     """
 
     service: Service
@@ -81,6 +83,7 @@ class Process:
     checks: Mapping[str, Callable[[App], Awaitable[None]]] = field(default_factory=dict)
     measurements: Sequence[Measurement] = ()
     known_names: str = ""
+    elsewhere: Mapping[str, Callable[[App], Problem]] = field(default_factory=dict)
 
 
 class RunningProcess:
@@ -115,10 +118,8 @@ class RunningProcess:
         app.dead_letters = DeadLetters(
             app.settings, [*(s.topic for s in self._process.subscriptions), *own_topics]
         )
-        server = Server(
-            Application(app, [*self._process.routes, *OPERATIONS, openapi_route(self._process.routes)]),
-            app.settings,
-        )
+        routes = [*self._process.routes, *OPERATIONS, openapi_route(self._process.routes)]
+        server = Server(Application(app, routes, self._process.elsewhere), app.settings)
         try:
             async with asyncio.TaskGroup() as group:
                 serving = self._parts.run(group, "http", server.run())

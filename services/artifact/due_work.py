@@ -45,7 +45,7 @@ CONCURRENCY = 8
 """Rows of one kind that are worked on at the same time: a large artifact does not delay small ones."""
 
 EXPIRED_TAGS = {"regista-state": "expired"}
-UPLOAD_AGAIN = "Upload the files again (POST /v1/uploads) and register the version with the new location."
+UPLOAD_AGAIN = "Upload the files again and register the version with the new location."
 Work = Callable[[App, DueRow], Awaitable[Sequence[Submission]]]
 
 

@@ -14,6 +14,8 @@ import jinja2
 from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
+from regista.errors import RegistaError
+from services.console.areas import areas
 from services.console.as_of import RECENT, same_moment
 from services.console.calls import segment
 from services.console.plain_words import compared, happened, in_words, plain
@@ -126,6 +128,21 @@ def url(*segments: object, **query: Any) -> str:
     return f"{path}?{urlencode(given, doseq=True)}" if given else path
 
 
+LIST_PAGES = {
+    "/v1/reviews": "/reviews",
+    "/v1/policies": "/policies",
+    "/v1/cleanup-runs": "/cleanup",
+    "/v1/issuers": "/access/issuers",
+    "/v1/trusts": "/access/trusts",
+}
+"""The path that a service names for the list of what there is; the page that shows it."""
+
+
+def list_page(error: RegistaError) -> str:
+    """Return the page with the list of what there is, "" where the service named none."""
+    return LIST_PAGES.get(str(error.facts.get("listed_at") or "").partition("?")[0], "")
+
+
 @jinja2.pass_context
 def _url(context: Context, *segments: object, **query: Any) -> str:
     """Return a path of the console, as of the moment of the page that it is on."""
@@ -188,6 +205,8 @@ def environment(packages: dict[str, str]) -> jinja2.Environment:
         "sentence": sentence,
         "initials": initials,
         "from_seconds": from_seconds,
+        "list_page": list_page,
+        "areas": areas,
     }
     found.globals |= {
         "url": _url,

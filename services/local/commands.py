@@ -48,10 +48,10 @@ from services.local.with_instance import with_instance
     help="The kind of object store of a new instance: S3, or Azure Blob Storage (Microsoft's emulator).",
 )
 @click.option(
-    "--with-sso",
-    is_flag=True,
+    "--with-sso/--without-sso",
+    default=None,
     help="Also start an issuer of tokens (Keycloak) with a few people, who sign in with `regista login`. "
-    "The instance keeps it.",
+    "The instance keeps it, until it is started without.",
 )
 @click.option(
     "--json", "as_json", is_flag=True, help="For programs: the addresses on stdout, the progress on stderr."
@@ -64,7 +64,7 @@ def up(
     without: tuple[str, ...],
     optional: tuple[str, ...],
     servers: bool,
-    with_sso: bool,
+    with_sso: bool | None,
     as_json: bool,
 ) -> None:
     """Start PostgreSQL, Kafka, an object store and all services on this machine."""
@@ -76,8 +76,8 @@ def up(
             from services.local.stack import Stack  # noqa: PLC0415
 
             Stack(folder).choose_store(store)
-        if with_sso:
-            lifecycle.add_sso(folder)
+        if with_sso is not None:
+            lifecycle.choose_sso(folder, runs=with_sso)
         if optional:
             lifecycle.add_optional(folder, optional)
         with lifecycle.stopping_when_interrupted(folder):

@@ -102,7 +102,8 @@ class Keycloak:
                 self.child.check()
             if time.monotonic() > deadline:
                 raise LocalError(
-                    f"Keycloak does not answer after {patience:.0f} s: read {self.folder.log(NAME)}"
+                    f"Keycloak does not answer after {patience:.0f} s: read {self.folder.log(NAME)}, and "
+                    "repeat; `regista up --without-sso` starts everything else"
                 )
             time.sleep(0.1)
 

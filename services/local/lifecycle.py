@@ -104,12 +104,13 @@ def start(
     return instance
 
 
-def add_sso(folder: InstanceFolder) -> None:
-    """Let the instance have an issuer. Raises LocalError when it runs without one."""
+def choose_sso(folder: InstanceFolder, *, runs: bool) -> None:
+    """Let the instance have an issuer, or none any more. Raises LocalError when it runs otherwise."""
     stack = Stack(folder)
-    if not stack.sso and is_up(folder):
-        raise LocalError("the instance runs already, without an issuer: run `regista down` first")
-    stack.add_sso()
+    if stack.sso != runs and is_up(folder):
+        found = "with an issuer" if stack.sso else "without an issuer"
+        raise LocalError(f"the instance runs already, {found}: run `regista down` first")
+    stack.choose_sso(runs=runs)
 
 
 def optional(folder: InstanceFolder) -> list[str]:

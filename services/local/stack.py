@@ -89,9 +89,9 @@ class Stack:
         """Whether people can sign in: the instance has an issuer."""
         return bool(self.folder.read(SSO).get("sso"))
 
-    def add_sso(self) -> None:
-        """Let the next start, and all later ones, run an issuer, too."""
-        self.folder.write(SSO, {"sso": True})
+    def choose_sso(self, *, runs: bool) -> None:
+        """Let the next start, and all later ones, run an issuer, too, or none."""
+        self.folder.write(SSO, {"sso": runs})
 
     @staticmethod
     def _bound() -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Mapping
+from json import dumps
 from urllib.parse import parse_qsl, unquote_plus, urlsplit
 
 from regista.wire import limits
@@ -15,10 +16,10 @@ from services.mlflow.errors import MlflowError, invalid
 
 RESERVED = "regista."
 """Tags of Regista, which clients read only."""
+PROMPT_TEXT = "mlflow.prompt.text"
 _ALIAS = re.compile(r"[\w-]*")
 _VERSION_ALIAS = re.compile(r"[vV]\d+")
 _TAG = re.compile(r"[/\w.\- :]*")
-_LONGEST_TAG = 100
 _WITHOUT_USER = frozenset({"http", "https", "git", "git+http", "git+https", "ftp", "ftps"})
 """Schemes where the user of a URL may be a token. With others it is a container, or the user of SSH."""
 _ROUNDS = 5
@@ -39,7 +40,7 @@ def check_name(name: str, parameter: str = "name") -> str:
     if "/" in name or ":" in name:
         raise invalid(f"Invalid model name '{name}'. Names cannot contain '/' or ':'.")
     if _not_unique(name):
-        raise invalid(f"Invalid value \"{name}\" for parameter '{parameter}' supplied: {_bad_path(name)}")
+        raise invalid(f"Invalid value {dumps(name)} for parameter '{parameter}' supplied: {_bad_path(name)}")
     return name
 
 
@@ -50,7 +51,7 @@ def check_version(version: str) -> int:
     except ValueError:
         raise invalid(
             f"Parameter 'version' must be an integer, got '{version}'. "
-            f"Invalid value \"{version}\" for parameter 'version' supplied."
+            f"Invalid value {dumps(version)} for parameter 'version' supplied."
         ) from None
     return number if 0 < number < 2**31 else 0
 
@@ -65,7 +66,7 @@ def check_alias(alias: str, *, reserved: bool = True) -> str:
             "dashes (-)."
         )
     if len(alias) > 255:
-        raise invalid(f"'Registered model alias name' exceeds the maximum length of 255 characters: {alias}")
+        raise invalid("'Registered model alias name' exceeds the maximum length of 255 characters")
     if reserved and alias.lower() == "latest":
         raise invalid("'latest' alias name (case insensitive) is reserved.")
     if reserved and _VERSION_ALIAS.fullmatch(alias):
@@ -79,15 +80,14 @@ def check_tag(key: str) -> str:
         raise invalid("Missing value for required parameter 'key'.")
     if not _TAG.fullmatch(key):
         raise invalid(
-            f"Invalid value \"{key}\" for parameter 'key' supplied: Names may only contain alphanumerics, "
+            f"Invalid value {dumps(key)} for parameter 'key' supplied: Names may only contain alphanumerics, "
             "underscores (_), dashes (-), periods (.), spaces ( ), colon(:) and slashes (/)."
         )
     if _not_unique(key):
-        raise invalid(f"Invalid value \"{key}\" for parameter 'key' supplied: {_bad_path(key)}")
+        raise invalid(f"Invalid value {dumps(key)} for parameter 'key' supplied: {_bad_path(key)}")
     if key.startswith(RESERVED):
         raise invalid(f"Tags that begin with '{RESERVED}' are Regista's and are read only: '{key}'.")
-    if len(key) > _LONGEST_TAG:
-        raise invalid(f"'key' exceeds the maximum length of {_LONGEST_TAG} characters: {key[:200]}")
+    _check_length("key", key, limits.TAG_NAME)
     return key
 
 
@@ -95,10 +95,9 @@ def check_tags(tags: Mapping[str, str]) -> dict[str, str]:
     """Return tags that can be stored. Raises MlflowError."""
     for key, value in tags.items():
         check_tag(key)
-        if len(value) > limits.LABEL:
-            raise invalid(
-                f"'value' exceeds the maximum length of {limits.LABEL} characters: shorten the tag '{key}'."
-            )
+        if key == PROMPT_TEXT and len(value) > limits.TAG_VALUE:
+            raise invalid(f"Prompt text exceeds max length of {limits.TAG_VALUE} characters.")
+        _check_length("value", value, limits.TAG_VALUE)
     if len(tags) > limits.TAGS:
         raise invalid(f"At most {limits.TAGS} tags are stored, and there are {len(tags)}: leave some out.")
     return dict(tags)
@@ -106,9 +105,13 @@ def check_tags(tags: Mapping[str, str]) -> dict[str, str]:
 
 def check_text(name: str, value: str) -> str:
     """Return a description or the like. Raises MlflowError when it is too long to store."""
-    if len(value) > limits.TEXT:
-        raise invalid(f"'{name}' exceeds the maximum length of {limits.TEXT} characters: shorten it.")
+    _check_length(name, value, limits.TEXT)
     return value
+
+
+def _check_length(name: str, value: str, most: int) -> None:
+    if len(value) > most:
+        raise invalid(f"'{name}' exceeds the maximum length of {most} characters")
 
 
 def stage_of(stage: str) -> str:

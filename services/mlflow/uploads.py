@@ -17,7 +17,7 @@ from urllib.parse import quote
 from regista.wire.digests import FileEntry, NoDigest, manifest_digest
 from regista.wire.mlmodel import MOST_BYTES, NAME
 from services.mlflow.call import Call, at
-from services.mlflow.errors import Problem, invalid
+from services.mlflow.errors import MlflowError, Problem, invalid
 from services.mlflow.mlmodel import facts
 from services.mlflow.sources import proxy_path
 
@@ -91,12 +91,39 @@ async def known(call: Call, external: Json) -> Json:
                 "upload them with the same key first."
             )
         return {}
-    files = found["files"]
+    return _artifact(found, external)
+
+
+def _artifact(upload: Json, external: Json) -> Json:
+    """Return the artifact that the files of an upload are. Raises MlflowError."""
+    files = upload["files"]
     try:
         digest = manifest_digest([FileEntry(one["path"], one["size"], one["sha256"]) for one in files])
     except NoDigest as wrong:
         raise invalid(f"The files of '{external['uri']}' are no artifact: {wrong}.") from None
-    return {"artifact": {"digest": digest, "files": files, "location": found["location"]}}
+    return {"artifact": {"digest": digest, "files": files, "location": upload["location"]}}
+
+
+async def arrived(call: Call, row: Json) -> Json:
+    """Give a draft without files those that its registrant uploaded since to where its source is.
+
+    It happens when they request where its files are, as clients do to load it: uploads have no other end that
+    this service sees. Return the version as it is then.
+    """
+    external = row["external"]
+    location = location_of_source(external) if external and not row["artifact_digest"] else None
+    if location is None or row["stage"] != "Draft":
+        return row
+    if row["registered_by"] != await call.callers.subject(call.key):
+        return row
+    found = await files_of(call, location)
+    if found is None or not found["files"]:
+        return row
+    path = at(row["model"], "versions", row["number"])
+    with contextlib.suppress(MlflowError):  # files that no version may have, or another request was first
+        await call.send("PATCH", path, {**_artifact(found, external), "draft": False})
+    row = await call.get(path + "/mlflow")
+    return await complete(call, row) if row["artifact_digest"] else row
 
 
 async def complete(call: Call, row: Json) -> Json:

@@ -21,6 +21,7 @@ BUSY = frozenset({502, 503, 504})
 WAITS = (0.1, 0.3, 1.0, 2.0)
 """Seconds before each repetition of a request that was not answered. It has the same Idempotency-Key."""
 CONNECT_SECONDS = 5.0
+READY_TIMEOUT = aiohttp.ClientTimeout(total=CONNECT_SECONDS)
 STORE_SECONDS = 900.0
 """From the last byte of an upload until the artifact service has stored it."""
 CONNECTIONS = 200
@@ -74,8 +75,11 @@ class Upstream:
     async def is_ready(self, service: str) -> bool:
         """Return whether the service answers that it is ready."""
         try:
-            return (await self._files.get(self._urls[service] + "/readyz", timeout=5.0)).status_code == 200
-        except httpx.TransportError:
+            async with self._calls.get(
+                f"{self._urls[service]}/readyz", allow_redirects=False, timeout=READY_TIMEOUT
+            ) as got:
+                return got.status == 200
+        except (aiohttp.ClientError, TimeoutError):
             return False
 
     async def call(

@@ -237,7 +237,7 @@ async def delete_tag(call: Call) -> Json:
 
 async def download_uri(call: Call) -> Json:
     """Return where the files are: verified ones in the artifact proxy, else the source as it was given."""
-    row = await _named(call)
+    row = await uploads.arrived(call, await _named(call))
     for _ in range(10):  # a copy may be a copy of a copy
         source = (row["external"] or {}).get("uri", "")
         if (uri := model_uri(source)) is None:

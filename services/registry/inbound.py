@@ -47,12 +47,10 @@ ModelName = Annotated[Name, Field(pattern=rf"^{STORED_PART}(\.{STORED_PART})*$")
 Text = Annotated[str, Field(max_length=limits.TEXT)]
 Label = Annotated[str, Field(max_length=limits.LABEL)]
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
-Tags = Annotated[
-    dict[Annotated[str, Field(min_length=1, max_length=100)], Label], Field(max_length=limits.TAGS)
-]
-TagChanges = Annotated[
-    dict[Annotated[str, Field(min_length=1, max_length=100)], Label | None], Field(max_length=limits.TAGS)
-]
+TagName = Annotated[str, Field(min_length=1, max_length=limits.TAG_NAME)]
+TagValue = Annotated[str, Field(max_length=limits.TAG_VALUE)]
+Tags = Annotated[dict[TagName, TagValue], Field(max_length=limits.TAGS)]
+TagChanges = Annotated[dict[TagName, TagValue | None], Field(max_length=limits.TAGS)]
 Features = Annotated[list[Label], Field(max_length=limits.FEATURES)]
 Document = Annotated[dict[str, Any], AfterValidator(exact)]
 

@@ -10,8 +10,9 @@ from functools import partial
 
 import asyncpg
 
+from regista.wire.contradictions import is_outside
 from services.registry import queries
-from services.registry.domain.model.metadata import Metadata, Training, is_outside
+from services.registry.domain.model.metadata import Metadata, Training
 from services.registry.domain.model.state import stream_of
 from services.registry.domain.naming.name import check_name, is_model_id
 from services.registry.domain.naming.name import stream_of as name_stream

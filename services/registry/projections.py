@@ -22,7 +22,7 @@ from services.registry.lineage import projections as lineage
 from services.registry.remarks import projections as remarks
 from services.registry.search import projections as search
 from services.registry.serving import projections as serving
-from services.registry.serving.projections import patch_version
+from services.registry.serving.projections import patch_version, revise_version, touch_model
 from services.registry.tables import (
     EVALUATIONS,
     MODELS,
@@ -148,9 +148,9 @@ def _version(r: Recorded, event: _OfVersion) -> Iterable[Change]:
         case e.VersionValidated():
             return (patch_version(r, event.number, stage="Validated"),)
         case e.VersionRejected():
-            return (patch_version(r, event.number, stage="Rejected", reasons=event.reasons),)
+            return patch_version(r, event.number, stage="Rejected", reasons=event.reasons), touch_model(r)
         case e.VersionReopened():
-            return (patch_version(r, event.number, stage="Staging", gates=None),)
+            return patch_version(r, event.number, stage="Staging", gates=None), touch_model(r)
         case e.RecallProposed():
             proposed = {"by": event.by, "reason": r.reason, "at": r.recorded_at}
             return (patch_version(r, event.number, withdrawal_proposed=proposed),)
@@ -159,18 +159,18 @@ def _version(r: Recorded, event: _OfVersion) -> Iterable[Change]:
             return (patch_version(r, event.number, withdrawal_proposed=None, **withdrawn),)
         case e.VersionReinstated():
             again = {"stage": event.stage, "withdrawn": None, "withdrawal_id": None}
-            return (patch_version(r, event.number, **again),)
+            return patch_version(r, event.number, **again), touch_model(r)
         case e.VersionArchived():
-            return (patch_version(r, event.number, stage="Archived"),)
+            return patch_version(r, event.number, stage="Archived"), touch_model(r)
         case e.LegalHoldPlaced():
             return (patch_version(r, event.number, legal_hold=r.reason or "legal hold"),)
         case e.LegalHoldReleased():
             return (patch_version(r, event.number, legal_hold=None),)
         case e.VersionRetired():
             tombstone = {"rule": event.rule, "cleanup_run_id": event.sweep_id, "at": r.recorded_at}
-            return (patch_version(r, event.number, stage=event.stage, retired=tombstone),)
+            return patch_version(r, event.number, stage=event.stage, retired=tombstone), touch_model(r)
         case e.RetireRefused():
-            return (patch_version(r, event.number),)
+            return (revise_version(r, event.number),)
         case e.EvaluationRecorded():
             data = lineage.evaluated(_model_id(r), event)
             counted = search.measured(r, event.number, event.evaluation)
@@ -227,6 +227,8 @@ def _model(
             return (Patch(MODELS, key, {"owner": event.owner, **changed}),)
         case e.TagsChanged():
             described = {"tags": event.tags, "tier": event.tier, "description": event.description}
+            if event.tags_only:
+                del changed["changed_at"]
             return (Patch(MODELS, key, {**described, **changed}),)
         case _:
             assert_never(event)

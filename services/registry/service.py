@@ -20,6 +20,7 @@ from services.registry.stored_events import EVENTS
 from services.registry.tables import TABLES
 from shared.deciding.service import Service
 from shared.http.app import App
+from shared.http.problems import Problem
 from shared.run import Process
 
 SERVICE = Service(
@@ -46,6 +47,17 @@ async def keys_of_jobs(app: App) -> None:
     await app.parts_as(Parts).job_tokens.keys.run()
 
 
+def front_for_mlflow(app: App) -> Problem:
+    """Return the answer to MLflow's client, in the form that it reads: it has the address of the registry."""
+    front = app.settings.public_urls.get("mlflow", "")
+    how = f"mlflow.set_registry_uri({front!r})" if front else "ask its operators for that address"
+    detail = (
+        "This is the address of Regista's registry. MLflow's clients use that of the service mlflow: "
+        f"{how}. With Regista's plug-in the URI of the registry begins with regista:// instead."
+    )
+    return Problem(404, "service_mlflow", detail, error_code="ENDPOINT_NOT_FOUND", message=detail)
+
+
 def process(app: App) -> Process:
     """Return what `python -m services.registry` runs."""
     return Process(
@@ -57,4 +69,5 @@ def process(app: App) -> Process:
         background=(keys_of_jobs,),
         measurements=MEASUREMENTS,
         known_names=KNOWN_NAMES,
+        elsewhere={"/api/2.0/mlflow": front_for_mlflow},
     )

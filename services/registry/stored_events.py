@@ -33,6 +33,7 @@ UPCASTERS = {
     ("RolledBack", 1): _with(warning=""),
     ("RolledBack", 2): _with(production=True),
     ("TagsChanged", 1): _with(selected_by=""),
+    ("TagsChanged", 2): _with(tags_only=False),
     ("VersionPromoted", 2): _with(conditions=[], review_id=""),
     ("VersionRecalled", 1): from_actor("by"),
     ("VersionRecalled", 2): _with(withdrawal_id=""),

@@ -58,8 +58,8 @@ MODELS = Table(
     Index("models_by_owner", "owner", "name"),
     Index("models_by_tag", "tags", postgresql_using="gin"),
 )
-"""`changed_at`: the last event about the model itself. `hidden`: MLflow's clients do not see it.
-`shown_at`: since when they see it again."""
+"""`changed_at`: the last change of the model, or of the stage of a version, that counts as one for MLflow's
+clients; tags and aliases do not. `hidden`: they do not see it. `shown_at`: since when they see it again."""
 
 VERSIONS = Table(
     "versions",
@@ -134,7 +134,7 @@ reasons. `withdrawal_proposed` waits for a second person; `withdrawal_id` is the
 versions. `message_id` is the message that registered the version; it is empty for a registration over HTTP.
 `corrected` are the corrections of the document that are valid now, by path. `external` is where a draft
 came from, `run_id` is its run there. `label` is the stage that MLflow's clients gave the version, and they do
-not see one that is `hidden`. `changed_at` is the time of the last event about the version. `imported_from`
+not see one that is `hidden`. `changed_at` is as in MODELS. `imported_from`
 names the version in another registry, and `import_key` is the digest of that.
 """
 

@@ -31,7 +31,11 @@ Text = Annotated[str, Meta(max_length=limits.TEXT)]
 Label = Annotated[str, Meta(max_length=limits.LABEL)]
 Digest = Annotated[str, Meta(pattern=r"\Asha256:[0-9a-f]{64}\Z")]
 Tags = Annotated[
-    dict[Annotated[str, Meta(min_length=1, max_length=100)], Label], Meta(max_length=limits.TAGS)
+    dict[
+        Annotated[str, Meta(min_length=1, max_length=limits.TAG_NAME)],
+        Annotated[str, Meta(max_length=limits.TAG_VALUE)],
+    ],
+    Meta(max_length=limits.TAGS),
 ]
 Number = Annotated[int, Meta(ge=1)]
 Features = Annotated[tuple[Label, ...], Meta(max_length=limits.FEATURES)]

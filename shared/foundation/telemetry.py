@@ -47,7 +47,8 @@ def error_summary(error: BaseException) -> str:
     """
     if isinstance(error, BaseExceptionGroup):
         return "; ".join(dict.fromkeys(error_summary(one) for one in error.exceptions))
-    return without_secrets(": ".join([type(error).__name__, *str(error).splitlines()[:1]]))
+    name, first = type(error).__name__, "".join(str(error).splitlines()[:1])
+    return without_secrets(first if first.startswith(name) else f"{name}: {first}".removesuffix(": "))
 
 
 def _redacted(value: object) -> object:

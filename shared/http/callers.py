@@ -48,7 +48,7 @@ async def caller_of(app: App, route: Route, request: Request) -> Caller:
     if scheme.lower() != "bearer" or not credential:
         raise unauthenticated(
             "Send an API key (`Authorization: Bearer rg_…`, `regista access` issues one), or an access token "
-            "of an issuer that GET /v1/sign-in of the registry names."
+            "of an issuer that the registry trusts (`regista login`)."
         )
     if is_token(credential):
         return await _by_token(app, route, credential)

@@ -9,8 +9,9 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import asyncpg
@@ -38,6 +39,7 @@ from shared.log.eventlog import LogStopped
 
 log = logging.getLogger(__name__)
 
+NOWHERE: Mapping[str, Callable[[App], Problem]] = MappingProxyType({})
 _ETAG = re.compile(r'"(\d{1,18})"')
 
 
@@ -131,9 +133,15 @@ class Application:
     while the log is stopped: a log that lost events may have lost a revocation.
     """
 
-    def __init__(self, app: App, routes: Sequence[Route]) -> None:
+    def __init__(
+        self,
+        app: App,
+        routes: Sequence[Route],
+        elsewhere: Mapping[str, Callable[[App], Problem]] = NOWHERE,
+    ) -> None:
         self._app = app
         self._table = Table(routes)
+        self._elsewhere = elsewhere
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -158,7 +166,7 @@ class Application:
         try:
             _refuse_nul(scope)
             method = "GET" if scope["method"] == "HEAD" else scope["method"]
-            compiled, path = self._table.find(method, scope["path"])
+            compiled, path = self._find(method, scope["path"])
             serving.compiled, serving.served.route = compiled, compiled.route.path
             parent = request.headers.get("traceparent", "")
             with tracer.span(f"{compiled.route.method} {compiled.route.path}", parent) as trace:
@@ -171,6 +179,16 @@ class Application:
             serving.served.code = problem.code
             await self._note_denied(error, problem, serving)
             return problem.response()
+
+    def _find(self, method: str, path: str) -> tuple[Compiled, dict[str, str]]:
+        """Return the route and its path parameters. Raise Problem, for another server's path its own one."""
+        try:
+            return self._table.find(method, path)
+        except Problem:
+            for beginning, refusal in self._elsewhere.items():
+                if path.startswith(beginning):
+                    raise refusal(self._app) from None
+            raise
 
     async def _note_denied(self, error: Exception, problem: Problem, serving: _Serving) -> None:
         """Record that a rule denied what an identified caller tried. Reading what does not exist is none."""

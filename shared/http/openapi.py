@@ -71,6 +71,10 @@ _PROBLEM: dict[str, Any] = {
         "status": {"type": "integer"},
         "code": {"type": "string"},
         "detail": {"type": "string"},
+        "listed_at": {
+            "type": "string",
+            "description": "The path of the list of what there is, where the named thing is unknown.",
+        },
         "errors": {
             "type": "array",
             "items": {

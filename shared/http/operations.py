@@ -210,7 +210,8 @@ def _kafka_unavailable() -> Problem:
 def _no_such_dead_letter(call: Call) -> NotFound:
     return NotFound(
         "no_such_letter",
-        f"{call.app.name} has no dead letter {call.path['id']!r} (any more): list them at /v1/dlq.",
+        f"{call.app.name} has no dead letter {call.path['id']!r} (any more): choose one of the list.",
+        listed_at="/v1/dlq",
     )
 
 

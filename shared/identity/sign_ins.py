@@ -52,7 +52,7 @@ class SignIns:
             issuer = self._issuer(wanted.issuer)
         if issuer is None:
             raise TokenRefused(
-                "The issuer of the token is not trusted here: GET /v1/sign-in names those that are."
+                "The issuer of the token is not trusted here: sign in at one that is (`regista login`)."
             )
         if wanted.algorithm not in issuer.algorithms:
             raise TokenRefused(f"Tokens of this issuer are signed with {' or '.join(issuer.algorithms)}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from typing import Any
@@ -112,11 +113,21 @@ def test_files_are_kept_by_browsers_and_packages_are_named_with_their_digest(
     assert all("integrity" in a for t, a in page.elements if t == "script" and "/packages/" in str(a["src"]))
 
 
+@pytest.mark.parametrize("who", ["ann", "bob", "admin"])
+def test_the_navigation_leads_to_pages_that_the_person_may_see(site: Site, who: str) -> None:
+    with site.signed_in(who) as browser:
+        entries = re.findall(r'<li><a href="([^"]+)" data-go="', browser.get("/").text)
+        pages = {path: browser.get(path) for path in entries}
+    assert len(entries) > 6
+    assert ("/access" in entries, "/history" in entries) == ((False, False) if who == "bob" else (True, True))
+    assert [path for path, page in pages.items() if page.status_code != 200] == []
+
+
 def test_a_part_that_a_role_does_not_cover_names_the_role_that_is_missing(site: Site) -> None:
     with site.signed_in("bob") as bob:
         page = bob.get("/models/fraud.scoring/timeline")
     assert page.status_code == 200
-    assert "role" in page.text
+    assert "Bob Example needs the role" in page.text
     assert "auditor" in page.text
 
 

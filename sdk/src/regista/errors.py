@@ -218,6 +218,27 @@ def _grant(code: str, facts: Mapping[str, Any]) -> str:
     return f"Ask an admin for the role: `regista access grant {subject} {role} {where}`."
 
 
+_LISTED_BY = {
+    "/v1/reviews": "regista reviews list",
+    "/v1/policies": "regista policy list",
+    "/v1/cleanup-runs": "regista cleanup list",
+    "/v1/history": "regista history list",
+    "/v1/log-checkpoints": "regista audit log-checkpoints",
+    "/v1/mirrors": "regista mirror target list",
+    "/v1/dlq": "regista dlq list",
+    "/v1/issuers": "regista access issuer list",
+    "/v1/trusts": "regista access trust list",
+}
+"""The path that a service names for the list of what there is; the command for it."""
+
+
+def _list_of(facts: Mapping[str, Any]) -> str:
+    """Return what lists the names that exist, "" where the service names no list."""
+    path = str(facts.get("listed_at") or "")
+    command = _LISTED_BY.get(path.partition("?")[0])
+    return f"`{command}` lists what there is." if command else f"GET {path} lists what there is." * bool(path)
+
+
 def from_problem(status: int, problem: Mapping[str, Any]) -> RegistaError:
     """Return the exception for an RFC 9457 problem document."""
     facts = {
@@ -227,6 +248,8 @@ def from_problem(status: int, problem: Mapping[str, Any]) -> RegistaError:
     }
     detail = str(problem.get("detail") or problem.get("title") or f"the service answered {status}")
     code = str(problem.get("code") or f"http_{status}")
-    error = _BY_STATUS.get(status, Failed)(code, detail, advice=_grant(code, facts), facts=facts)
+    error = _BY_STATUS.get(status, Failed)(
+        code, detail, advice=_grant(code, facts) or _list_of(facts), facts=facts
+    )
     error.status = status
     return error

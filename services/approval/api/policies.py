@@ -172,7 +172,9 @@ async def _policy(call: Call[Any, Any], name: str, revision: int | None = None, 
     call.require_any_role()
     row = await queries.policy(call.app.pool, name, revision)
     if row is None:
-        raise NotFound("unknown_policy", f"there is no policy {name}; GET /v1/policies lists them")
+        raise NotFound(
+            "unknown_policy", f"there is no policy {name}: choose one of the list", listed_at="/v1/policies"
+        )
     return Reply(row, status, etag=row["revision"])
 
 

@@ -56,7 +56,9 @@ async def _review(call: Call[Any, Any]) -> dict[str, Any]:
     row = await queries.review(call.app.pool, call.path["review_id"])
     if row is None or not call.may_read_model(row["model_id"], queries.namespace(row)):
         raise NotFound(
-            "unknown_review", "there is no such review; list the open ones with GET /v1/reviews?state=open"
+            "unknown_review",
+            "there is no such review: choose one of the list",
+            listed_at="/v1/reviews?state=open",
         )
     return row
 

@@ -188,7 +188,9 @@ def _open_review(promotion_id: str, s: Situation, streams: Streams) -> tuple[Rev
     state = review_of(promotion_id, streams)
     if state.about is None:
         raise NotFound(
-            "unknown_review", "there is no such review; list the open ones with GET /v1/reviews?state=open"
+            "unknown_review",
+            "there is no such review: choose one of the list",
+            listed_at="/v1/reviews?state=open",
         )
     promotion = s.gate.promotions[promotion_id]
     if state.status != "open" or promotion.status != "open":

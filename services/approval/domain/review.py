@@ -156,7 +156,9 @@ def existing(state: ReviewState) -> About:
     """Return what the review is about. Raises NotFound when there is no such review."""
     if state.about is None:
         raise NotFound(
-            "unknown_review", "there is no such review; list the open ones with GET /v1/reviews?state=open"
+            "unknown_review",
+            "there is no such review: choose one of the list",
+            listed_at="/v1/reviews?state=open",
         )
     return state.about
 

@@ -213,6 +213,8 @@ def _require_plain_bytes(call: Call[None, UploadQuery]) -> None:
     )
     if kind.startswith("multipart/"):
         raise Problem(415, "not_the_file", f"The body is {kind}, with other bytes around the file. {as_body}")
+    if kind == "application/x-www-form-urlencoded":  # curl's default; its -d has removed each line end
+        raise Problem(415, "not_the_file", f"The body is sent as a form ({kind}). {as_body}")
     if coding not in {"", "identity"}:
         raise Problem(415, "not_the_file", f"The body is compressed ({coding:.40}). {as_body}")
 

@@ -49,7 +49,7 @@ def upload_prefix(upload_id: str) -> str:
     """Return the key prefix of the files of an upload. Raises BadLocation."""
     if not is_upload_id(upload_id):
         raise BadLocation(
-            f"{upload_id!r:.80} is no upload id: use the `location` that POST /v1/uploads answered."
+            f"{upload_id!r:.80} is no upload id: use the `location` of an upload that was begun."
         )
     return f"{QUARANTINE}/{upload_id}"
 
@@ -70,7 +70,7 @@ def claimed_prefix(location: str, root: str) -> str:
     if not key.startswith(f"{QUARANTINE}/"):
         raise BadLocation(
             f"{location!r:.200} is no location of an upload: "
-            f"use POST /v1/uploads, or a URI below {QUARANTINE}/ in the store."
+            f"use that of an upload, or a URI below {QUARANTINE}/ in the store."
         )
     return key
 

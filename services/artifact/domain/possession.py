@@ -14,7 +14,7 @@ from services.artifact.domain.upload import UploadState
 
 UNPROVEN = (
     "The location is no upload of a publisher of this version, and not every publisher of it may read a "
-    "version with these bytes: upload the files (POST /v1/uploads) and register a version with the new "
+    "version with these bytes: upload the files and register a version with the new "
     "location, both with keys of one identity."
 )
 """The same text whether the bytes, or the upload named, exist or not."""

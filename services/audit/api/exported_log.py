@@ -55,7 +55,11 @@ async def get_file(call: Call[None, None]) -> Response:
     leaves = leaves_of_name(name)
     exported = await chunks.is_exported(call.app.pool, *leaves) if leaves else None
     if exported is None:
-        raise NotFound("unknown_history_file", f"There is no file {name!r:.100}: GET /v1/history lists all.")
+        raise NotFound(
+            "unknown_history_file",
+            f"There is no file {name!r:.100}: choose one of the list.",
+            listed_at="/v1/history",
+        )
     pieces = store.read(name)
     try:
         first = await asyncio.to_thread(next, pieces, b"")

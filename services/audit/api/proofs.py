@@ -84,7 +84,8 @@ async def _size(call: Call[Any, Any], size: int | None) -> int:
     if size is not None and size > sealed:
         raise NotFound(
             "unknown_tree",
-            f"{sealed} events are sealed so far: GET /v1/log-checkpoints shows the sizes that are signed.",
+            f"{sealed} events are sealed so far: name this size, or that of a log checkpoint.",
+            listed_at="/v1/log-checkpoints",
         )
     return sealed if size is None else size
 

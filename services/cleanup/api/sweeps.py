@@ -59,7 +59,9 @@ async def show_cleanup_run(call: Call[None, VerdictQuery]) -> dict[str, Any]:
     found = await queries.cleanup_run(call.app.pool, call.path["cleanup_run_id"])
     if found is None or not await _may_read(call, found["model_id"]):
         raise NotFound(
-            "unknown_cleanup_run", "There is no such cleanup run: GET /v1/cleanup-runs lists them."
+            "unknown_cleanup_run",
+            "There is no such cleanup run: choose one of the list.",
+            listed_at="/v1/cleanup-runs",
         )
     model_id, number = call.query.after(str, int) or ("", 0)
     items = await queries.verdicts(

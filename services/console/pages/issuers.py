@@ -24,7 +24,9 @@ async def show_issuer(view: View) -> Shown:
     issuer = next((one for one in found["items"] if one["key"] == key), None)
     if issuer is None:
         raise NotFound(
-            "unknown_issuer", f"There is no issuer {key}: GET /v1/issuers lists those that were trusted."
+            "unknown_issuer",
+            f"There is no issuer {key}: choose one that was trusted.",
+            facts={"listed_at": "/v1/issuers"},
         )
     content = {
         "issuer": issuer,

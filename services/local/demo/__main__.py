@@ -130,7 +130,7 @@ def run(folder: InstanceFolder, narrator: Narrator, *, once: bool) -> None:
     thread = ThreadPoolExecutor(1)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         trained = thread.submit(train_all, Path(scratch), model)
-        narrator.plain("Starting PostgreSQL, Kafka, S3 and five services with two fronts")
+        narrator.plain("Starting PostgreSQL, Kafka, an object store and five services with two fronts")
         instance = lifecycle.start(folder, 120.0, lifecycle.Progress(output=narrator.plain))
         scene = asyncio.run(acts(instance, narrator, model, trained))
         narrator.plain(f"\nDone in {narrator.elapsed:.1f} s.")

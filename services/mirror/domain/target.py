@@ -76,7 +76,8 @@ def unknown(target: str) -> NotFound:
     """Return the error about a target that is not set."""
     return NotFound(
         "unknown_mirror_target",
-        f"There is no target {target!r:.60}: `regista mirror target list` lists them.",
+        f"There is no target {target!r:.60}: choose one of the list.",
+        listed_at="/v1/mirrors",
     )
 
 

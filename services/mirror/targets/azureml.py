@@ -16,7 +16,8 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.identity.aio import ClientSecretCredential
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from regista.wire.azure_ml import ARM, MIRRORED, Workspace, is_arm, located, parts_of
+from regista.wire import mirrored
+from regista.wire.azure_ml import ARM, Workspace, is_arm, located, parts_of
 from services.mirror.targets.azure_calls import CONNECT_SECONDS, SECONDS, ResourceManager
 from services.mirror.targets.azure_folders import Datastores, Folder
 from services.mirror.targets.azureml_fields import (
@@ -220,4 +221,4 @@ class AzuremlTarget:
 
 
 def _is_ours(version: Mapping[str, Any], wanted: Wanted) -> bool:
-    return (version.get("properties") or {}).get(MIRRORED) == wanted.tag
+    return (version.get("properties") or {}).get(mirrored.AZURE_ML) == wanted.tag

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from regista.wire.azure_ml import MIRRORED
+from regista.wire import mirrored
 from services.mirror.targets.base import File, Wanted
 from services.mirror.targets.texts import approvals, cut, ended, traffic
 
@@ -40,7 +40,7 @@ def name_there(prefix: str, model: str) -> str:
 def properties_of(wanted: Wanted) -> dict[str, str]:
     """Return what never changes: Azure ML does not change it either."""
     found = {
-        MIRRORED: wanted.tag,
+        mirrored.AZURE_ML: wanted.tag,
         "regista.number": str(wanted.number),
         "regista.semver": wanted.semver,
         "regista.artifact": wanted.artifact_digest,

@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
+from regista.wire import mirrored
 from services.mirror.targets.base import Approval, File, Wanted
 from services.mirror.targets.texts import approved, cut, ended, traffic
 
-ID = "regista.id"
+ID = mirrored.MLFLOW
 """The tag by which a version is found again."""
 STAGE_THERE, FILES = "current_stage", "files"
 OWN = ("regista.", "mlflow.")

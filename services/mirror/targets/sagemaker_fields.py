@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from regista.wire import mirrored
 from services.mirror.targets.base import Wanted
 from services.mirror.targets.model_archive import NAME, size_of
 from services.mirror.targets.texts import approvals, ended, traffic
 
 OWN = "regista."
-ID, POSITION = "regista.version", "regista.position"
+ID, POSITION = mirrored.SAGEMAKER, "regista.position"
 """The property by which a package is found again, and that with the place in the log."""
 LONGEST_NAME, LONGEST_TEXT, LONGEST_VALUE, LONGEST_KEY = 63, 1024, 256, 128
 PROPERTIES = 50

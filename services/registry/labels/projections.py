@@ -32,7 +32,8 @@ def changed(r: Recorded, event: e.LabelsChanged) -> Iterable[Change]:
     hidden: dict[str, Any] = {} if event.model_hidden is None else {"hidden": event.model_hidden}
     if event.model_hidden is False:
         hidden |= {"shown_at": r.recorded_at}
-    yield Patch(MODELS, {"model_id": model_id}, {**hidden, "changed_at": r.recorded_at})
+    if event.stages or event.hidden or hidden:  # a label alias alone is no change of the model, as in MLflow
+        yield Patch(MODELS, {"model_id": model_id}, {**hidden, "changed_at": r.recorded_at})
 
 
 def mode(event: MlflowModeSet) -> Change:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from regista.wire.contradictions import is_outside
 from services.registry.brief import BriefVersion
 from services.registry.domain.model import events as e
-from services.registry.domain.model.metadata import is_outside
 from services.registry.tables import CHILDREN, EVALUATION_DATA, SERVED
 from shared.deciding.changes import Change, Patch, Put
 from shared.deciding.events import Recorded

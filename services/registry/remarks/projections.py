@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from services.registry.domain.model import events as e
-from services.registry.serving.projections import patch_version
+from services.registry.serving.projections import patch_version, revise_version
 from services.registry.tables import CORRECTIONS, NOTES
 from shared.deciding.changes import Change, Put
 from shared.deciding.events import Recorded
@@ -16,12 +16,13 @@ def remarked(
     r: Recorded, event: e.VersionDescribed | e.NoteAdded | e.NoteCorrected | e.MetadataCorrected
 ) -> Iterable[Change]:
     """Return the new text of a note, or what is stated of a version now and was before."""
+    patch = patch_version
     match event:
         case e.NoteAdded() | e.NoteCorrected():
             row = {**_key(r, event.number), "note": event.note, "text": event.text, "by": event.by}
             return (
                 Put(NOTES, {**row, "at": r.recorded_at, "reason": r.reason}),
-                patch_version(r, event.number),
+                revise_version(r, event.number),
             )
         case e.VersionDescribed():
             changes: list[tuple[str, Any, Any]] = [
@@ -29,11 +30,13 @@ def remarked(
                 ("tags", event.previous_tags, event.tags),
             ]
             now: dict[str, Any] = {"description": event.description or None, "tags": event.tags or None}
+            if event.description == event.previous_description:
+                patch = revise_version
         case e.MetadataCorrected():
             changes = [(change.field, change.before, change.after) for change in event.changes]
             now = {"corrected": event.corrected}
     kept = [_correction(r, event.number, *change) for change in changes if change[1] != change[2]]
-    return (*kept, patch_version(r, event.number, **now))
+    return (*kept, patch(r, event.number, **now))
 
 
 def _key(r: Recorded, number: int) -> dict[str, Any]:

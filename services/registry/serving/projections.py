@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any, assert_never
 
 from services.registry.domain.model import events as e
+from services.registry.domain.model.past import PRODUCTION
 from services.registry.domain.serving.environment import (
     EnvironmentCreated,
     EnvironmentEdited,
@@ -13,7 +14,7 @@ from services.registry.domain.serving.environment import (
     EnvironmentRetired,
 )
 from services.registry.lineage import projections as lineage
-from services.registry.tables import ALIASES, ENVIRONMENTS, PROMOTIONS, ROLLOUTS, VERSIONS
+from services.registry.tables import ALIASES, ENVIRONMENTS, MODELS, PROMOTIONS, ROLLOUTS, VERSIONS
 from shared.deciding.changes import Change, Drop, Patch, Put
 from shared.deciding.events import Recorded
 
@@ -28,10 +29,21 @@ def patch_version(r: Recorded, number: int, **columns: Any) -> Patch:
     return Patch(VERSIONS, {"model_id": _model_id(r), "number": number}, changed)
 
 
+def revise_version(r: Recorded, number: int, **columns: Any) -> Patch:
+    """Change columns of a version, and its ETag: an act after which MLflow states no later change."""
+    changed = {**columns, "revision": r.revision}
+    return Patch(VERSIONS, {"model_id": _model_id(r), "number": number}, changed)
+
+
+def touch_model(r: Recorded) -> Patch:
+    """Set the time of the last change that MLflow's clients see of a model. Its ETag stays."""
+    return Patch(MODELS, {"model_id": _model_id(r)}, {"changed_at": r.recorded_at})
+
+
 def aliased(r: Recorded, event: e.AliasSet | e.AliasRemoved) -> Iterable[Change]:
     key = {"model_id": _model_id(r), "alias": event.alias}
     if isinstance(event, e.AliasRemoved):
-        return Drop(ALIASES, key), patch_version(r, event.number)
+        return Drop(ALIASES, key), revise_version(r, event.number)
     row = {
         "number": event.number,
         "semver": event.semver,
@@ -40,7 +52,7 @@ def aliased(r: Recorded, event: e.AliasSet | e.AliasRemoved) -> Iterable[Change]
         "set_by": r.actor.subject,
         "revision": r.revision,
     }
-    return Put(ALIASES, {**key, **row}), patch_version(r, event.number)
+    return Put(ALIASES, {**key, **row}), revise_version(r, event.number)
 
 
 def rolled_out(r: Recorded, event: e.RolloutChanged | e.RolledBack) -> Iterable[Change]:
@@ -65,11 +77,21 @@ def rolled_out(r: Recorded, event: e.RolloutChanged | e.RolledBack) -> Iterable[
             "revision": r.revision,
         },
     )
-    served = lineage.served(r, event)
+    served = (*lineage.served(r, event), *_labelled(r, event, champion))
     if back is None:
         return (row, *served)
     stage = {"stage": "Production"} if back.production else {}
     return (row, *served, patch_version(r, back.to_number, **stage))
+
+
+def _labelled(r: Recorded, event: e.RolloutChanged | e.RolledBack, champion: int) -> Iterable[Patch]:
+    """Return the times of what MLflow's clients see in another stage: `Production` is what serves there."""
+    before = next((entry.number for entry in event.previous if entry.role == "champion"), 0)
+    if event.environment != PRODUCTION or before == champion:
+        return
+    for number in sorted({before, champion} - {0}):
+        yield Patch(VERSIONS, {"model_id": _model_id(r), "number": number}, {"changed_at": r.recorded_at})
+    yield touch_model(r)
 
 
 def environment(r: Recorded, event: EnvironmentEvent) -> Put | Patch:

@@ -70,7 +70,6 @@ async def test_files_go_in_by_http_and_come_out_verified(
     files = {"model.onnx": uuid.uuid4().bytes * 50_000, "über/labels.json": b"{}"}
     digest = digest_of(files)
     async with service.client(publisher) as client:
-        client.headers["content-type"] = "application/x-www-form-urlencoded"  # as curl sends it
         location = await upload(client, files)
     await publish_as_registry("VersionRegistered", number=1, artifact=artifact(files, location))
     shown = await service.is_in("Verified", digest, reader)
@@ -154,6 +153,7 @@ async def test_a_refused_upload_is_answered_with_the_reason(start, people):
         for body in (
             {"files": {"file": ("m.onnx", b"onnx")}},
             {"content": gzip.compress(b"onnx"), "headers": {"content-encoding": "gzip"}},
+            {"content": b"a b", "headers": {"content-type": "application/x-www-form-urlencoded"}},  # curl -d
         ):
             answer = await client.post("/v1/uploads", params={"name": "m.onnx"}, **body)
             assert (answer.status_code, answer.json()["code"]) == (415, "not_the_file")

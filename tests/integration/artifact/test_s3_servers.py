@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import http.client
+import json
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -30,6 +31,8 @@ KEYS = """<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/do
 <AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>artifact</AccessKeyId>
 <SecretAccessKey>{secret}</SecretAccessKey><SessionToken></SessionToken><Expiration>{until}</Expiration>
 </Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"""
+NOTHING_LISTED = b"""<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>history</Name>
+<IsTruncated>false</IsTruncated></ListBucketResult>"""
 NOT_IMPLEMENTED = b"<Error><Code>NotImplemented</Code><Message>no such header</Message></Error>"
 
 Answer = tuple[int, bytes]
@@ -183,6 +186,8 @@ async def test_what_is_stored_is_encrypted_by_the_key_of_the_settings(tls: ssl.S
     sent: list[tuple[str, Any]] = []
 
     def answer(request: BaseHTTPRequestHandler, _: bytes) -> Answer:
+        if request.command == "GET":
+            return 200, NOTHING_LISTED
         sent.append((cast("str", request.command), dict(request.headers.items())))
         return 501, NOT_IMPLEMENTED
 
@@ -195,11 +200,50 @@ async def test_what_is_stored_is_encrypted_by_the_key_of_the_settings(tls: ssl.S
         sent.clear()
         with pytest.raises(HistoryUnavailable, match="NotImplemented"):
             history.put("a", CONTENT)
-    for command, headers in (artifact, sent[0]):
+        with pytest.raises(HistoryUnavailable):
+            history.put_new("b", CONTENT)
+    for command, headers in (artifact, sent[0], sent[-1]):
         found = {name.lower(): value for name, value in headers.items()}
         assert command in {"PUT", "POST"}
         assert found["x-amz-server-side-encryption"] == "aws:kms"
         assert found["x-amz-server-side-encryption-aws-kms-key-id"] == "key-1"
+
+
+def test_a_write_on_a_condition_has_the_token_of_a_temporary_key() -> None:
+    sent: list[dict[str, str]] = []
+
+    def answer(request: BaseHTTPRequestHandler, _: bytes) -> Answer:
+        if request.command == "GET":
+            return 200, NOTHING_LISTED
+        sent.append({name.lower(): value for name, value in request.headers.items()})
+        return 412, b"<Error><Code>PreconditionFailed</Code></Error>"
+
+    with serving(answer) as endpoint:
+        server = S3Server(endpoint, "key", "secret", "of-an-hour")
+        assert HistoryStore(server, "history").put_new("checkpoint", CONTENT) is False
+    assert (sent[0]["x-amz-security-token"], sent[0]["if-none-match"]) == ("of-an-hour", "*")
+    assert "x-amz-security-token" in sent[0]["authorization"]
+
+
+async def test_a_process_in_a_container_uses_the_role_of_the_container(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sent: list[str] = []
+    until = (dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    role = {"AccessKeyId": "of-the-role", "SecretAccessKey": "s", "Token": "t", "Expiration": until}
+
+    def container(request: BaseHTTPRequestHandler, _: bytes) -> Answer:
+        return 200, json.dumps(role | {"Code": "Success"}).encode()
+
+    def store(request: BaseHTTPRequestHandler, _: bytes) -> Answer:
+        sent.append(request.headers["authorization"])
+        return 403, b"<Error><Code>AccessDenied</Code><Message>no</Message></Error>"
+
+    with serving(container) as roles, serving(store) as endpoint:
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://{roles}/role")
+        with pytest.raises(StoreUnavailable):
+            await ArtifactSettings(s3_endpoint=endpoint).store().check()
+    assert "Credential=of-the-role/" in sent[0]
 
 
 def test_a_key_without_its_secret_and_encryption_without_tls_are_wrong_settings() -> None:

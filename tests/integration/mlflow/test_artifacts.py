@@ -88,6 +88,29 @@ def test_a_folder_is_uploaded_listed_registered_and_downloaded(
     assert found[3] == hashlib.sha256(content).hexdigest()
 
 
+def test_a_draft_gets_the_files_that_its_registrant_uploads_later_and_loads(
+    house: House, lab_name: str
+) -> None:
+    front, name = house.instance.urls["mlflow"], lab_name
+    api, version = f"{front}/api/2.0/mlflow", {"name": name, "version": "1"}
+    eng, ci = ({"authorization": f"Bearer {house.people[one].api_key}"} for one in ("eng", "ci"))
+    shown = ("versions", "show", f"{name}@1")
+    with httpx.Client(headers=eng) as client:
+        for path, body in {
+            "registered-models/create": {"name": name},
+            "model-versions/create": {"name": name, "source": f"mlflow-artifacts:/{name}"},
+        }.items():
+            assert client.post(f"{api}/{path}", json=body).status_code == 200
+        located = client.get(f"{api}/model-versions/get-download-uri", params=version).json()
+        assert located == {"artifact_uri": f"mlflow-artifacts:/{name}"}
+        assert client.put(f"{front}{PROXY}/{name}/data/weights.bin", content=b"late").status_code == 200
+        httpx.get(f"{api}/model-versions/get-download-uri", params=version, headers=ci).raise_for_status()
+        assert house.run("eng", *shown)["artifact"] is None
+        uri = client.get(f"{api}/model-versions/get-download-uri", params=version).json()["artifact_uri"]
+        assert client.get(f"{uri}/data/weights.bin").content == b"late"
+    assert [one["path"] for one in house.run("eng", *shown)["artifact"]["files"]] == ["data/weights.bin"]
+
+
 def test_a_draft_is_described_for_who_registered_it_and_no_reader_becomes_its_maker(
     house: House, name: str
 ) -> None:

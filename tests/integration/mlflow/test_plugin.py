@@ -135,6 +135,20 @@ def test_a_source_that_cannot_be_read_leaves_a_draft_without_files(
     assert (shown["artifact"], shown["external"]["uri"]) == (None, "/no/such/folder")
 
 
+def test_a_draft_gets_its_files_and_what_its_run_states_when_they_are_there(
+    logged: dict[str, Any], mlflow: MlflowClient, plugin: MlflowClient, house: House, name: str
+) -> None:
+    (late := house.folder / f"{name}-late").mkdir()
+    mlflow("client.create_registered_model(name); None", name=name)  # by the address alone, before the files
+    mlflow("client.create_model_version(name, folder); None", folder=str(late / "model"))
+    assert house.run("eng", "versions", "show", f"{name}@1")["artifact"] is None
+    (late / "model").mkdir()
+    (late / "model" / "weights.bin").write_bytes(b"weights")
+    plugin("from regista.mlflow_plugin.completing import complete; complete(name, 1); None", name=name)
+    shown = house.run("eng", "versions", "show", f"{name}@1")
+    assert [one["path"] for one in shown["artifact"]["files"]] == ["weights.bin"]
+
+
 def test_files_of_another_registry_are_not_read(logged: dict[str, Any], plugin: MlflowClient) -> None:
     program = f"mlflow.artifacts.download_artifacts('regista+http://127.0.0.1:9/sha256/{'0' * 64}')"
     assert "set the registry URI to that one if you trust it" in refused(plugin, program).text

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from click.testing import CliRunner
-
-from regista.cli import root
-
+from .commands import command
 from .conftest import House, until
 
 
@@ -29,11 +25,5 @@ def mirroring(house: House, name: str, kind: str, settings: str) -> Iterator[Non
 
 def mirrors(house: House, *words: str) -> tuple[int, Any]:
     """Return the exit code and the JSON of `regista mirror …`."""
-    profile = house.people["admin"]
-    environment = {
-        "REGISTA_URL": profile.url,
-        "REGISTA_API_KEY": profile.api_key,
-        "REGISTA_CONFIG": "/nowhere",
-    }
-    result = CliRunner().invoke(root, ["mirror", *words, "--json"], env=environment)
-    return result.exit_code, json.loads(result.stdout or "null")
+    code, found, _ = command(house, "admin", "mirror", *words)
+    return code, found

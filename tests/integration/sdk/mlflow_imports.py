@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from click.testing import CliRunner
-
-from regista.cli import root
 from regista.client.async_client import AsyncClient
 from regista.importing.copying import Copier, ModelOutcome, Outcome
 from regista.importing.mlflow import read_address
 from regista.importing.mlflow_source import MlflowSource
 from regista.importing.plan import Choices, PlannedModel, Planner
-from regista.importing.requests import Waits
+from tests.import_pauses import QUICK
 
+from .commands import command
 from .conftest import House
-
-PAUSES: list[float] = []
-
-
-async def at_once(seconds: float) -> None:
-    """Keep a pause, and go on."""
-    PAUSES.append(seconds)
-
-
-QUICK = Waits(attempts=3, sleep=at_once)
 
 
 @asynccontextmanager
@@ -65,23 +52,9 @@ async def copied(house: House, url: str, model: str, **more: Any) -> ModelOutcom
 
 def imports(house: House, url: str, *words: str, who: str = "ci") -> tuple[int, Any]:
     """The command as the publisher, or another one: its exit code and its JSON."""
-    profile = house.people[who]
-    environment = {
-        "REGISTA_URL": profile.url,
-        "REGISTA_API_KEY": profile.api_key,
-        "REGISTA_CONFIG": "/nowhere",
-        "REGISTA_CACHE_DIR": profile.cache_dir,
-    }
-    command = ["import", "mlflow", "--from", url, "--to", "imported", *words, "--json"]
-    result = CliRunner().invoke(root, command, env=environment)
-    return result.exit_code, json.loads(result.stdout)
+    code, found, _ = command(house, who, "import", "mlflow", *into(url), *words)
+    return code, found
 
 
-def moves_in(house: House, name: str, *roles: str) -> None:
-    """A person with these roles everywhere."""
-    subject = f"person:{name}"
-    house.run("admin", "access", "identity", "create", subject, "--kind", "person", "--name", name.title())
-    for role in roles:
-        house.run("admin", "access", "grant", subject, role, "--everywhere")
-    key = house.run("admin", "access", "key", "issue", subject)["api_key"]
-    house.people[name] = replace(house.people["admin"], api_key=key)
+def into(url: str) -> tuple[str, ...]:
+    return "--from", url, "--to", "imported"

@@ -9,33 +9,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
-from regista.cli import root
 from regista.client.async_client import AsyncClient
 from regista.importing.azure_ml_source import AzureMlSource
 from regista.importing.copying import Copier, Outcome
 from regista.importing.plan import Choices, Planner
-from regista.importing.requests import SourceBroken, Waits
+from regista.importing.requests import SourceBroken
+from regista.wire import mirrored
 from regista.wire.azure_ml import Workspace
 from services.local.azurite import Azurite
 from tests.azureml.server import own_workspace
 from tests.azureml.workspace import GROUP, HOME, PERSON, SUBSCRIPTION, WORKSPACE, AzureMl, Faults
+from tests.import_pauses import PAUSES, QUICK
 
+from .commands import adopts, command, moves_in
 from .conftest import House, _promote, until
 from .conftest import trained as training
 from .mirrors import mirroring, mirrors
 from .mlflow_server import MLMODEL, model_bytes
-
-PAUSES: list[float] = []
-
-
-async def at_once(seconds: float) -> None:
-    """Keep a pause, and go on."""
-    PAUSES.append(seconds)
-
-
-QUICK = Waits(attempts=3, sleep=at_once)
 
 
 @pytest.fixture(scope="module")
@@ -73,18 +64,11 @@ def trained(azure: AzureMl, name: str, number: int, **more: Any) -> None:
 
 def imports(house: House, azure: AzureMl, *words: str) -> tuple[int, Any, str]:
     """The command as the publisher: its exit code, its JSON and its errors."""
-    profile = house.people["ci"]
-    environment = {
-        "REGISTA_URL": profile.url,
-        "REGISTA_API_KEY": profile.api_key,
-        "REGISTA_CONFIG": "/nowhere",
-        "REGISTA_CACHE_DIR": profile.cache_dir,
-    }
-    where = ["--workspace", HOME, "--arm", azure.url, "--blobs", azure.blob_url]
-    command = ["import", "azureml", *where, "--to", "azured", *words, "--json"]
-    result = CliRunner().invoke(root, command, env=environment)
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    return result.exit_code, json.loads(result.stdout or "null"), result.stderr
+    return command(house, "ci", "import", *into(azure), *words)
+
+
+def into(azure: AzureMl) -> tuple[str, ...]:
+    return ("azureml", "--workspace", HOME, "--arm", azure.url, "--blobs", azure.blob_url, "--to", "azured")
 
 
 async def copied(house: House, azure: AzureMl, *models: str) -> Outcome:
@@ -162,6 +146,19 @@ async def test_a_busy_azure_is_waited_for_as_long_as_it_states(house: House, azu
     assert (outcome.stopped, outcome.models[0].imported, PAUSES) == (None, {"1": 1}, [3.0, 3.0, 3.0])
 
 
+async def test_a_datastore_of_models_that_are_read_at_the_same_time_is_opened_once(
+    house: House, azure: AzureMl
+) -> None:
+    for name in ("opened-1", "opened-2", "opened-3"):
+        trained(azure, name, 1)
+    source = AzureMlSource(Workspace(SUBSCRIPTION, GROUP, WORKSPACE, azure.url, azure.blob_url), waits=QUICK)
+    async with AsyncClient(replace(house.people["ci"], usage_window=0)) as client:
+        planned = await Planner(client, source, Choices("azured", ["opened-*"])).plan()
+    await source.aclose()
+    assert [len(model.versions[0].files) for model in planned] == [3, 3, 3]
+    assert len([call for call in azure.seen if "/datastores/" in call]) == 2  # its facts, its secrets
+
+
 async def test_a_source_that_ends_in_the_middle_loses_nothing(house: House, azure: AzureMl) -> None:
     for number in (1, 2):
         trained(azure, "middle", number)
@@ -176,6 +173,24 @@ def test_an_expired_token_ends_with_what_to_do(house: House, azure: AzureMl) -> 
     azure.faults = Faults(expired=True)
     code, _, stated = imports(house, azure, "--dry-run")
     assert (code, "az login" in stated, "expiry" in stated) == (5, True, True)
+
+
+def test_what_serves_there_is_adopted_by_a_persons_recorded_decision(house: House, azure: AzureMl) -> None:
+    trained(azure, "adopted", 4, stage="Production")
+    trained(azure, "adopted", 5, stage="Production", isArchived=True)
+    of_model = (*into(azure), "--models", "adopted")
+    assert imports(house, azure, "--models", "adopted")[0] == 0
+    moves_in(house, "olga", "admin", "override")
+
+    code, adoption = adopts(house, "olga", *of_model)
+    assert adoption is not None
+    assert (code, adoption["there"], adoption["state"], adoption["here"]) == (0, "4", "adopted", 1)
+    with house.client("eng") as client:
+        assert client.rollout("azured.adopted")["champion"] == 1
+        (used,) = [e["data"] for e in client.timeline("azured.adopted") if e["type"] == "OverrideUsed"]
+    stated = {name: used["adopts"][name] for name in ("system", "id", "number", "stage")}
+    assert stated == {"system": "azureml", "id": "adopted", "number": "4", "stage": "Production"}
+    assert used["adopts"]["uri"] == Workspace(SUBSCRIPTION, GROUP, WORKSPACE).uri
 
 
 TARGET = """
@@ -227,4 +242,4 @@ def test_a_promotion_appears_with_approvers_and_digest_and_a_drift_is_repaired(
     listed = mirrors(house, "status", "workspace")[1]
     assert [v["address"] for v in listed if v["model"] == "crm.blue"] == ["azureml:crm--blue:1"]
     (plan,) = imports(house, azure, "--models", "crm--blue", "--dry-run")[1]
-    assert (plan["new"], plan["skipped"]) == (0, {"1": "a mirror of a Regista made it"})
+    assert (plan["new"], plan["skipped"]) == (0, {"1": mirrored.SKIPPED})

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from regista.client.async_client import AsyncClient
@@ -16,9 +17,11 @@ from regista.importing.mlflow import read_address
 from regista.importing.mlflow_source import MlflowSource
 from regista.importing.plan import Choices, Planner
 from tests.faulty_proxy import Fault, FaultyProxy, faulty_proxy
+from tests.import_pauses import PAUSES, QUICK
 
+from .commands import adopts, moves_in
 from .conftest import House, until
-from .mlflow_imports import PAUSES, QUICK, between, copied, copy, imports, moves_in, plan
+from .mlflow_imports import between, copied, copy, imports, into, plan
 from .mlflow_server import MLMODEL, Mlflow, mlflow_server, model_bytes
 
 pytestmark = pytest.mark.timeout(900)  # the first run installs MLflow
@@ -99,6 +102,8 @@ def test_a_model_is_planned_then_imported_whole_and_only_once(house: House, mlfl
 async def test_what_mlflow_lacks_makes_a_draft_that_states_it(house: House, mlflow: Mlflow) -> None:
     name = mlflow.model("lacking")
     without_commit = mlflow.trained(name, 1, {"tags": {}})
+    query = {"name": name, "version": without_commit}
+    runs = {without_commit: mlflow.get("model-versions/get", **query)["model_version"]["run_id"]}
     empty = mlflow.run(params={}, tags={}, metrics=[], dataset=None)
     without_facts = mlflow.version(name, mlflow.log(empty, {"model.bin": b"1"}), empty)
     gone = mlflow.run()
@@ -115,10 +120,15 @@ async def test_what_mlflow_lacks_makes_a_draft_that_states_it(house: House, mlfl
         4,
         [without_commit, without_facts, without_bytes, elsewhere],
     )
+    mlflow.post("runs/set-tag", run_id=runs[without_commit], key="mlflow.source.git.commit", value="b" * 40)
+    found = await copied(house, mlflow.url, name)
+    assert (found.completed, found.drafts, found.here_before) == ({without_commit: 1}, [], 4)
     async with between(house, mlflow.url) as (client, _):
+        complete = await client.version("imported.lacking@1")
+        assert (complete["semver"], complete["training"]["code"]["revision"]) == ("1.0.0", "b" * 40)
         drafts = await client.versions("imported.lacking", stage="Draft")
         lost = (await client.version("imported.lacking@4"))["imported_from"]
-    assert len(drafts) == 4
+    assert len(drafts) == 3
     assert lost["details"]["no_bytes_because"].startswith("s3://bucket/model")
 
 
@@ -148,6 +158,28 @@ async def test_bytes_that_can_be_read_later_complete_the_draft(
     async with between(house, mlflow.url) as (client, _):
         version = await client.version("imported.later@1")
     assert (version["semver"], version["imported_from"]["number"]) == ("1.0.0", "1")
+
+
+async def test_a_draft_of_mlflows_own_client_is_completed_from_its_tracking_server(
+    house: House, mlflow: Mlflow
+) -> None:
+    run = mlflow.run()
+    api = f"{house.instance.urls['mlflow']}/api/2.0/mlflow"
+    async with httpx.AsyncClient(headers={"authorization": f"Bearer {house.people['ci'].api_key}"}) as client:
+        for path, body in {
+            "registered-models/create": {"name": "imported.plain"},
+            "model-versions/create": {"name": "imported.plain", "source": f"runs:/{run}/model"},
+        }.items():
+            (await client.post(f"{api}/{path}", json=body)).raise_for_status()
+    _, report = imports(house, mlflow.url, "--drafts", "--models", "plain")
+    assert (report["models"][0]["completed"], report["models"][0]["drafts"]) == ({"1": 1}, ["1"])
+    mlflow.log(run, {"MLmodel": MLMODEL, "model.bin": b"late"})
+    code, report = imports(house, mlflow.url, "--drafts", "--models", "plain")
+    assert (code, report["models"][0]["completed"], report["models"][0]["drafts"]) == (0, {"1": 1}, [])
+    async with between(house, mlflow.url) as (regista, _):
+        version = await regista.version("imported.plain@1")
+    assert (version["semver"], version["training"]["config"]) == ("1.0.0", {"C": "0.1"})
+    assert [one["path"] for one in version["artifact"]["files"]] == ["MLmodel", "model.bin"]
 
 
 async def test_names_that_no_model_may_have_and_that_collide_are_stated(house: House, mlflow: Mlflow) -> None:
@@ -251,10 +283,6 @@ async def test_who_may_not_publish_there_learns_it_for_the_model(house: House, m
     assert "publisher" in outcome.models[0].problem
 
 
-def adopts(house: House, url: str, who: str, *words: str) -> tuple[int, Any]:
-    return imports(house, url, *words, "--adopt-serving", "--reason", "we move today", who=who)
-
-
 def test_what_serves_there_is_adopted_by_a_persons_recorded_decision_only(
     house: House, mlflow: Mlflow
 ) -> None:
@@ -265,9 +293,10 @@ def test_what_serves_there_is_adopted_by_a_persons_recorded_decision_only(
     moves_in(house, "olga", "admin", "override")
     moves_in(house, "per", "engineer", "publisher", "override")
 
-    code, report = adopts(house, mlflow.url, "per", "--models", "adopted")
-    assert (code, report["models"][0]["adoption"]["state"]) == (3, "refused")
-    assert "lacks admin" in report["models"][0]["adoption"]["why"]
+    of_model = ("mlflow", *into(mlflow.url), "--models", "adopted")
+    code, adoption = adopts(house, "per", *of_model)
+    assert adoption is not None
+    assert (code, adoption["state"], "lacks admin" in adoption["why"]) == (3, "refused", True)
     with house.client("per") as client:
         assert client.serving(model="imported.adopted") == []
         client.wait_for("imported.adopted@1")
@@ -278,13 +307,15 @@ def test_what_serves_there_is_adopted_by_a_persons_recorded_decision_only(
         with pytest.raises(Forbidden, match="'admin'"):
             client.override(asked, "we move today", adopts=claim)
 
-    code, (planned,) = adopts(house, mlflow.url, "olga", "--models", "adopted", "--dry-run")
-    assert (code, planned["adoption"]["state"], planned["adoption"]["here"]) == (0, "planned", 1)
-    code, report = adopts(house, mlflow.url, "olga", "--models", "adopted")
-    adoption = report["models"][0]["adoption"]
+    code, adoption = adopts(house, "olga", *of_model, "--dry-run")
+    assert adoption is not None
+    assert (code, adoption["state"], adoption["here"]) == (0, "planned", 1)
+    code, adoption = adopts(house, "olga", *of_model)
+    assert adoption is not None
     assert (code, adoption["state"], adoption["promotion_id"]) == (0, "adopted", asked)
-    code, report = adopts(house, mlflow.url, "olga", "--models", "adopted")
-    assert (code, report["models"][0]["adoption"]["state"]) == (0, "serves")
+    code, adoption = adopts(house, "olga", *of_model)
+    assert adoption is not None
+    assert (code, adoption["state"]) == (0, "serves")
 
     with house.client("eng") as client:
         assert client.rollout("imported.adopted")["champion"] == 1

@@ -11,9 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from click.testing import CliRunner
 
-from regista.cli import root
 from regista.errors import Forbidden, Invalid
 from services.local.folders import free_ports
 from services.local.processes import Child
@@ -118,14 +116,7 @@ def _answers(house: House) -> bool:
 
 def _set(house: House) -> bool:
     """Set the target as soon as the process answers."""
-    words = ("mirror", "target", "set", "partners", "--kind", "mlflow", "--json")
-    profile = house.people["admin"]
-    environment = {
-        "REGISTA_URL": profile.url,
-        "REGISTA_API_KEY": profile.api_key,
-        "REGISTA_CONFIG": "/nowhere",
-    }
-    return CliRunner().invoke(root, list(words), env=environment).exit_code == 0
+    return mirrors(house, "target", "set", "partners", "--kind", "mlflow")[0] == 0
 
 
 @pytest.fixture(autouse=True)

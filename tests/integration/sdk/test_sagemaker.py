@@ -8,25 +8,39 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
-from regista.cli import root
 from regista.client.async_client import AsyncClient
 from regista.importing.copying import Copier, Outcome
 from regista.importing.plan import Choices, Planner
-from regista.importing.requests import Waits
 from regista.importing.sagemaker_source import SagemakerSource
+from regista.wire import mirrored
+from tests.import_pauses import QUICK
 from tests.sagemaker.registry import REGION
 from tests.sagemaker.server import BUCKET, ENVIRONMENT, Aws, aws_server
 
+from .commands import adopts, command, moves_in
 from .conftest import House, _promote, trained, until
 from .mirrors import mirroring, mirrors
 
 IMAGE = "1.dkr.ecr.eu-central-1.amazonaws.com/xgboost:1"
 
 
-async def at_once(_: float) -> None:
-    """Keep no pause."""
+FACTS: Any = {
+    "training": {
+        "config": {"C": 1.0},
+        "dataset": {"name": "people", "digest": "sha256:" + "d" * 64},
+        "metrics": [
+            {"name": "auc", "value": 0.9, "dataset_name": "holdout", "dataset_digest": "sha256:" + "e" * 64}
+        ],
+        "trained_at": "2026-01-31T12:00:00Z",
+        "code": {"revision": "abc"},
+    },
+    "signature": {
+        "inputs": [{"name": "age", "type": "double"}],
+        "outputs": [{"name": "y", "type": "double"}],
+    },
+}
+"""What a package of SageMaker does not state."""
 
 
 @pytest.fixture(scope="module")
@@ -62,21 +76,17 @@ def model_bytes(number: int) -> bytes:
 
 def imports(house: House, aws: Aws, *words: str) -> tuple[int, Any]:
     """The command as the publisher: its exit code and its JSON."""
-    profile = house.people["ci"]
-    environment = {
-        "REGISTA_URL": profile.url,
-        "REGISTA_API_KEY": profile.api_key,
-        "REGISTA_CONFIG": "/nowhere",
-        "REGISTA_CACHE_DIR": profile.cache_dir,
-    }
-    command = ["import", "sagemaker", "--region", REGION, "--endpoint-url", aws.url, "--to", "aws", *words]
-    result = CliRunner().invoke(root, [*command, "--json"], env=environment)
-    assert result.stdout, (result.stderr, result.exception)
-    return result.exit_code, json.loads(result.stdout)
+    code, found, errors = command(house, "ci", "import", *into(aws), *words)
+    assert found, errors
+    return code, found
+
+
+def into(aws: Aws) -> tuple[str, ...]:
+    return "sagemaker", "--region", REGION, "--endpoint-url", aws.url, "--to", "aws"
 
 
 async def copied(house: House, aws: Aws, model: str) -> Outcome:
-    source = SagemakerSource(REGION, endpoint=aws.url, waits=Waits(attempts=2, sleep=at_once))
+    source = SagemakerSource(REGION, endpoint=aws.url, waits=QUICK)
     try:
         async with AsyncClient(house.people["ci"]) as client:
             planned = await Planner(client, source, Choices("aws", [model])).plan()
@@ -162,6 +172,30 @@ async def test_an_expired_token_ends_with_what_to_do_and_keeps_what_is_here(hous
     assert "1" in found.models[0].imported
 
 
+def test_what_is_approved_there_is_adopted_once_it_is_complete(house: House, aws: Aws) -> None:
+    versions(aws, "Adopted", 2)
+    of_group = (*into(aws), "--models", "Adopted")
+    assert imports(house, aws, "--models", "Adopted")[0] == 0
+    moves_in(house, "olga", "admin", "override")
+
+    code, adoption = adopts(house, "olga", *of_group)
+    assert adoption is not None
+    assert (code, adoption["there"], adoption["state"]) == (3, "2", "refused")
+    assert "is a draft that lacks training.config" in adoption["why"]
+
+    with house.client("ci") as client:
+        client.complete("aws.Adopted@2", FACTS)
+    code, adoption = adopts(house, "olga", *of_group)
+    assert adoption is not None
+    assert (code, adoption["state"], adoption["here"]) == (0, "adopted", 2)
+    with house.client("eng") as client:
+        assert client.rollout("aws.Adopted")["champion"] == 2
+        (used,) = [e["data"] for e in client.timeline("aws.Adopted") if e["type"] == "OverrideUsed"]
+    stated = {name: used["adopts"][name] for name in ("system", "id", "number", "stage")}
+    assert stated == {"system": "sagemaker", "id": "Adopted", "number": "2", "stage": "Approved"}
+    assert used["adopts"]["uri"].startswith("arn:aws:sagemaker:")
+
+
 TARGET = """
 region = "{region}"
 bucket = "{bucket}"
@@ -214,3 +248,13 @@ def test_a_promotion_appears_with_approvers_and_digest_and_a_drift_is_repaired(
     mirrors(house, "check", "prod", "--repair")
     until(lambda: there()["ModelApprovalStatus"] == "Approved")
     assert len(aws.groups["crm-seen"]["Tags"]) == 2
+    with house.client("nightly") as client:
+        client.publish("crm-seen", tmp_path / "model.bin", trained(2)).wait(60)
+
+    def collides() -> bool:
+        listed = mirrors(house, "status", "prod")[1]
+        return any("are both 'crm-seen' at the target" in one["detail"] for one in listed)
+
+    until(collides)
+    (plan,) = imports(house, aws, "--models", "crm-seen", "--dry-run")[1]
+    assert (plan["new"], plan["skipped"]) == (0, {"1": mirrored.SKIPPED})

@@ -55,7 +55,6 @@ print(json.dumps(found))
 """Imports the programs in one process; the modules of each are those of the programs before it, too."""
 
 
-@pytest.mark.slow
 @pytest.fixture(scope="module")
 def imported() -> dict[str, dict[str, set[str]]]:
     """By program: the modules that it imports from libraries, with the distributions they are of."""

@@ -26,7 +26,6 @@ from shared.foundation.settings import Settings
 from shared.identity.access_view import verifier_of
 
 
-@pytest.mark.slow
 @pytest.fixture
 def instance(tmp_path: Path) -> Instance:
     made = Instance.at(InstanceFolder(tmp_path))

@@ -60,9 +60,16 @@ def test_each_group_of_the_realm_has_a_role() -> None:
 def test_an_instance_has_an_identity_provider_once_it_was_added(tmp_path: Path) -> None:
     folder = InstanceFolder(tmp_path)
     assert "keycloak" not in Stack(folder).servers()
-    Stack(folder).add_sso()
+    Stack(folder).choose_sso(runs=True)
     assert "keycloak" in Stack(folder).servers()
     assert "keycloak" in Stack(folder).port_names
+
+
+def test_an_instance_starts_without_its_identity_provider_again(tmp_path: Path) -> None:
+    folder = InstanceFolder(tmp_path)
+    Stack(folder).choose_sso(runs=True)
+    Stack(folder).choose_sso(runs=False)
+    assert "keycloak" not in Stack(folder).servers()
 
 
 def test_a_distribution_that_is_not_the_pinned_one_is_not_used(

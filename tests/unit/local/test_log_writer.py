@@ -19,7 +19,6 @@ from tests.unit.local.waiting import until
 SMALL = 1_000
 
 
-@pytest.mark.slow
 @pytest.fixture
 def writer(tmp_path: Path) -> Iterator[LogWriter]:
     """A writer with one pipe, `x.log`."""

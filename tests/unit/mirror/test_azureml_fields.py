@@ -90,6 +90,10 @@ def test_300_tags_fit_as_far_as_azure_allows_and_the_rest_is_counted() -> None:
     assert len(own) >= 40
 
 
+def test_a_description_of_2000_characters_is_there_whole() -> None:
+    assert body_of(wanted(description="ü" * 2_000), "azureml://x", {})["description"] == "ü" * 2_000
+
+
 def test_many_metrics_stay_json_and_the_rest_is_counted() -> None:
     tags = tags_of(wanted(metrics=tuple(Metric(f"metric-{n}", 0.5, "holdout", "d" * 20) for n in range(60))))
     kept = json.loads(tags["regista.metrics"])

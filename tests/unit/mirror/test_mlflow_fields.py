@@ -46,6 +46,12 @@ def test_three_hundred_tags_and_a_long_text_are_shown() -> None:
     assert len(shown["regista.tags"]) == LONGEST_VALUE
 
 
+def test_a_description_of_2000_characters_is_shown_whole() -> None:
+    target = open_target("mlflow", {"url": "http://127.0.0.1:9"})
+    shown = target.shown(replace(VERSION, description="ü" * 2_000))
+    assert shown["description"] == "ü" * 2_000
+
+
 def test_an_approval_is_shown_with_names_review_and_comment() -> None:
     shown = tags_of(replace(VERSION, approvals=(APPROVAL,)))["regista.approvals"]
     assert shown == "production 2026-11-30T00:00Z review r1 by Bob, Eve: checked"

@@ -89,6 +89,13 @@ def test_the_life_cycle_has_stage_and_traffic() -> None:
     }
 
 
+def test_of_a_long_description_as_much_is_there_as_fits_and_the_mark_at_its_end() -> None:
+    version = replace(VERSION, description="ü🔑" * 1_000)
+    shown = description_of(version)
+    assert (len(shown.encode("utf-16-le")) // 2 <= 1024, shown.endswith(mark_of(version))) == (True, True)
+    assert shown.startswith("ü🔑ü🔑")
+
+
 def test_of_300_tags_as_many_are_there_as_fit_and_the_rest_is_counted() -> None:
     tags = {f"ключ {n:03}": "wert ä" for n in range(300)}
     found = properties_of(replace(VERSION, tags=tags))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 import json
@@ -16,6 +17,7 @@ from services.mirror.targets import open_target
 from services.mirror.targets.aws_calls import PART
 from services.mirror.targets.base import (
     File,
+    Found,
     Refused,
     Target,
     Unavailable,
@@ -201,16 +203,52 @@ async def test_a_version_is_found_whatever_its_number_there(aws: Aws, target: Ta
     assert len(aws.packages) == 6
 
 
-async def test_a_withdrawn_version_stays_and_is_rejected(aws: Aws, target: Target) -> None:
+@pytest.mark.parametrize("end", ["withdrawn", "retired"])
+async def test_a_version_that_ended_stays_and_is_rejected(aws: Aws, target: Target, end: str) -> None:
     await target.write(wanted(stage="Production"), Stored())
-    ended = wanted(stage="Production", withdrawn=True, reasons=("poisoned",), files=())
+    ended = wanted(stage="Production", reasons=("poisoned",), files=(), **{end: True})
     await target.write(ended, Stored())
     package = only(aws)
     assert (package["ModelApprovalStatus"], package["ApprovalDescription"]) == (
         "Rejected",
-        "withdrawn: poisoned",
+        f"{end}: poisoned",
     )
-    assert package["ModelLifeCycle"]["StageStatus"] == "Withdrawn"
+    assert package["ModelLifeCycle"]["StageStatus"] == end.title()
+
+
+async def test_a_version_that_is_retired_while_it_is_copied_is_rejected_in_the_next_attempt(
+    aws: Aws, target: Target
+) -> None:
+    aws.denied["UpdateModelPackage"] = "ThrottlingException"
+    with pytest.raises(Unavailable):
+        await target.write(wanted(stage="Production", approvals=(APPROVAL,)), Stored())
+    aws.heal()
+    await target.write(wanted(stage="Archived", retired=True, reasons=("old",), files=()), Stored())
+    assert (only(aws)["ModelApprovalStatus"], only(aws)["ApprovalDescription"]) == (
+        "Rejected",
+        "retired: old",
+    )
+
+
+async def test_two_mirrors_at_once_make_one_package(aws: Aws, opened: Target) -> None:
+    template = {"Containers": [{"Image": IMAGE}], "SupportedContentTypes": ["text/csv"]}
+    settings = {"region": REGION, "bucket": BUCKET, "endpoint_url": aws.url}
+    other = open_target("sagemaker", settings | {"inference_specification": template})
+    ends = await asyncio.gather(
+        *(one.write(wanted(), Stored()) for one in (opened, other)), return_exceptions=True
+    )
+    assert {type(end) for end in ends} <= {Found, Unavailable}, ends
+    await opened.write(wanted(), Stored())
+    assert differences(other.shown(wanted()), await other.read(wanted())) == []
+    assert (len(aws.packages), len(aws.groups)) == (1, 1)
+    await other.close()
+
+
+async def test_two_models_with_one_name_there_do_not_share_a_group(aws: Aws, target: Target) -> None:
+    await target.write(wanted(), Stored())
+    with pytest.raises(Refused, match="'fraud-cards' that is not this mirror's"):
+        await target.write(mirrored.wanted("fraud_cards", model_id="m2"), Stored())
+    assert len(aws.packages) == 1
 
 
 async def test_a_group_of_others_is_not_taken_over(aws: Aws, target: Target) -> None:

@@ -37,17 +37,24 @@ def test_an_alias_is_a_word_that_is_not_reserved(alias):
         names.check_alias(alias)
 
 
-@pytest.mark.parametrize("key", ["", "a;b", "../a", "/a", "regista.stage", "a" * 101])
+@pytest.mark.parametrize("key", ["", "a;b", "../a", "/a", "regista.stage", "a" * 251])
 def test_a_tag_of_another_form_or_of_regista_is_refused(key):
     with pytest.raises(MlflowError, match="INVALID_PARAMETER_VALUE"):
         names.check_tags({key: "v"})
 
 
 def test_tags_that_cannot_be_stored_are_refused_with_the_limit():
-    with pytest.raises(MlflowError, match="'value' exceeds the maximum length of 500 characters"):
-        names.check_tags({"a": "x" * 501})
+    for tags, text in (
+        ({"a": "x" * 5_001}, "'value' exceeds the maximum length of 5000 characters"),
+        ({"a" * 251: "x"}, "'key' exceeds the maximum length of 250 characters"),
+        ({names.PROMPT_TEXT: "x" * 5_001}, "Prompt text exceeds max length of 5000 characters."),
+    ):
+        with pytest.raises(MlflowError) as refused:
+            names.check_tags(tags)
+        assert str(refused.value) == f"INVALID_PARAMETER_VALUE: {text}"
     with pytest.raises(MlflowError, match="At most 100 tags"):
         names.check_tags({f"t{n}": "" for n in range(101)})
+    assert names.check_tags({"a" * 250: "x" * 5_000})
     assert names.check_tags({"mlflow.note": "", "a b/c-d:e": "ü"}) == {"mlflow.note": "", "a b/c-d:e": "ü"}
 
 

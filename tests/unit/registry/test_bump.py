@@ -123,6 +123,15 @@ def test_swapped_columns_of_an_array_are_major(type_, stated):
     assert proven("model", old, old).level == "patch"
 
 
+def test_columns_that_are_not_named_any_more_are_listed_and_minor():
+    """Otherwise two PATCHes in a row, without names and then with others, would hide a swap."""
+    named, not_named = (
+        replace(of_columns("a", "b", stated=stated), training=OLD.training) for stated in (True, False)
+    )
+    proof = proven("model", named, not_named)
+    assert (proof.level, proof.rule) == ("minor", "signature.columns_not_named")
+
+
 def test_features_that_are_no_columns_of_the_array_do_not_name_them():
     image = (replace(of_columns(*names, type_="uint8[?,224,224,3]")) for names in (("a", "b"), ("b", "a")))
     assert proven("model", *image).level == "minor"

@@ -170,6 +170,13 @@ def test_more_tags_than_a_model_may_have_are_refused():
     assert story.model.tags["one"] == "more"
 
 
+def test_tags_that_are_too_long_together_are_refused():
+    story = Story()
+    story.register(tags={f"t{number}": "x" * limits.TAG_VALUE for number in range(12)})
+    with pytest.raises(RuleBroken, match="at most 64,000 characters in all names and values"):
+        story.when(DescribeModel(MODEL_ID, tag_changes={"one": "x" * limits.TAG_VALUE}))
+
+
 def test_an_empty_description_clears_it():
     story = Story()
     story.register()

@@ -403,3 +403,25 @@ def test_a_draft_without_a_time_does_not_answer_one_that_has_it():
     story.when(registering(metadata(trained_at=None), new_model=True, draft=True))
     assert story.when(registering(metadata(trained_at=None), draft=True)) == []
     assert names(story.when(registering(draft=True))) == ["VersionRegistered"]
+
+
+@pytest.mark.parametrize(
+    ("type_", "columns", "problem"),
+    [
+        ("float32[?,3]", {"x": ("a", "b")}, "2 columns are named, and float32[?,3] has 3"),
+        ("float32[?,2]", {"X": ("a", "b")}, "there is no input of this name"),
+        ("float32[?,2]", {"x": ("a", "a")}, "a column is named twice"),
+    ],
+)
+def test_columns_that_an_input_does_not_have_are_refused(type_, columns, problem):
+    """Their names would protect nothing: a swap of columns is found by the names of both versions."""
+    signature = Signature((Input("x", type_),), metadata().signature.outputs, columns=columns)
+    (refused,) = Story().when(registering(replace(metadata(), signature=signature), new_model=True))
+    assert [problem in one.problem for one in refused.problems] == [True]
+
+
+@pytest.mark.parametrize("type_", ["float32[?,2]", "float32[?,N]", "float32", "tensor(float)", "MyTensor"])
+def test_columns_of_an_array_are_taken_in_every_spelling_of_its_type(type_):
+    signature = Signature((Input("x", type_),), metadata().signature.outputs, columns={"x": ("a", "b")})
+    events = Story().when(registering(replace(metadata(), signature=signature), new_model=True))
+    assert "VersionRegistered" in names(events)

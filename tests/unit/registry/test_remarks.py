@@ -67,6 +67,11 @@ def test_a_version_has_a_bounded_number_of_tags(story: Story) -> None:
     story.when(edit(1, set_tags={"one": "more"}, remove_tags=("0",)))
 
 
+def test_tags_of_a_version_are_bounded_together(story: Story) -> None:
+    with pytest.raises(RuleBroken, match="at most 64,000 characters in all names and values"):
+        story.when(edit(1, set_tags={str(n): "x" * limits.TAG_VALUE for n in range(13)}))
+
+
 def test_a_change_of_what_the_caller_did_not_see_is_stale(story: Story) -> None:
     seen = story.version(1).revision
     story.when(edit(1, description="first", expected=seen))

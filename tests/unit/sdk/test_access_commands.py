@@ -35,6 +35,20 @@ def people(answers: Answers) -> Answers:
     return answers
 
 
+def test_the_list_of_identities_has_no_key_that_does_not_work(run: Any, people: Answers) -> None:
+    keys = [
+        {"key_id": "OLD", "algorithm": "hmac-sha256", "expires_at": "2026-01-01T00:00:00+00:00"},
+        {"key_id": "GONE", "algorithm": "hmac-sha256", "revoked_at": "2026-01-01T00:00:00Z"},
+        {"key_id": "GOOD", "algorithm": "hmac-sha256", "expires_at": "2999-01-01T00:00:00+00:00"},
+    ]
+    disabled = {"subject": "u-2", "kind": "person", "disabled_at": "2026-03-01T12:00:00.5Z", "keys": keys}
+    items = [{**IDENTITY, "keys": keys}, disabled]
+    people.fixed["GET", "/v1/access/identities"] = JSONResponse({"items": items, "next_page_token": ""})
+    shown = run("access", "identity", "list").stdout
+    assert [word in shown for word in ("OLD", "GONE", "GOOD")] == [False, False, True]
+    assert "none: disabled at 2026-03-01T12:00:00Z" in shown
+
+
 @pytest.mark.parametrize("command", ["grant", "ungrant"])
 def test_a_role_is_not_granted_or_revoked_before_it_is_clear_where(
     run: Any, people: Answers, command: str

@@ -19,10 +19,12 @@ from regista.wire import limits
 
 from .conftest import COMPLETE, Answers, problem
 
+AUC = {"name": "auc", "value": 0.9, "dataset_digest": "sha256:1", "dataset_name": "holdout"}
+X = {"name": "x", "type": "float32[?,2]"}
+BASE = {"model": "base", "number": 1, "relation": "base_model"}
 ALLOWED = {"files": limits.FILES, "file_bytes": limits.FILE_BYTES, "artifact_bytes": limits.ARTIFACT_BYTES}
 
 
-@pytest.mark.slow
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "m").mkdir()
@@ -62,6 +64,25 @@ def test_missing_metadata_are_named_before_a_byte_is_sent(
         ({"training": {"config": {"text": "x" * limits.DATA_BYTES}}}, TooLarge, "of them in `training`"),
         ({"training": {"config": {"a": "\0"}}}, Invalid, "NUL"),
         ({"tier": "huge"}, Refused, "must be one of low, medium, high"),
+        ({"training": {"metrics": [AUC, AUC | {"value": 0.8}]}}, Refused, "given twice: give it once"),
+        (
+            {"training": {"metrics": [AUC | {"primary": True}, AUC | {"name": "f1", "primary": True}]}},
+            Refused,
+            "mark one",
+        ),
+        ({"schema": {"inputs": [X, X], "outputs": []}}, Refused, "signature.inputs: a name is given twice"),
+        (
+            {"schema": {"inputs": [X], "outputs": [], "columns": {"X": ["a", "b"]}}},
+            Refused,
+            "signature.columns.X: there is no input of this name",
+        ),
+        ({"parents": [BASE, BASE | {"relation": "embedding"}]}, Refused, "a parent is given twice"),
+        (
+            {"parents": [{"model": "hf://bert@5c3", "relation": "base_model"}]},
+            Refused,
+            "parents.0.digest: missing",
+        ),
+        ({"parents": [{"model": "base", "relation": "base_model"}]}, Refused, "parents.0.number: missing"),
     ],
 )
 def test_what_the_registry_would_refuse_is_refused_before_a_byte_is_sent(

@@ -83,7 +83,7 @@ def test_the_exit_code_depends_on_the_kind_of_answer(
 def test_what_others_wrote_does_not_steer_the_terminal(run: Any, answers: Answers) -> None:
     steers = "poisoned\x1b]0;evil\x07\n"
     answers.fixed["POST", "/v1/models/churn/versions/3:promote"] = problem(
-        409, f"withdrawn {steers}", problems=[steers]
+        409, f"withdrawn {steers}", problems=[f"the gate {steers}"]
     )
     result = run("promote", "churn@3").stderr
     answers.fixed["GET", "/v1/as-of"] = JSONResponse(

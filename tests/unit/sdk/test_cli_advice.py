@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.responses import JSONResponse, Response
+
+from regista.cli.terminal.session import Session
 
 from .conftest import Answers, problem
 
@@ -88,8 +92,9 @@ def test_a_list_that_ends_at_its_limit_has_a_note_for_people_only(run: Any, answ
 def test_a_review_that_does_not_exist_is_answered_with_the_command_that_lists_them(
     run: Any, answers: Answers
 ) -> None:
-    answers.fixed["GET", "/v1/reviews/r1"] = problem(404, "unknown_review")
-    assert "→ `regista reviews` lists" in run("reviews", "show", "r1").stderr
+    unknown = problem(404, "unknown_review", listed_at="/v1/reviews?state=open")
+    answers.fixed["GET", "/v1/reviews/r1"] = unknown
+    assert "→ `regista reviews list` lists" in run("reviews", "show", "r1").stderr
 
 
 def test_what_became_of_a_version_stands_in_its_remarks(run: Any, answers: Answers) -> None:
@@ -203,6 +208,13 @@ def test_a_refusal_that_no_service_wrote_names_the_address_and_is_not_taken_for_
     assert "REGISTA_URL" in result.stderr
 
 
+def test_the_address_for_mlflows_clients_is_not_taken_for_the_registry(run: Any, answers: Answers) -> None:
+    refusal = {"error_code": "ENDPOINT_NOT_FOUND", "message": "GET /v1/models/churn is not served here."}
+    answers.fixed["GET", "/v1/models/churn"] = JSONResponse(refusal, 404)
+    result = run("models", "show", "churn")
+    assert (result.exit_code, "it is the address for MLflow's clients" in result.stderr) == (2, True)
+
+
 @pytest.mark.parametrize(("mistyped", "near"), [("version", "versions"), ("rolback", "rollback")])
 def test_a_mistyped_command_is_answered_with_the_near_one(run: Any, mistyped: str, near: str) -> None:
     result = run(mistyped, "list", "--json")
@@ -218,3 +230,84 @@ def test_a_published_draft_is_answered_with_what_it_lacks(run: Any, answers: Ans
     draft = {"model": "churn", "number": 3, "stage": "Draft", "missing": ["training.code", "signature"]}
     answers.fixed["POST", "/v1/models/churn/versions"] = JSONResponse(draft, 201)
     assert "missing: training.code, signature" in run("publish", "churn", "--draft").stderr
+
+
+FIELDS = [
+    {"field": "data.digest", "problem": "is missing", "kind": "missing"},
+    {"field": "metrics.f1", "problem": "is no number", "kind": "float_type"},
+]
+
+
+@pytest.mark.parametrize(
+    ("detail", "fields", "shown"),
+    [
+        (
+            "Correct the body and repeat: data.digest: is missing; metrics.f1: is no number",
+            FIELDS,
+            "Correct the body and repeat:\n  - data.digest: is missing\n  - metrics.f1: is no number\n",
+        ),
+        (
+            "Correct the body and repeat: data.digest: is missing; …",
+            FIELDS,
+            "Correct the body and repeat:\n  - data.digest: is missing\n  - metrics.f1: is no number\n",
+        ),
+        (
+            "Correct the body and repeat: data.digest: is missing",
+            FIELDS[:1],
+            "Correct the body and repeat: data.digest: is missing\n",
+        ),
+        (
+            "Correct the entries: no version; too many. Then repeat.",
+            ["no version", "too many"],
+            "Correct the entries:\n  - no version\n  - too many\nThen repeat.\n",
+        ),
+        ("Something else is wrong.", ["no version"], "Something else is wrong.\n  - no version\n"),
+    ],
+)
+def test_a_refusal_names_each_of_its_problems_once(
+    run: Any, answers: Answers, detail: str, fields: list[Any], shown: str
+) -> None:
+    answers.fixed["GET", "/v1/reviews/r1"] = problem(422, "invalid_body", detail=detail, errors=fields)
+    assert run("reviews", "show", "r1").stderr == f"invalid_body: {shown}"
+
+
+def test_a_wait_without_a_terminal_is_named_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("regista.cli.terminal.session.SILENT", 0.0)
+    turn = threading.Event()
+    with Session("").waiting("waiting for churn@3 to be validated", 60):
+        while not (text := capsys.readouterr().err):
+            turn.wait(0.001)
+    assert text == "waiting for churn@3 to be validated, for up to 60 s\n"
+
+
+def test_a_rollout_that_changed_is_answered_with_the_champion_to_decide_on(
+    run: Any, answers: Answers
+) -> None:
+    stale = problem(412, "stale_rollout", revision=7, champion=2)
+    answers.fixed["POST", "/v1/models/churn/rollouts/production:rollback"] = stale
+    result = run("rollback", "churn", "--from", "3", "--reason", "slow")
+    assert (result.exit_code, "repeat with --from 2." in result.stderr) == (3, True)
+
+
+def test_an_option_that_is_missing_is_explained(run: Any, tmp_path: Path) -> None:
+    result = run("history", "verify", str(tmp_path))
+    assert result.exit_code == 2
+    assert "Missing option '--key'. The key that `regista audit log-checkpoints` shows" in result.stderr
+
+
+def test_a_refusal_names_the_people_whose_ids_it_has(run: Any, answers: Answers) -> None:
+    ada = "u-e12gtbzcwc07zjap"
+    stated = f"{ada} made this version; ask another approver, not u-0pqyywg4hfux0bxy"
+    answers.fixed["POST", "/v1/models/churn/versions/3:promote"] = problem(409, "own_work", detail=stated)
+    answers.fixed["GET", "/v1/access/names"] = JSONResponse({"names": {ada: "Ada Lovelace"}})
+    shown = run("promote", "churn@3").stderr
+    assert shown == f"own_work: {stated.replace(ada, f'Ada Lovelace ({ada})')}\n"
+    assert json.loads(run("promote", "churn@3", "--json").stderr)["detail"] == stated
+
+
+def test_reviews_of_a_mistyped_model_are_no_empty_list(run: Any, answers: Answers) -> None:
+    answers.fixed["GET", "/v1/reviews"] = JSONResponse({"items": [], "next_page_token": ""})
+    answers.fixed["GET", "/v1/models/chrun"] = problem(404, "unknown_model")
+    assert run("reviews", "list", "--model", "chrun").exit_code == 4

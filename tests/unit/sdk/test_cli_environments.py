@@ -26,7 +26,7 @@ STAGING = {
 def test_an_environment_is_created_with_its_kind(run: Any, answers: Answers) -> None:
     answers.fixed["POST", "/v1/environments"] = JSONResponse(STAGING, 201)
     result = run("environment", "create", "risk.staging", "--no-production", "--order", "20")
-    assert (result.exit_code, result.output) == (0, "created risk.staging, no production environment\n")
+    assert (result.exit_code, result.output) == (0, "risk.staging is declared: no production environment\n")
     (sent,) = answers.of("POST", "/v1/environments")
     assert json.loads(sent.body) == {
         "name": "risk.staging",

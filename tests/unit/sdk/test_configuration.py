@@ -41,7 +41,6 @@ class Order(enum.IntEnum):
     FIRST = 1
 
 
-@pytest.mark.slow
 @dataclass
 class Optimizer:
     rate: float = 0.1
@@ -102,6 +101,7 @@ def config_of(value: Any) -> Any:
         (Decimal("1.10"), "Decimal('1.10')"),
         (timedelta(seconds=1), "datetime.timedelta(seconds=1)"),
         (Fraction(1, 3), "Fraction(1, 3)"),
+        (np.longdouble("0.1"), "np.longdouble('0.1')"),
     ],
 )
 @pytest.mark.slow
@@ -164,6 +164,8 @@ def itself() -> dict[str, Any]:
         (Broken(), "training.config.x", "Broken"),
         (itself(), "training.config.x.inner", "contains itself"),
         (LogisticRegression(random_state=2**60), "training.config.x.params.random_state", "beyond 2^53"),
+        ({"a": ["\ud800"]}, "training.config.x.a[0]", "half of a character"),
+        ({"\udfff": 1}, "training.config.x", "half of a character"),
     ],
 )
 def test_a_refusal_names_the_path(value: Any, path: str, named: str) -> None:
@@ -186,7 +188,10 @@ def test_numbers_outside_the_configuration_must_be_finite(training: dict[str, An
         document("churn", training=training)
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf, None, "0.9", True, [0.9], np.array([1, 2]), 1j, pd.NA])
+NO_NUMBERS = (math.nan, math.inf, None, "0.9", True, [0.9], np.array([1, 2]), 1j, pd.NA)
+
+
+@pytest.mark.parametrize("value", [*NO_NUMBERS, Decimal("sNaN"), 10**400])
 def test_a_metric_that_is_no_number_is_refused_by_name(value: Any) -> None:
     run = regista.capture().test_data("holdout", digest="sha256:1")
     with pytest.raises(Invalid, match=r"the metric 'auc' is .* no number"):

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
+from regista.errors import Invalid
 from regista.publishing.data_digest import data_digest
 from tests.unit.sdk import data_frames
 
@@ -97,3 +98,9 @@ def test_a_tensor_of_pytorch_has_the_digest_of_its_values() -> None:
     assert data_digest(torch.tensor(values).to_sparse()) == data_digest(sparse.csr_matrix(values))
     halves = [torch.tensor(values).to(t) for t in (torch.bfloat16, torch.float16, torch.float8_e4m3fn)]
     assert len({data_digest(half) for half in halves}) == 3
+    ragged = torch.nested.nested_tensor([dense[:1], dense])
+    with pytest.raises(Invalid, match=r"it is nested: pass list"):
+        data_digest(ragged)
+    assert data_digest(list(ragged.unbind())) == data_digest([dense[:1], dense])
+    with pytest.raises(Invalid, match=r"pass what it holds, as dataset\.tensors"):
+        data_digest(torch.utils.data.TensorDataset(dense))

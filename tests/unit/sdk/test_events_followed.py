@@ -27,7 +27,6 @@ from .event_service import KEY, EventService, event, key_of, serving
 QUICK = Patience(attempts=4, first=0.001, longest=0.01)
 
 
-@pytest.mark.slow
 @pytest.fixture
 def service() -> Iterator[EventService]:
     with serving(EventService([event(number) for number in range(8)])) as found:

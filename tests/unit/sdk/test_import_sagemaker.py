@@ -12,25 +12,18 @@ import pytest
 from regista.errors import Forbidden, Invalid, NotConfigured, Unauthorized
 from regista.importing.claims import data_of
 from regista.importing.files import CopiedFile
-from regista.importing.requests import SourceBroken, Waits
+from regista.importing.requests import SourceBroken
 from regista.importing.sagemaker_claims import metrics_in
 from regista.importing.sagemaker_source import SagemakerSource
 from regista.importing.source import SourceModel, SourceVersion, Stated
 from regista.publishing.contract import check_publication
+from tests.import_pauses import PAUSES, QUICK
 from tests.sagemaker.registry import ACCOUNT, REGION
 from tests.sagemaker.server import BUCKET, ENVIRONMENT, Aws, aws_server
 
-PAUSES: list[float] = []
 URI = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}"
 BYTES = b"a model " * 200_000
 IMAGE = "1.dkr.ecr.eu-central-1.amazonaws.com/xgboost:1"
-
-
-async def at_once(seconds: float) -> None:
-    PAUSES.append(seconds)
-
-
-QUICK = Waits(attempts=3, sleep=at_once)
 
 
 @pytest.fixture(scope="module")

@@ -131,6 +131,18 @@ def test_the_three_lines_take_their_settings_from_the_environment_and_report_use
     assert _counts(answers) == [1]
 
 
+def test_a_client_that_is_not_closed_reports_its_uses_at_exit_and_one_that_is_does_not_again(
+    profile: Profile, answers: Answers
+) -> None:
+    answers.has("churn", "3", {"model.onnx": b"weights"})
+    code = (
+        "import regista\nfirst, second, unused = regista.Client(), regista.Client(), regista.Client()\n"
+        "first.load('churn@3').used(2); second.load('churn@3').used(6); second.close()\n"
+    )
+    _python(code, profile, answers.url)
+    assert sorted(_counts(answers)) == [3, 7]
+
+
 def test_use_is_reported_at_exit_to_a_registry_with_a_host_name_whose_connection_is_gone(
     profile: Profile, answers: Answers
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -16,10 +17,10 @@ import numpy as np
 import pytest
 
 from regista.client.async_client import AsyncClient
-from regista.client.patience import Patience
+from regista.client.patience import Failures, Patience, reported
 from regista.client.profile import Profile
 from regista.client.transport import Transport
-from regista.errors import TimedOut, Unavailable
+from regista.errors import TimedOut, Unavailable, from_problem
 from regista.loading.usage import Usage, Used
 from regista.publishing.publication import TrainedMessage, outcome
 
@@ -41,6 +42,32 @@ async def test_a_server_that_never_answers_is_given_up_within_the_patience(silen
         with pytest.raises(Unavailable, match=r"the registry at http://\S+ did not answer within 0.2 s"):
             await client.models()
     assert time.monotonic() - began < 5
+
+
+async def test_a_silent_service_is_named_while_it_is_waited_for(
+    silent: Profile, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with AsyncClient(silent, patience=Patience(total=0.3, silent=0.01)) as client:
+        with pytest.raises(Unavailable):
+            await client.models()
+    [message] = [one.getMessage() for one in caplog.records if one.name == "regista"]
+    assert re.fullmatch(
+        r"waiting for the registry at http://\S+, up to 0 s more; its last answer: none", message
+    )
+
+
+@pytest.mark.parametrize("slow", [False, True])
+async def test_what_a_service_answered_last_is_reported(
+    slow: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = Failures(Patience())
+    failures.last = from_problem(503, {"code": "busy"})
+    logged = asyncio.Event()
+    monkeypatch.setattr(caplog.handler, "filters", [lambda _: logged.set() or True])
+    with reported("the registry", 9.0, failures, 0.0, slow=slow):
+        await logged.wait()
+    [message] = caplog.messages
+    assert re.fullmatch(r"waiting for the registry, up to \d s more; its last answer: busy", message)
 
 
 async def test_waiting_ends_at_its_deadline_though_the_registry_never_answers(

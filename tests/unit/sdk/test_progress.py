@@ -21,7 +21,6 @@ LOAD = "import regista; regista.load('fraud.cards@production'{})"
 IN_A_NOTEBOOK = "class Shell: kernel = 1\nget_ipython = Shell\n"
 
 
-@pytest.mark.slow
 @pytest.fixture
 def stored(answers: Answers) -> Answers:
     answers.has("fraud.cards", "@production", {"model.onnx": b"weights" * 1000})

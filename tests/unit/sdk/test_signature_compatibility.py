@@ -154,6 +154,8 @@ def test_the_columns_of_an_array_are_sent_by_position():
     [moved] = differences(array("radius", "texture"), array("texture", "radius"))
     assert (moved.path, moved.what, moved.breaking) == ("inputs.x.columns", "columns_changed", True)
     assert differences(array(), array("radius", "texture")) == ()
+    [lost] = differences(array("radius", "texture"), array())
+    assert (lost.what, lost.breaking) == ("columns_not_named", False)
 
 
 def test_an_integer_that_becomes_a_float_is_wider_and_the_rounding_is_noted():

@@ -49,6 +49,10 @@ SAME: tuple[tuple[str, ...], ...] = (
         "FLOAT[*,4]",
         "float32 [ ? , 4 ]",
         "fixed_size_list<item: float>[4]",
+        "float32[?x4]",
+        "float[batch x 4]",
+        "float32[?][4]",
+        "float[floor(n/2) + 1, 4]",
     ),
     (
         "float64",
@@ -146,6 +150,7 @@ SAME: tuple[tuple[str, ...], ...] = (
         "Nullable(Int64)",
         "int64 | null",
         "Optional[int64]",
+        "int64[pyarrow]",
     ),
     (
         "list<float64>",
@@ -199,6 +204,10 @@ def test_all_spellings_of_a_type_are_one_type(spellings):
         ("ArrayType(DoubleType(), True)", "list<double>"),
         ("varchar(20)", "string"),
         ("timestamp[ns][pyarrow]", "timestamp[ns]"),
+        ("float32[1x3x224x224]", "float32[1,3,224,224]"),
+        ("FLOAT[1×3]", "float32[1,3]"),
+        ("double[2][3]", "float64[2,3]"),
+        ("double[pyarrow]", "Float64"),
     ],
 )
 def test_shapes_as_tuples_and_types_of_spark_are_read(text, same):
@@ -210,7 +219,20 @@ def test_types_of_different_groups_are_different():
 
 
 @pytest.mark.parametrize(
-    "text", ["", "?", "((((", "float32[?,4", "MyType", "interval[int64, right]", "list<>"]
+    "text",
+    [
+        "",
+        "?",
+        "((((",
+        "float32[?,4",
+        "MyType",
+        "interval[int64, right]",
+        "list<>",
+        "float32[3;4]",
+        "float32[2*4]",
+        "float32[4.0]",
+        "float32[12345678901234567890]",
+    ],
 )
 def test_a_text_that_is_no_known_type_accepts_itself_only(text):
     assert accepts(parsed(text), parsed(text))

@@ -68,6 +68,20 @@ async def test_one_line_with_route_status_and_code(lines, path, method, route, s
     assert line["milliseconds"] >= 0
 
 
+async def test_a_path_of_another_server_is_answered_with_where_that_is() -> None:
+    def refusal(app: App) -> Problem:
+        return Problem(404, "elsewhere", f"This is {app.name}.")
+
+    application = Application(App("toy", Settings()), ROUTES, {"/api/other": refusal})
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url="http://toy") as client:
+        answers = [await client.post(path) for path in ("/api/other/things", "/api/another", "/v1/things/a")]
+    assert [(a.status_code, a.json()["code"]) for a in answers] == [
+        (404, "elsewhere"),
+        (404, "no_such_route"),
+        (405, "method_not_allowed"),
+    ]
+
+
 async def test_the_trace_of_the_caller_is_in_the_line_or_a_new_one(lines) -> None:
     await send("/v1/things/a", traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
     await send("/v1/things/a")

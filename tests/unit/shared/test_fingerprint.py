@@ -44,7 +44,6 @@ FILES = {
 Shop = Callable[[], str]
 
 
-@pytest.mark.slow
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     root = tmp_path / "shop_of_test"

@@ -27,7 +27,12 @@ def test_a_moment_is_a_day_or_a_time_with_its_zone(text, moment):
     assert Period(since=text).since == moment
 
 
-@pytest.mark.parametrize("text", ["March", "2026-03", "2026-03-15 12:00:00", "2026-02-30", "15.03.2026", ""])
+NO_MOMENTS = ("March", "2026-03", "2026-03-15 12:00:00", "2026-02-30", "15.03.2026", "")
+SECONDS = ("20260315", "1773576000", "0", "-1")
+MIDNIGHT_SOMEWHERE = ("2026-03-15T00:00:00", "2026-03-15 00:00")
+
+
+@pytest.mark.parametrize("text", [*NO_MOMENTS, *SECONDS, *MIDNIGHT_SOMEWHERE])
 def test_any_other_text_has_one_error_with_an_example_of_each_form(text):
     with pytest.raises(ValidationError) as wrong:
         Period(since=text)

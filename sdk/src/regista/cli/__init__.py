@@ -23,7 +23,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "models": "List, show, create and edit models",
         "versions": "List, show, describe, correct, download and evaluate versions",
         "publish": "Upload an artifact and register a version",
-        "import": "Import models from another registry: MLflow",
+        "import": "Import models from another registry: MLflow, SageMaker, Azure ML",
         "diff": "Show how two versions differ",
         "compare": "Show several versions beside each other",
         "alias": "List, set and remove aliases",
@@ -77,6 +77,14 @@ EXIT_CODES = (
 )
 
 
+def _in_words(error: click.UsageError) -> str:
+    """Return what is wrong with the call; of an option that is missing also what to give."""
+    wrong, option = error.format_message(), getattr(error, "param", None)
+    if isinstance(error, click.MissingParameter) and isinstance(option, click.Option) and option.help:
+        wrong = f"{wrong.rstrip('.')}. {option.help}"
+    return wrong
+
+
 class LazyGroup(click.Group):
     """The commands of this package, and of others by the entry-point group `regista.commands`."""
 
@@ -118,12 +126,12 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except click.UsageError as e:
+            wrong = _in_words(e)
             if not ctx.meta[ERRORS_AS_JSON]:
-                raise click.UsageError(printable(e.format_message()), e.ctx) from None
+                raise click.UsageError(printable(wrong), e.ctx) from None
             path = e.ctx.command_path if e.ctx else "regista"
             print_error(
-                Invalid("wrong_usage", e.format_message(), advice=f"`{path} --help` shows the usage."),
-                as_json=True,
+                Invalid("wrong_usage", wrong, advice=f"`{path} --help` shows the usage."), as_json=True
             )
             ctx.exit(e.exit_code)
         except click.ClickException as e:
@@ -136,6 +144,10 @@ class LazyGroup(click.Group):
             print_error(error, as_json=ctx.meta[ERRORS_AS_JSON])
             ctx.exit(RegistaError.exit_code)
         except RegistaError as e:
+            if isinstance(ctx.obj, Session):
+                from regista.cli.terminal.people import with_names  # noqa: PLC0415
+
+                e.detail = with_names(ctx.obj, e.detail)
             print_error(e, as_json=isinstance(ctx.obj, Session) and ctx.obj.json)
             ctx.exit(e.exit_code)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
@@ -14,7 +15,7 @@ from regista.cli.access_links import link, links, unlink
 from regista.cli.access_scopes import ROLE, WHERE, in_words, namespace_of
 from regista.cli.access_trusts import trusts
 from regista.cli.terminal.options import OPTIONAL_REASON, REASON
-from regista.cli.terminal.output import say
+from regista.cli.terminal.output import say, to_the_second
 from regista.cli.terminal.session import Session, command, confirm, on_a_terminal
 
 if TYPE_CHECKING:
@@ -59,9 +60,14 @@ def _name(item: Any) -> str:
 
 
 def _valid_keys(item: Any) -> str:
-    return ", ".join(
-        f"{k['key_id']} ({k['algorithm']})" for k in item.get("keys") or () if not k.get("revoked_at")
-    )
+    if item.get("disabled_at"):
+        return f"none: disabled at {to_the_second(item['disabled_at'])}"
+    keys = [k for k in item.get("keys") or () if not (k.get("revoked_at") or _is_over(k.get("expires_at")))]
+    return ", ".join(f"{k['key_id']} ({k['algorithm']})" for k in keys)
+
+
+def _is_over(expires_at: str | None) -> bool:
+    return bool(expires_at) and datetime.fromisoformat(str(expires_at)) <= datetime.now(UTC)
 
 
 def _roles(item: Any) -> str:
@@ -97,7 +103,7 @@ def create(session: Session, subject: str | None, kind: IdentityKind, name: str,
     """
     with session.client() as client:
         got = client.create_identity(subject, kind, name, reason)
-    session.one(got, f"created {got.get('subject', subject)}")
+    session.one(got, f"the identity {subject} is there now" if subject else f"created {got.get('subject')}")
 
 
 @command(group=identity, examples='regista access identity disable u-7k2m --reason "left on 3 March"')
@@ -136,7 +142,7 @@ add_to(groups)
 def create_group(session: Session, group: str, name: str, reason: str) -> None:
     """Create a group. Grant it roles like an identity: `regista access grant GROUP ROLE --namespace …`."""
     with session.client() as client:
-        session.one(client.create_identity(group, "group", name, reason), f"created the group {group}")
+        session.one(client.create_identity(group, "group", name, reason), f"the group {group} is there now")
 
 
 @command("add", group=groups, examples="regista access group add fraud-board u-7k2m")

@@ -66,7 +66,7 @@ def create(session: Session, name: str, production: bool, order: int, descriptio
     with session.client() as client:
         got = client.create_environment(name, production=production, order=order, description=description)
     kind = "a production environment" if production else "no production environment"
-    session.one(got, f"created {name}, {kind}")
+    session.one(got, f"{name} is declared: {kind}")
 
 
 @command(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,11 @@ from regista.cli.terminal.output import say
 from regista.cli.terminal.session import Session, command
 
 if TYPE_CHECKING:
+    from regista.client.async_client import AsyncClient
     from regista.importing.adopting import Adoption, Choice
     from regista.importing.copying import Outcome
-    from regista.importing.plan import Choices, PlannedModel
+    from regista.importing.mlflow_drafts import DraftPlanner
+    from regista.importing.plan import Choices, PlannedModel, Planner
     from regista.importing.source import Source
 
 MLFLOW_EXAMPLES = """
@@ -27,6 +30,7 @@ regista import mlflow --from http://127.0.0.1:5000 --models 'fraud*' --json
 regista import mlflow --from https://mlflow.example.com --rename 'Churn (new)=crm.churn'
 regista import mlflow --from https://mlflow.example.com --creator alice=person:alice
 regista import mlflow --from https://mlflow.example.com --to crm --adopt-serving --reason "we move today"
+regista import mlflow --from https://mlflow.example.com --to crm --drafts
 """
 AZUREML_EXAMPLES = """
 regista import azureml --workspace fraud-ws --subscription 1111… --resource-group ml --to crm --dry-run
@@ -60,6 +64,12 @@ def import_() -> None:
     metavar="ALIAS",
     help="With --adopt-serving: what serves there has this alias. Otherwise it is in the stage Production.",
 )
+@click.option(
+    "--drafts",
+    is_flag=True,
+    help="Instead of its models: complete the drafts here that you registered with MLflow's client, from "
+    "their runs and files on that server.",
+)
 def mlflow(
     session: Session,
     uri: str,
@@ -68,18 +78,24 @@ def mlflow(
     root: Path | None,
     serving_alias: str,
     *,
+    drafts: bool,
     dry_run: bool,
 ) -> None:
     """Import models and versions of an MLflow server: bytes, metadata, tags, aliases, descriptions.
 
-    A version that is here already is left as it is, so the command may be repeated. Credentials for MLflow
-    are read from MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD.
+    A version that is here already is left as it is, so the command may be repeated; a draft gets what MLflow
+    has of it by then. Credentials for MLflow are read from MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME
+    and MLFLOW_TRACKING_PASSWORD.
     """
     from regista.importing.mlflow import read_address  # noqa: PLC0415 - imported when a command runs
+    from regista.importing.mlflow_drafts import DraftPlanner  # noqa: PLC0415
     from regista.importing.mlflow_source import MlflowSource  # noqa: PLC0415
 
+    if drafts and adopts:
+        raise click.UsageError("--drafts completes drafts, and --adopt-serving takes versions that serve")
     source = MlflowSource(read_address(uri), root=root, serving_alias=serving_alias)
-    _carry_out(session, source, choices, adopts, dry_run=dry_run)
+    planner = partial(DraftPlanner, source=source, choices=choices) if drafts else None
+    _carry_out(session, source, choices, adopts, dry_run=dry_run, planner=planner)
 
 
 @command(group=import_, examples=AZUREML_EXAMPLES)
@@ -158,11 +174,20 @@ def sagemaker(
 
 
 def _carry_out(
-    session: Session, source: Source, choices: Choices, adopts: Choice | None, *, dry_run: bool
+    session: Session,
+    source: Source,
+    choices: Choices,
+    adopts: Choice | None,
+    *,
+    dry_run: bool,
+    planner: Callable[[AsyncClient], DraftPlanner] | None = None,
 ) -> None:
     """Show the plan, or carry it out and show what became of it. The source is closed."""
+    from regista.importing.plan import Planner  # noqa: PLC0415 - imported when a command runs
+
     with _closed(source), session.client(lasting=True) as client:
-        planned = _planned(session, client.asynchronous, source, choices)
+        made = planner or partial(Planner, source=source, choices=choices)
+        planned = _planned(session, made(client.asynchronous))
         if dry_run:
             show_plan(session, planned, _would_adopt(client.asynchronous, planned, adopts))
             return
@@ -187,12 +212,11 @@ def _closed(source: Source) -> Iterator[None]:
         LOOP.run(source.aclose())
 
 
-def _planned(session: Session, client: Any, source: Source, choices: Choices) -> list[PlannedModel]:
+def _planned(session: Session, planner: Planner | DraftPlanner) -> list[PlannedModel]:
     from regista.client.loop_thread import LOOP  # noqa: PLC0415
-    from regista.importing.plan import Planner  # noqa: PLC0415
 
     with session.progress("reading", bytes_=False) as progress:
-        return LOOP.run(Planner(client, source, choices).plan(progress))
+        return LOOP.run(planner.plan(progress))
 
 
 def _copied(session: Session, client: Any, source: Source, planned: Sequence[PlannedModel]) -> Outcome:

@@ -46,6 +46,7 @@ def show_plan(
         ("new", "new"),
         ("size", lambda line: _amount(line["bytes"])),
         ("drafts", "drafts"),
+        ("completed", lambda line: len(line["completed"])),
         ("missing", lambda line: _counts(line["missing"])),
         ("problem", "problem"),
     ]
@@ -137,9 +138,11 @@ def size_of(planned: Sequence[PlannedModel]) -> str:
     here = sum(len(model.numbers) for model in planned)
     bytes_ = sum(v.bytes for model in planned for v in model.versions)
     drafts = sum(1 for model in planned for v in model.versions if v.missing and not v.completes)
+    completed = sum(1 for model in planned for v in model.versions if v.completes)
+    more = f"; {completed:,} drafts become more" if completed else ""
     return (
         f"{len(planned):,} models: {new:,} new versions ({_amount(bytes_)}), {drafts:,} of them drafts; "
-        f"{here:,} versions are here already"
+        f"{here:,} versions are here already{more}"
     )
 
 

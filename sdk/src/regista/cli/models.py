@@ -53,8 +53,9 @@ def list_(session: Session, limit: int, tags: tuple[str, ...], moment: str | Non
         ("in production", "production"),
         ("description", "description"),
     ]
-    none = "there was no model then" if moment else "no models: publish one with `regista publish`"
-    session.items(found, columns, none, limit)
+    is_filtered = bool(tags) or any(filters.values())
+    nothing = "no such models" if is_filtered else "no models: publish one with `regista publish`"
+    session.items(found, columns, "there was no model then" if moment else nothing, limit)
     for name in then["too_long"] if then else ():
         say(f"{name} is not shown: it has too many events, see `regista timeline {name} --until`", err=True)
 

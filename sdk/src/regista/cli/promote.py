@@ -10,6 +10,7 @@ import click
 
 from regista.cli.terminal.options import ENVIRONMENT, OPTIONAL_REASON, TIMEOUT
 from regista.cli.terminal.output import one_line, say
+from regista.cli.terminal.people import with_names
 from regista.cli.terminal.session import Session, command
 
 if TYPE_CHECKING:
@@ -46,17 +47,17 @@ def promote(
     deadline = time.monotonic() + timeout
     with session.client() as client:
         if wait:
-            with session.waiting(f"waiting for the gates of {reference}"):
+            with session.waiting(f"waiting for the gates of {reference}", timeout):
                 asked = after_the_gates(client, reference, environment, reason, serve, timeout)
             for line in standing(asked, reference, environment, reason):
-                say(line, err=True)
-            with session.waiting(f"waiting for the decision on {reference}"):
-                left = max(0.0, deadline - time.monotonic())
+                say(with_names(session, line), err=True)
+            left = max(0.0, deadline - time.monotonic())
+            with session.waiting(f"waiting for the decision on {reference}", left):
                 got = client.wait_for_promotion(asked["promotion_id"], left)
             lines = [f"promotion {got['promotion_id']} of {reference} to {environment} was carried out"]
         else:
             got = asked = client.promote(reference, environment, reason, serve=serve)
-            lines = standing(asked, reference, environment, reason)
+            lines = [with_names(session, line) for line in standing(asked, reference, environment, reason)]
     if serve and asked.get("state") != "promoted":
         lines.append("the grant gives it all requests")
     else:

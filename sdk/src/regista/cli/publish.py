@@ -84,7 +84,7 @@ def publish(
     facts |= {
         "tags": pairs(facts["tags"], "tag") or None,
         "via": facts["via"] or "",
-        "compare_with": _number(facts["compare_with"]),
+        "compare_with": facts["compare_with"],
     } | _metadata(metadata)
     with session.client(lasting=True) as client:
         with session.progress("uploading") as progress:
@@ -97,12 +97,12 @@ def publish(
             session.one(sent, f"published {sent['id']}")
             return
         deadline = time.monotonic() + timeout
-        with session.waiting(f"waiting for the outcome of {published.id or model}"):
+        with session.waiting(f"waiting for the outcome of {published.id or model}", timeout):
             got = published.wait(timeout)
         version: Mapping[str, Any] = got.version
         if until:
-            with session.waiting(f"waiting for {model}@{got.number} to be {until}"):
-                left = max(0.0, deadline - time.monotonic())
+            left = max(0.0, deadline - time.monotonic())
+            with session.waiting(f"waiting for {model}@{got.number} to reach {until}", left):
                 version = client.wait_for(f"{got.model_id or model}@{got.number}", until, left)
     if session.json:
         session.out({**version, "new": got.new})
@@ -153,7 +153,3 @@ def _why(version: Mapping[str, Any]) -> str:
     lines += [f"note: {bump['note']}"] if bump.get("note") else []
     lines += [f"ignored as noise: {', '.join(bump['ignored'])}"] if bump.get("ignored") else []
     return "".join(f"\n  {line}" for line in lines)
-
-
-def _number(value: str | None) -> int | str | None:
-    return int(value) if value and value.isdecimal() else value

@@ -43,6 +43,8 @@ def list_(session: Session, state: str, model: str | None, *, mine: bool) -> Non
     """List reviews by state. `pending`: open ones, and overrides whose after-review is missing."""
     with session.client() as client:
         found = client.reviews(None if state == "all" else state, model, mine=mine)
+        if model and not found:
+            client.model(model)  # raises NotFound for a mistyped name
         people = (one for r in found for one in (r.get("requester"), *(r.get("approvers") or ())))
         shown = naming(session, client, people)
     columns = [

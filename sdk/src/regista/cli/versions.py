@@ -131,7 +131,7 @@ def wait(session: Session, reference: str, until: Any, timeout: float) -> None:
 
     It ends with exit code 3 when a gate blocks the version or it is rejected, and with 6 at the time limit.
     """
-    with session.client() as client, session.waiting(f"waiting for {reference} to be {until}"):
+    with session.client() as client, session.waiting(f"waiting for {reference} to reach {until}", timeout):
         got = client.wait_for(reference, until, timeout)
     session.one(got, f"{got['model']}@{got['number']} is {got['stage']}")
 

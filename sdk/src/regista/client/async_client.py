@@ -91,6 +91,7 @@ class AsyncClient(
         self.profile = profile or read_profile()
         self._patience = patience or Patience()
         self._key: SigningKey | None = None
+        self.closed = False
         self._connect()
 
     def _connect(self) -> None:
@@ -117,6 +118,7 @@ class AsyncClient(
 
     async def close(self) -> None:
         """Report usage and close the connections, in about 10 seconds at most."""
+        self.closed = True
         try:
             await self._usage.close()
         finally:

@@ -58,6 +58,11 @@ class LoopThread:
             future.cancel()
             raise
 
+    @property
+    def is_started(self) -> bool:
+        """Whether any call was made in this process."""
+        return self._loop is not None
+
     def finish(self, work: Coroutine[Any, Any, T], seconds: float) -> T:
         """Run a coroutine while the interpreter exits, for `seconds` at most.
 

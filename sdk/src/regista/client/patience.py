@@ -1,8 +1,9 @@
-"""How long and how often a request is repeated."""
+"""How long and how often a request is repeated, and what is reported meanwhile."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 
 from regista.errors import RegistaError
 
+log = logging.getLogger("regista")
 LASTING = frozenset({"log_stopped"})
 """Codes of answers 503 that do not pass by themselves: an operator has to act."""
 
@@ -21,13 +23,14 @@ class Patience:
     """How often and how long to retry.
 
     For `total` seconds, in `attempts` at most (0: as many as there is time for); the pauses double from
-    `first` to `longest`, with full jitter.
+    `first` to `longest`, with full jitter. After `silent` seconds a warning names what is waited for.
     """
 
     attempts: int = 0
     first: float = 0.2
     longest: float = 5.0
     total: float = 60.0
+    silent: float = 5.0
 
     def pause(self, attempt: int, retry_after: str | None) -> float:
         """Return the seconds to wait after attempt number `attempt` (from 0).
@@ -94,3 +97,29 @@ class Failures:
                 error.append(f" in {self._count} attempts, for {now - self._since:.0f} s")
             raise error
         await asyncio.sleep(pause)
+
+
+@contextmanager
+def reported(where: str, limit: float, failures: Failures, silent: float, *, slow: bool) -> Iterator[None]:
+    """Log after `silent` seconds, once, what is waited for, for how long at most, and what it answered last.
+
+    A `slow` request takes its time: it is named only after a failure.
+    """
+    loop = asyncio.get_running_loop()
+    end = loop.time() + limit
+    timer: asyncio.TimerHandle
+
+    def look() -> None:
+        nonlocal timer
+        if slow and failures.last is None:
+            timer = loop.call_later(silent, look)
+            return
+        last = failures.last.code if failures.last and failures.last.status else "none"
+        left = max(0.0, end - loop.time())
+        log.warning("waiting for %s, up to %.0f s more; its last answer: %s", where, left, last)
+
+    timer = loop.call_later(silent, look)
+    try:
+        yield
+    finally:
+        timer.cancel()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import contextlib
 import logging
@@ -25,12 +26,12 @@ _clients: WeakSet[Client] = WeakSet()
 class Client(SyncCalls):
     """All calls to Regista for synchronous code, notebooks included.
 
-    `with Client() as client: …` closes it and reports usage. Answers are dictionaries of the shapes in
-    `regista.shapes`; times in them are RFC 3339 in UTC, sizes are bytes, waits are seconds. A call raises the
-    classes of `regista.errors`: NotConfigured, Unauthorized, Forbidden (a role is missing), NotFound, Invalid
-    (a value that the service does not take), RuleBroken (a rule forbids it), Stale (it changed since
-    `expected`), Unavailable after all retries, and what its own text names. Each error has `code`, `detail`,
-    `advice` and `facts`.
+    `with Client() as client: …` closes it and reports usage; a client that is not closed is closed at exit.
+    Answers are dictionaries of the shapes in `regista.shapes`; times in them are RFC 3339 in UTC, sizes are
+    bytes, waits are seconds. A call raises the classes of `regista.errors`: NotConfigured, Unauthorized,
+    Forbidden (a role is missing), NotFound, Invalid (a value that the service does not take), RuleBroken (a
+    rule forbids it), Stale (it changed since `expected`), Unavailable after all retries, and what its own
+    text names. Each error has `code`, `detail`, `advice` and `facts`.
     """
 
     def __init__(self, profile: Profile | None = None, *, patience: Patience | None = None) -> None:
@@ -73,13 +74,18 @@ def _close() -> None:
 
 @atexit.register
 def _close_at_exit() -> None:
-    """Report usage and close, without errors, log lines or delays of the exit."""
+    """Report usage and close every client, without errors, log lines or delays of the exit."""
     quiet = logging.root.manager.disable
     logging.disable()
-    while _default:
+    unclosed = [one.asynchronous for one in {*_default, *_clients} if not one.asynchronous.closed]
+    if unclosed and (_default or LOOP.is_started):
         with contextlib.suppress(Exception):
-            LOOP.finish(_default.pop().asynchronous.close_at_exit(), END_SECONDS)
+            LOOP.finish(_finish(unclosed), END_SECONDS)
     logging.disable(quiet)
+
+
+async def _finish(clients: list[AsyncClient]) -> None:
+    await asyncio.gather(*(one.close_at_exit() for one in clients), return_exceptions=True)
 
 
 def _after_fork() -> None:

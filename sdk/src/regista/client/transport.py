@@ -15,7 +15,7 @@ import httpx
 import msgspec
 
 from regista.client.credentials import Credentials
-from regista.client.patience import Failures, Patience, chosen
+from regista.client.patience import Failures, Patience, chosen, reported
 from regista.client.profile import Profile
 from regista.client.trust import certificate_error, not_trusted, trusted
 from regista.errors import NotConfigured, RegistaError, Unavailable, from_problem
@@ -214,29 +214,30 @@ class Transport:
         limit = seconds or waits.total
         where = f"the {'registry' if service == 'registry' else f'service {service}'} at {_address(url)}"
         try:
-            async with asyncio.timeout(limit):
-                while True:
-                    began = time.monotonic()
-                    try:
-                        got = await send()
-                    except httpx.TransportError as e:
-                        if untrusted := certificate_error(e):
-                            raise not_trusted(where, untrusted) from e
-                        reason = ": ".join(filter(None, (type(e).__name__, str(e))))
-                        detail = f"{where} did not answer ({reason})"
-                        await failures.wait(Unavailable("unreachable", detail), began)
-                        continue
-                    if got.is_success:
-                        return got
-                    await got.aread()
-                    error = _error(got)
-                    if error.code == SIGN_IN_NEEDED and self.credentials.of_a_person and not signed_in:
-                        signed_in = True
-                        await self._sign_in()
-                        continue
-                    if got.status_code not in BUSY and not (error.code == SIGN_IN_NEEDED and signed_in):
-                        raise error
-                    await failures.wait(error, began, got.headers.get("retry-after"))
+            with reported(where, limit, failures, waits.silent, slow=bool(seconds)):
+                async with asyncio.timeout(limit):
+                    while True:
+                        began = time.monotonic()
+                        try:
+                            got = await send()
+                        except httpx.TransportError as e:
+                            if untrusted := certificate_error(e):
+                                raise not_trusted(where, untrusted) from e
+                            reason = ": ".join(filter(None, (type(e).__name__, str(e))))
+                            detail = f"{where} did not answer ({reason})"
+                            await failures.wait(Unavailable("unreachable", detail), began)
+                            continue
+                        if got.is_success:
+                            return got
+                        await got.aread()
+                        error = _error(got)
+                        if error.code == SIGN_IN_NEEDED and self.credentials.of_a_person and not signed_in:
+                            signed_in = True
+                            await self._sign_in()
+                            continue
+                        if got.status_code not in BUSY and not (error.code == SIGN_IN_NEEDED and signed_in):
+                            raise error
+                        await failures.wait(error, began, got.headers.get("retry-after"))
         except TimeoutError:
             raise failures.last or Unavailable(
                 "unreachable", f"{where} did not answer within {limit:g} s"
@@ -270,16 +271,23 @@ def _error(got: httpx.Response) -> RegistaError:
         problem = {}
     if not isinstance(problem, dict) or not problem.get("code"):
         if got.status_code in NOT_OF_REGISTA:
-            return _another_server(got)
+            return _another_server(got, is_mlflow=isinstance(problem, dict) and "error_code" in problem)
         problem = {}
     return from_problem(got.status_code, problem)
 
 
-def _another_server(got: httpx.Response) -> NotConfigured:
-    """Return the error for a refusal that no service of Regista wrote."""
+def _another_server(got: httpx.Response, *, is_mlflow: bool) -> NotConfigured:
+    """Return the error for a refusal that no service of Regista wrote for its clients."""
+    address = _address(str(got.request.url))
+    if is_mlflow:
+        return NotConfigured(
+            "not_regista",
+            f"{address} answers as MLflow does: it is the address for MLflow's clients",
+            advice="Set REGISTA_URL to the address of the registry, and MLflow's registry URI to this one.",
+        )
     return NotConfigured(
         "not_regista",
-        f"{_address(str(got.request.url))} answered {got.status_code}, and not as Regista does: "
+        f"{address} answered {got.status_code}, and not as Regista does: "
         "another server has this address, or a proxy refused the request",
         advice="Set REGISTA_URL to the address of the registry. Where it is right, ask who runs the proxy.",
     )

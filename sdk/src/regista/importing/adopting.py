@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, cast
 
 from regista.calls.waiting import ended
@@ -13,7 +12,7 @@ from regista.errors import Forbidden, Invalid, NotFound, Refused, RuleBroken, Ti
 from regista.importing.parallel import each
 from regista.importing.plan import AT_ONCE, KEY, PlannedModel
 from regista.importing.source import Serving
-from regista.importing.texts import shortened
+from regista.importing.texts import rfc3339, shortened
 from regista.progress import Report, begin
 from regista.shapes.approval import AdoptionBody
 
@@ -49,7 +48,7 @@ class Adoption:
 
     def shown(self) -> dict[str, Any]:
         """Return JSON values."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return asdict(self)
 
 
 class Adopter:
@@ -155,7 +154,7 @@ class Adopter:
         named = f"{shortened(str(there['id']), 200)} version {there['number']} of {there['system']}"
         reason = f"adopts {named}, there {adoption.stage}: {self._choice.reason}"
         key = {name: there[name] for name in KEY}
-        adopts = cast("AdoptionBody", {**key, "stage": adoption.stage, "read_at": stated(model.read_at)})
+        adopts = cast("AdoptionBody", {**key, "stage": adoption.stage, "read_at": rfc3339(model.read_at)})
         environment = adoption.environment
         requested = await self._client.promote(reference, environment, reason, serve=True)
         adoption.promotion_id = requested["promotion_id"]
@@ -179,8 +178,3 @@ class Adopter:
                 raise
             adoption.why = "its gates granted the promotion: no override was needed"
             return False
-
-
-def stated(moment: datetime) -> str:
-    """Return a moment as JSON has it."""
-    return moment.isoformat().replace("+00:00", "Z")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from regista.importing import mlflow_claims
 from regista.importing.claims import given, label
 from regista.importing.source import Stated
-from regista.importing.texts import bare, shortened
+from regista.importing.texts import bare, rfc3339, shortened
 from regista.wire import limits
 from regista.wire.mlmodel import MLmodel
 
@@ -138,12 +138,6 @@ def tags_of(resource: Mapping[str, Any]) -> dict[str, str]:
 def moment(text: Any) -> str | None:
     """Return a time in RFC 3339, None for what is none. Azure writes seven digits of a second."""
     try:
-        found = datetime.fromisoformat(str(text))
+        return rfc3339(datetime.fromisoformat(str(text)))
     except ValueError:
         return None
-    at = found if found.tzinfo else found.replace(tzinfo=UTC)
-    try:
-        shown = at.astimezone(UTC).isoformat(timespec="milliseconds")
-    except (OverflowError, ValueError):
-        return None
-    return shown.replace("+00:00", "Z")

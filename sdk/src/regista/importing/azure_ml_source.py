@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from regista.errors import Forbidden, Invalid, NotFound, RegistaError
+from regista.errors import Forbidden, Invalid
 from regista.importing.azure_blobs import Datastores
 from regista.importing.azure_ml import AzureMlServer, default_credential
 from regista.importing.azure_ml_claims import Facts, stated_of, tags_of
-from regista.importing.files import Files, SourceFile, Unreachable, listed
+from regista.importing.files import NO_BYTES, Files, SourceFile, listed, why
 from regista.importing.mlmodel_files import mlmodel_among
 from regista.importing.requests import SourceBroken, Waits
 from regista.importing.serving import newest_in_production
-from regista.importing.source import Serving, SourceModel, SourceVersion, Stated
+from regista.importing.source import LATER, Serving, SourceModel, SourceVersion, Stated
 from regista.importing.texts import bare
-from regista.wire.azure_ml import MIRRORED, Workspace
+from regista.wire import mirrored
+from regista.wire.azure_ml import Workspace
 from regista.wire.mlmodel import MLmodel
 
 READY = frozenset({"Succeeded", ""})
@@ -27,6 +28,7 @@ class AzureMlSource:
     """A workspace. `credential` is one of azure-identity; without it the environment names the caller."""
 
     system = "azureml"
+    adds_later = LATER
 
     def __init__(self, workspace: Workspace, *, credential: Any = None, waits: Waits | None = None) -> None:
         known = credential or default_credential()
@@ -78,10 +80,9 @@ class AzureMlSource:
             reader = await self._datastores.files(uri)
             files = await listed(reader)
             mlmodel, requirements = await mlmodel_among(reader, files, notes)
-        except (Unreachable, NotFound, Forbidden, Invalid) as e:
+        except NO_BYTES as e:
             reader, files = None, []
-            why = e.detail if isinstance(e, RegistaError) else str(e)
-            problem = f"{bare(uri)[:200] or 'no modelUri'}: {bare(why)}"
+            problem = f"{bare(uri)[:200] or 'no modelUri'}: {bare(why(e))}"
         stated = stated_of(Facts(self.uri, raw, job, run, mlmodel, requirements, problem))
         stated.reader, stated.files, stated.no_bytes_because = reader, files, problem
         stated.notes = [*notes, *([without_run] if without_run else []), *stated.notes]
@@ -121,8 +122,8 @@ def _version(raw: Mapping[str, Any]) -> SourceVersion:
     own = raw.get("properties") or {}
     state = str(own.get("provisioningState") or "")
     skipped = "" if state in READY else f"its state there is {state}"
-    if MIRRORED in (own.get("properties") or {}):
-        skipped = "a mirror of a Regista made it"
+    if mirrored.AZURE_ML in (own.get("properties") or {}):
+        skipped = mirrored.SKIPPED
     return SourceVersion(
         str(raw.get("name") or ""), skipped, bool(own.get("description") or tags_of(raw)), raw
     )

@@ -53,6 +53,19 @@ def fitted(found: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
     return data
 
 
+def added_to(draft: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a version's data a draft lacks: fields without a value, and those that are mandatory."""
+    stated = draft["training"] or {}
+    lacks = {".".join(name.split(".")[:2]) for name in draft["missing"] or ()}
+    training = {
+        name: value
+        for name, value in data.get("training", {}).items()
+        if stated.get(name) in (None, [], {}) or f"training.{name}" in lacks
+    }
+    signature = data.get("signature") if not draft["schema"] else None
+    return given({"training": training, "signature": signature})
+
+
 def given(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is stated: values that are not None and not empty."""
     return {name: value for name, value in values.items() if value not in (None, [], {})}

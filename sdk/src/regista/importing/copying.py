@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
 from regista.client.async_client import AsyncClient
@@ -11,6 +11,7 @@ from regista.client.patience import Patience
 from regista.client.transport import Transport
 from regista.errors import Forbidden, Invalid, NotFound, Refused, RegistaError, RuleBroken, TooLarge
 from regista.importing.adopting import Adoption
+from regista.importing.claims import added_to
 from regista.importing.files import CopiedFile
 from regista.importing.parallel import each
 from regista.importing.plan import AT_ONCE, PlannedModel, PlannedVersion
@@ -54,8 +55,7 @@ class ModelOutcome:
 
     def shown(self) -> dict[str, Any]:
         """Return JSON values."""
-        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return values | {"adoption": self.adoption.shown() if self.adoption else None}
+        return asdict(self)
 
 
 @dataclass(slots=True)
@@ -132,13 +132,12 @@ class Copier:
             outcome.failed[version.number] = version.problem
             return
         outcome.notes += [f"{version.number}: left out {note}" for note in version.notes]
-        data = {"model": model.here, "draft": bool(version.missing), **version.data}
+        is_draft = bool(version.missing or version.completes)
+        data = {"model": model.here, "draft": is_draft, **version.data}
         check_publication(data | _expected(version), creator_known=True)
         artifact = await self._copied(model, version, progress)
         if version.completes:
-            added = {name: data[name] for name in ("training", "signature") if name in data} | artifact
-            await self._client.complete(f"{model.here}@{version.completes}", added)
-            outcome.completed[version.number] = version.completes
+            await self._complete(model, version, artifact, outcome)
             return
         registered = await self._registered(model, {**data, **artifact}, outcome)
         model.exists = True
@@ -150,6 +149,20 @@ class Copier:
         if version.missing:
             outcome.drafts.append(version.number)
         await self._describe(model, version.data["imported_from"], registered.number, outcome)
+
+    async def _complete(
+        self, model: PlannedModel, version: PlannedVersion, artifact: dict[str, Any], outcome: ModelOutcome
+    ) -> None:
+        """Add to a draft what it lacks. What it states already, perhaps by a person since, stays."""
+        reference = f"{model.here}@{version.completes}"
+        draft = await self._client.version(reference)
+        added = {**added_to(cast("dict[str, Any]", draft), version.data), **artifact}
+        if not added:  # others were faster
+            return
+        completed = await self._client.complete(reference, added, expected=draft["revision"])
+        outcome.completed[version.number] = version.completes
+        if completed["missing"]:
+            outcome.drafts.append(version.number)
 
     async def _copied(
         self, model: PlannedModel, version: PlannedVersion, progress: Report | None

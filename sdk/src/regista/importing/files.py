@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from regista.errors import Invalid
+from regista.errors import Forbidden, Invalid, NotFound, RegistaError
 from regista.files import files_of
 from regista.importing.opening import NotRegular, open_below
 from regista.importing.requests import BROKE_OFF, SourceBroken, Waits
@@ -36,6 +36,15 @@ class SourceFile:
 
 class Unreachable(Exception):  # noqa: N818 - not shown as an error: the version becomes a draft
     """The bytes cannot be read. The text states why."""
+
+
+NO_BYTES = (Unreachable, NotFound, Forbidden, Invalid)
+"""Errors that make a draft without bytes. Any other one ends the import: the next version would meet it."""
+
+
+def why(error: Exception) -> str:
+    """Return the text of one of these errors."""
+    return error.detail if isinstance(error, RegistaError) else str(error)
 
 
 class Files:

@@ -6,15 +6,15 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from regista.errors import Forbidden, Invalid, NotFound, RegistaError
-from regista.importing.files import Files, SourceFile, Unreachable, listed
+from regista.importing.files import NO_BYTES, Files, SourceFile, listed, why
 from regista.importing.mlflow import Address, MlflowServer, tags_of
 from regista.importing.mlflow_claims import Facts, stated_of
 from regista.importing.mlmodel_files import mlmodel_among
 from regista.importing.requests import Waits
 from regista.importing.serving import newest_in_production
-from regista.importing.source import Serving, SourceModel, SourceVersion, Stated
+from regista.importing.source import LATER, Serving, SourceModel, SourceVersion, Stated
 from regista.importing.texts import bare
+from regista.wire import mirrored
 from regista.wire.mlmodel import MLmodel
 
 READY = frozenset({"READY", ""})
@@ -29,6 +29,7 @@ class MlflowSource:
     """
 
     system = "mlflow"
+    adds_later = LATER
 
     def __init__(
         self,
@@ -78,9 +79,32 @@ class MlflowSource:
         """Return what the server answers about a version, its run and its files."""
         raw = version.raw
         location = await self._server.location(model.name, version.number)
+        aliases = [alias for alias, number in model.aliases.items() if number == version.number]
+        return await self._read(raw, location, aliases)
+
+    async def read_external(self, external: Mapping[str, Any]) -> Stated:
+        """Return what the server states about the source of a draft that MLflow's clients registered here.
+
+        `external` is that of a version here: `uri`, `run_id`, `model_id`.
+        """
+        source = str(external["uri"])
+        run_id, _, path = (
+            source.removeprefix("runs:/").partition("/") if source.startswith("runs:/") else ("", "", "")
+        )
+        raw = {
+            "source": source,
+            "run_id": external.get("run_id") or run_id,
+            "model_id": external.get("model_id"),
+        }
+        return await self._read(raw, source, (), path)
+
+    async def _read(
+        self, raw: Mapping[str, Any], location: str, aliases: Sequence[str], path: str = ""
+    ) -> Stated:
         run = await self._run(str(raw.get("run_id") or ""))
         logged_id = str(raw.get("model_id") or _model_id(str(raw.get("source") or "")))
         logged = await self._server.logged_model(logged_id) if logged_id else None
+        location = _resolved(location, path, run, logged)
         reader: Files | None = None
         files: list[SourceFile] = []
         mlmodel: MLmodel | None = None
@@ -91,10 +115,9 @@ class MlflowSource:
             reader = self._server.files(location, run, logged)
             files = await listed(reader)
             mlmodel, requirements = await mlmodel_among(reader, files, notes)
-        except (Unreachable, NotFound, Forbidden, Invalid) as e:
+        except NO_BYTES as e:
             reader, files = None, []
-            problem = f"{bare(location)[:200] or 'no location'}: {bare(_why(e))}"
-        aliases = [alias for alias, number in model.aliases.items() if number == version.number]
+            problem = f"{bare(location)[:200] or 'no location'}: {bare(why(e))}"
         facts = Facts(self.uri, raw, aliases, run, logged, mlmodel, requirements, location, problem)
         stated = stated_of(facts)
         stated.reader, stated.files, stated.no_bytes_because = reader, files, problem
@@ -114,8 +137,11 @@ class MlflowSource:
 
 def _version(raw: Mapping[str, Any]) -> SourceVersion:
     status = str(raw.get("status") or "")
+    tags = tags_of(raw)
     skipped = "" if status in READY else f"its status there is {status}"
-    described = bool(raw.get("description") or tags_of(raw))
+    if mirrored.MLFLOW in tags:
+        skipped = mirrored.SKIPPED
+    described = bool(raw.get("description") or tags)
     return SourceVersion(str(raw["version"]), skipped, described, raw)
 
 
@@ -124,5 +150,13 @@ def _model_id(source: str) -> str:
     return source.removeprefix("models:/") if source.startswith("models:/m-") else ""
 
 
-def _why(error: Exception) -> str:
-    return error.detail if isinstance(error, RegistaError) else str(error)
+def _resolved(
+    location: str, path: str, run: Mapping[str, Any] | None, logged: Mapping[str, Any] | None
+) -> str:
+    """Return where the files of `runs:/…` and of a logged model are, and any other location as it is."""
+    if location.startswith("runs:/"):
+        own = str(((run or {}).get("info") or {}).get("artifact_uri") or "")
+        return f"{own.rstrip('/')}/{path}" if own and path else location
+    if _model_id(location):
+        return str(((logged or {}).get("info") or {}).get("artifact_uri") or location)
+    return location

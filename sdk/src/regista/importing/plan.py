@@ -18,7 +18,7 @@ from regista.importing.parallel import each
 from regista.importing.source import Serving, Source, SourceModel, SourceVersion
 from regista.importing.texts import clean
 from regista.progress import Report, begin
-from regista.wire.mandatory import missing_fields
+from regista.wire.mandatory import ARTIFACT, missing_fields
 
 AT_ONCE = 4
 """Models that are read or copied at the same time."""
@@ -28,10 +28,11 @@ KEY = ("system", "uri", "id", "number")
 
 @dataclass(slots=True)
 class PlannedVersion:
-    """A version there that is not here yet, or that is here without its bytes.
+    """A version there that is not here yet, or that is a draft here.
 
-    `files` is empty without bytes; `no_bytes_because` then states why. `completes` is its number here when
-    only the bytes are new. `missing`: why it becomes a draft. `notes`: what is left out.
+    `files` is empty without bytes; `no_bytes_because` then states why. `completes` is the number here of a
+    draft, and `lacks` what it lacks: only that is added to it. `missing`: what it lacks afterwards, which
+    makes it a draft. `notes`: what is left out.
     """
 
     number: str
@@ -42,7 +43,13 @@ class PlannedVersion:
     missing: Sequence[str] = ()
     notes: list[str] = field(default_factory=list)
     completes: int = 0
+    lacks: Sequence[str] = ()
     problem: str = ""
+
+    @property
+    def adds(self) -> bool:
+        """Whether there is anything that the draft lacks here."""
+        return bool(set(self.lacks) - set(self.missing))
 
     @property
     def bytes(self) -> int:
@@ -85,6 +92,7 @@ class PlannedModel:
             "versions": self.count,
             "here": len(self.numbers),
             "new": len([v for v in self.versions if not v.completes]),
+            "completed": {v.number: sorted({*v.lacks} - {*v.missing}) for v in self.versions if v.completes},
             "files": sum(len(v.files) for v in self.versions),
             "bytes": sum(v.bytes for v in self.versions),
             "drafts": len([v for v in self.versions if v.missing]),
@@ -194,8 +202,10 @@ class Planner:
             model.numbers[name["number"]] = line["number"]
             if line["description"] is None and line["tags"] is None and not line["retired"]:
                 model.undescribed[name["number"]] = line["number"]
-            if line["stage"] == "Draft" and not line["artifact_digest"] and not line["retired"]:
-                model.versions.append(PlannedVersion(name["number"], completes=line["number"]))
+            lacks = tuple(line["missing"] or ())
+            if line["stage"] == "Draft" and not line["retired"] and self._source.adds_later & {*lacks}:
+                completed = PlannedVersion(name["number"], completes=line["number"], lacks=lacks)
+                model.versions.append(completed)
         if own and not model.numbers and model.there not in self._choices.renamed:
             model.problem = (
                 f"{model.here} is here already and was not imported from there: choose another name, or add "
@@ -219,7 +229,7 @@ class Planner:
             planned.problem = e.detail
         if skipped:
             model.skipped[number] = skipped
-        if waiting and not planned.files:
+        if waiting and (skipped or planned.problem or not planned.adds):
             model.versions.remove(waiting)
         elif not waiting and not skipped:
             model.versions.append(planned)
@@ -231,8 +241,9 @@ class Planner:
         if stated.skipped:
             return stated.skipped
         key = dict(zip(KEY, (*self._key(model), version.number), strict=True))
-        planned.source, planned.files = stated.reader, stated.files
-        planned.no_bytes_because = stated.no_bytes_because
+        if not planned.completes or ARTIFACT in planned.lacks:
+            planned.source, planned.files = stated.reader, stated.files
+            planned.no_bytes_because = stated.no_bytes_because
         planned.data = data_of(stated, key, self._choices.creators, model.model if is_first else None)
         planned.notes = stated.notes
         planned.missing = missing_of(planned)
@@ -243,4 +254,5 @@ def missing_of(planned: PlannedVersion) -> tuple[str, ...]:
     """Return the mandatory fields that a version lacks. The caller is the creator where there is no other."""
     training = {"creator": "the caller", **planned.data.get("training", {})}
     artifact = {"artifact": {"digest": "known later"}} if planned.files else {}
-    return missing_fields({**planned.data, "training": training, **artifact})
+    missing = missing_fields({**planned.data, "training": training, **artifact})
+    return tuple(name for name in planned.lacks if name in missing) if planned.completes else missing

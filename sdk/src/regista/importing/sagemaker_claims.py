@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from regista.importing.claims import given, label, within_limits
 from regista.importing.source import Stated
-from regista.importing.texts import bare, shortened
+from regista.importing.texts import bare, rfc3339, shortened
 from regista.wire import limits
 
 DEEPEST = 8
@@ -21,13 +21,13 @@ DEEPEST = 8
 class Facts:
     """Everything that is known of one package.
 
-    `job`: the training job that made its model, where one is known. `metrics`: the metrics documents that
-    were read, by the field of ModelMetrics. `bytes_problem`: why there are no bytes.
+    `job`: the training job that made its model, where one is known. `quality`: the metrics document of the
+    model's quality, where it could be read. `bytes_problem`: why there are no bytes.
     """
 
     package: Mapping[str, Any]
     job: Mapping[str, Any] | None = None
-    metrics: Mapping[str, Any] = field(default_factory=dict)
+    quality: Mapping[str, Any] = field(default_factory=dict)
     bytes_problem: str = ""
 
 
@@ -78,9 +78,7 @@ def person_of(user: Mapping[str, Any]) -> str:
 
 def moment_of(time: Any) -> str | None:
     """Return a time of boto3 in RFC 3339, None for what is none."""
-    if not isinstance(time, datetime):
-        return None
-    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return rfc3339(time) if isinstance(time, datetime) else None
 
 
 def _code(properties: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,9 +125,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _named(facts: Facts) -> Iterator[tuple[str, Any]]:
-    quality = facts.metrics.get("ModelQuality.Statistics")
-    if isinstance(quality, Mapping):
-        yield from metrics_in(quality)
+    yield from metrics_in(facts.quality)
     for one in (facts.job or {}).get("FinalMetricDataList") or ():
         yield str(one.get("MetricName") or ""), one.get("Value")
 

@@ -8,23 +8,20 @@ from typing import Any
 
 import msgspec
 
-from regista.errors import Forbidden, Invalid, NotFound, RegistaError
+from regista.errors import Forbidden, Invalid, NotFound
 from regista.importing.aws import Aws
-from regista.importing.files import Files, SourceFile, Unreachable, listed, small_file
+from regista.importing.files import NO_BYTES, Files, SourceFile, Unreachable, listed, small_file, why
 from regista.importing.requests import Waits
 from regista.importing.s3_files import Location, S3Files, read_location, roots_of
 from regista.importing.sagemaker_claims import Facts, containers_of, stated_of
 from regista.importing.serving import newest_in_production
-from regista.importing.source import Serving, SourceModel, SourceVersion, Stated
+from regista.importing.source import LATER, Serving, SourceModel, SourceVersion, Stated
 from regista.importing.texts import bare
+from regista.wire import mirrored
 
 READY = "Completed"
 APPROVED, REJECTED = "Approved", "Rejected"
-MIRRORED = "regista.version"
-"""The property of a package that a mirror of a Regista made."""
 MOST_OF_A_DOCUMENT = 4 << 20
-QUALITY = "ModelQuality.Statistics"
-"""The document of ModelMetrics that is read. Where the others are is a claim."""
 
 
 class SagemakerSource:
@@ -35,6 +32,7 @@ class SagemakerSource:
     """
 
     system = "sagemaker"
+    adds_later = LATER - {"training.dataset.digest"}
 
     def __init__(
         self, region: str, *, endpoint: str = "", below: Sequence[str] = (), waits: Waits | None = None
@@ -99,8 +97,8 @@ class SagemakerSource:
         arn = str(version.raw["ModelPackageArn"])
         client = self._aws.sagemaker
         package = await self._aws.call(arn, partial(client.describe_model_package, ModelPackageName=arn))
-        if MIRRORED in (package.get("CustomerMetadataProperties") or {}):
-            return Stated(skipped="a mirror of a Regista made it")
+        if mirrored.SAGEMAKER in (package.get("CustomerMetadataProperties") or {}):
+            return Stated(skipped=mirrored.SKIPPED)
         notes: list[str] = []
         reader: Files | None = None
         files: list[SourceFile] = []
@@ -109,12 +107,12 @@ class SagemakerSource:
             locations = locations_of(package)
             reader = S3Files(self._aws, locations, self._roots)
             files = await listed(reader)
-        except (Unreachable, NotFound, Forbidden, Invalid) as e:
+        except NO_BYTES as e:
             reader, files = None, []
-            problem = str(bare(_why(e)))
+            problem = str(bare(why(e)))
         job = await self._job(package, notes)
-        metrics = await self._metrics(package, notes)
-        stated = stated_of(Facts(package, job, metrics, problem))
+        quality = await self._quality(package, notes)
+        stated = stated_of(Facts(package, job, quality, problem))
         stated.reader, stated.files, stated.no_bytes_because = reader, files, problem
         stated.notes = [*notes, *stated.notes]
         return stated
@@ -147,8 +145,11 @@ class SagemakerSource:
         same = (job.get("ModelArtifacts") or {}).get("S3ModelArtifacts") == url
         return job if same else None
 
-    async def _metrics(self, package: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
-        """Return the metrics document of the model's quality, as far as it can be read."""
+    async def _quality(self, package: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
+        """Return the metrics document of the model's quality, as far as it can be read.
+
+        Where the other documents of ModelMetrics are is a claim.
+        """
         quality = (package.get("ModelMetrics") or {}).get("ModelQuality") or {}
         location = read_location(str((quality.get("Statistics") or {}).get("S3Uri") or ""))
         if location is None:
@@ -157,9 +158,9 @@ class SagemakerSource:
             files = S3Files(self._aws, {"": location}, self._roots)
             entries = await listed(files)
             raw = await small_file(files, entries, entries[0].path, MOST_OF_A_DOCUMENT, notes)
-            return {QUALITY: msgspec.json.decode(raw, type=dict[str, Any])} if raw else {}
-        except (Unreachable, NotFound, Forbidden, Invalid) as e:
-            notes.append(f"the metrics document {location}: {bare(_why(e))}")
+            return msgspec.json.decode(raw, type=dict[str, Any]) if raw else {}
+        except NO_BYTES as e:
+            notes.append(f"the metrics document {location}: {bare(why(e))}")
         except (msgspec.MsgspecError, UnicodeDecodeError):
             notes.append(f"the metrics document {location} is no JSON")
         return {}
@@ -201,7 +202,3 @@ def _version(package: Mapping[str, Any]) -> SourceVersion:
     status = str(package.get("ModelPackageStatus") or "")
     skipped = "" if status in {READY, ""} else f"its status there is {status}"
     return SourceVersion(str(package["ModelPackageVersion"]), skipped, described=True, raw=package)
-
-
-def _why(error: Exception) -> str:
-    return error.detail if isinstance(error, RegistaError) else str(error)

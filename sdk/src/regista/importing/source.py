@@ -8,6 +8,13 @@ from typing import Any, Protocol
 
 from regista.importing.files import Files, SourceFile
 from regista.importing.requests import Waits
+from regista.wire.mandatory import ARTIFACT
+
+OF_RUNS = frozenset(
+    f"training.{name}" for name in ("config", "dataset.digest", "metrics", "trained_at", "code")
+)
+LATER = frozenset({ARTIFACT, *OF_RUNS})
+"""What a source may state later: its files, and what is known of its runs. A schema comes with the files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +83,10 @@ class Source(Protocol):
     @property
     def uri(self) -> str:
         """Its address in `imported_from`, without credentials. It is part of the key of every version."""
+
+    @property
+    def adds_later(self) -> frozenset[str]:
+        """The mandatory fields that it may state later of a version that lacks them: `wire.mandatory`."""
 
     @property
     def waits(self) -> Waits:

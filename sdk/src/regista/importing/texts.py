@@ -11,8 +11,6 @@ from typing import Any
 from regista.urls import without_credentials
 from regista.wire import limits
 
-TAG_NAME = 100
-"""Characters of a tag's name."""
 _EARLIEST, _LATEST = 0, 253_402_300_799_000
 
 
@@ -63,8 +61,12 @@ def shortened(text: str, most: int) -> str:
 
 def fitted_tags(tags: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
     """Return the tags that a model or version can have here, and the names of the others."""
-    fit = {k: v for k, v in tags.items() if 0 < len(k) <= TAG_NAME and len(v) <= limits.LABEL}
-    kept = dict(sorted(fit.items())[: limits.TAGS])
+    fit = {k: v for k, v in tags.items() if 0 < len(k) <= limits.TAG_NAME and len(v) <= limits.TAG_VALUE}
+    kept, room = dict[str, str](), limits.TAGS_TEXT
+    for name, value in sorted(fit.items()):
+        if len(kept) < limits.TAGS and len(name) + len(value) <= room:
+            kept[name] = value
+            room -= len(name) + len(value)
     return kept, sorted(tags.keys() - kept.keys())
 
 
@@ -76,4 +78,14 @@ def moment(milliseconds: Any) -> str | None:
         return None
     if not _EARLIEST < count <= _LATEST:
         return None
-    return datetime.fromtimestamp(count / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return rfc3339(datetime.fromtimestamp(count / 1000, UTC))
+
+
+def rfc3339(at: datetime) -> str | None:
+    """Return a time as JSON has it; None for one that UTC cannot state. Without a zone it is in UTC."""
+    zoned = at if at.tzinfo else at.replace(tzinfo=UTC)
+    try:
+        shown = zoned.astimezone(UTC).isoformat(timespec="milliseconds")
+    except (OverflowError, ValueError):
+        return None
+    return shown.replace("+00:00", "Z")

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
 from mlflow import MlflowClient
@@ -20,7 +20,8 @@ from mlflow.utils.proto_json_utils import message_to_json
 from mlflow.utils.rest_utils import MlflowHostCreds
 from mlflow.utils.workspace_context import get_request_workspace
 
-from regista.errors import Invalid, Refused, RegistaError
+from regista.errors import Forbidden, Invalid, Refused, RegistaError
+from regista.importing.claims import added_to
 from regista.importing.mlflow import PROMPT
 from regista.mlflow_plugin import registration
 from regista.mlflow_plugin.address import FilesUri
@@ -75,22 +76,44 @@ class RegistaStore(RestStore):
         if _is_copy(source) or any(tag.key == PROMPT for tag in tags or ()):
             return made
         try:
-            self._add(made, source, self._run(run_id), logged, local_model_path)
+            self._add(
+                f"{_in_regista(name)}@{made.version}", source, self._run(run_id), logged, local_model_path
+            )
         except (RegistaError, MlflowException, OSError) as error:
             log.warning("%s version %s is a draft in Regista: %s", name, made.version, error)
         return self.get_model_version(name, made.version)
 
+    def complete_model_version(self, name: str, version: str) -> ModelVersion:
+        """Add to a draft the files of its source and what its run states, as far as it lacks them.
+
+        Raises what cannot be read or is refused.
+        """
+        reference, client = f"{_in_regista(name)}@{version}", self._connection.client
+        draft = client.version(reference)
+        if draft["registered_by"] != (who := client.whoami()["subject"]):
+            detail = f"{draft['registered_by']} registered {reference}, and you are {who}"
+            advice = "Let them complete it: its source is read with the credentials of who does."
+            raise Forbidden("draft_of_another", detail, advice=advice)
+        external = cast("Json", draft["external"] or {})
+        source = str(external.get("uri") or "")
+        logged = self._logged_model(str(external.get("model_id") or _model_id(source)))
+        run_id = external.get("run_id") or logged.get("info", {}).get("source_run_id")
+        self._add(reference, source, self._run(run_id), logged, None)
+        return self.get_model_version(name, version)
+
     def _add(
-        self, made: ModelVersion, source: str, run: Json, logged: Json, local_model_path: str | None
+        self, reference: str, source: str, run: Json, logged: Json, local_model_path: str | None
     ) -> None:
-        """Upload the files of a new version, and add the metadata. Raises what `create` reports."""
-        client, reference = self._connection.client, f"{_in_regista(made.name)}@{made.version}"
-        uploaded = bool(client.version(reference)["artifact"])  # they were in the front's artifact proxy
+        """Upload the files of a draft, and add the metadata that it lacks. Raises what `create` reports."""
+        client = self._connection.client
+        draft = client.version(reference)
+        uploaded = bool(draft["artifact"])  # they were in the front's artifact proxy
         with self._files(source, local_model_path, uploaded=uploaded) as folder:
-            added = registration.metadata(
+            found = registration.metadata(
                 self._tracking_uri or "", run, logged, folder, here=bool(local_model_path)
             )
             files: Json = {} if uploaded or folder is None else {"artifact": client.upload(folder)}
+        added = added_to(cast("Json", draft), found)
         try:
             client.complete(reference, added | files)
         except (Invalid, Refused) as refused:

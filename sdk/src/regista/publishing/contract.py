@@ -17,6 +17,7 @@ import msgspec
 
 from regista.errors import Invalid, Problem, Refused, TooLarge
 from regista.wire import limits
+from regista.wire.contradictions import of_metrics, of_parent, of_parents, of_schema
 from regista.wire.forms import rule_of
 from regista.wire.mandatory import missing_fields, problem_of_missing
 
@@ -34,9 +35,36 @@ def check_publication(data: Mapping[str, Any], *, creator_known: bool = False) -
         complete["training"] = {"creator": "the caller", **(complete.get("training") or {})}
     kind = str(complete.get("kind") or "model")
     missing = [Problem(name, problem_of_missing(name, kind)) for name in missing_fields(complete)]
-    if problems := [*_problems(data), *missing]:
+    if problems := [*_problems(data), *missing] or _contradictions(data):
         raise Refused(str(data.get("model", "")), problems)
     encode(data)
+
+
+def _contradictions(data: Mapping[str, Any]) -> list[Problem]:
+    """Return what contradicts itself in data of the right form."""
+    plain = msgspec.to_builtins(data)
+    training, signature = plain.get("training") or {}, plain.get("signature") or {}
+    metrics = training.get("metrics") or ()
+    parents = plain.get("parents") or ()
+    found = (
+        *of_metrics(
+            [(_key(m, "name", "dataset_digest", "definition"), bool(m.get("primary"))) for m in metrics]
+        ),
+        *of_schema(
+            [(one["name"], one["type"]) for one in signature.get("inputs") or ()],
+            [one["name"] for one in signature.get("outputs") or ()],
+            signature.get("columns") or {},
+        ),
+        *of_parents([_key(one, "model", "number", "digest") for one in parents]),
+        *itertools.chain.from_iterable(
+            of_parent(n, one["model"], one.get("number"), one.get("digest")) for n, one in enumerate(parents)
+        ),
+    )
+    return [Problem(*one) for one in found]
+
+
+def _key(one: Mapping[str, Any], *names: str) -> tuple[Any, ...]:
+    return tuple(one.get(name) for name in names)
 
 
 def check_message(data: Mapping[str, Any]) -> bytes:

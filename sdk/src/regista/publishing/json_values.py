@@ -36,7 +36,7 @@ def json_value(value: Any, path: str = "", depth: int = 0) -> Any:
     if depth > DEEPEST:
         raise _refused(path, f"is nested deeper than {DEPTH} levels, or contains itself", "Leave it out.")
     if value is None or isinstance(value, bool | str):
-        return str(value) if isinstance(value, str) else value
+        return _text(value, path) if isinstance(value, str) else value
     if isinstance(value, Enum):
         return json_value(value.value, path, depth + 1)
     if isinstance(value, int):
@@ -61,8 +61,8 @@ def json_value(value: Any, path: str = "", depth: int = 0) -> Any:
     if hasattr(value, "isoformat"):
         return None if (text := value.isoformat()) == "NaT" else text
     for method in ("tolist", "to_list", "to_pylist"):  # NumPy and pandas, polars, pyarrow
-        if hasattr(value, method):
-            return inner(getattr(value, method)(), path)
+        if hasattr(value, method) and type(made := getattr(value, method)()) is not type(value):
+            return inner(made, path)  # NumPy's longdouble makes itself
     return None if type(value).__name__ == "NAType" else _described(value, path)
 
 
@@ -87,7 +87,7 @@ def _object(fields: Mapping[Any, Any], path: str, depth: int) -> dict[str, Any]:
     written: dict[str, Any] = {}
     names: dict[str, Any] = {}
     for name, value in fields.items():
-        key = name if isinstance(name, str) else _key(name)
+        key = _text(name if isinstance(name, str) else _key(name), path)
         if key in names:
             detail = f"has the keys {names[key]!r} and {name!r}, which JSON writes alike"
             raise _refused(path, detail, "Name them differently.")
@@ -98,6 +98,16 @@ def _object(fields: Mapping[Any, Any], path: str, depth: int) -> dict[str, Any]:
 
 def _key(name: Any) -> str:
     return _key(name.value) if isinstance(name, Enum) else str(name)
+
+
+def _text(value: str, path: str) -> str:
+    """Return a text as `str`. Raises Invalid for one that UTF-8 cannot write."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        detail = f"has the text {ascii(value)[:100]}, with half of a character"
+        raise _refused(path, detail, "Replace the text.") from None
+    return str(value)
 
 
 def _label(item: Any, index: int) -> str:
@@ -166,15 +176,16 @@ def metric_value(name: str, value: Any) -> float:
     number = value
     with contextlib.suppress(Exception):  # foreign code: an array of several values
         number = value.item()
-    is_number = isinstance(number, Real | Decimal) and not isinstance(number, bool)
-    if not is_number or not math.isfinite(number):
-        raise Invalid(
-            "no_number",
-            f"the metric {name!r} is {number!r:.100}, which is no number",
-            advice="Leave the metric out, or record a finite number.",
-            facts={"field": f"metrics[{name}].value"},
-        )
-    return float(number)
+    if isinstance(number, Real | Decimal) and not isinstance(number, bool):
+        with contextlib.suppress(ValueError, OverflowError):  # a signaling NaN; beyond every float
+            if math.isfinite(float(number)):
+                return float(number)
+    raise Invalid(
+        "no_number",
+        f"the metric {name!r} is {number!r:.100}, which is no number",
+        advice="Leave the metric out, or record a finite number.",
+        facts={"field": f"metrics[{name}].value"},
+    )
 
 
 def check_exact(data: Mapping[str, Any]) -> None:

@@ -58,4 +58,5 @@ def dtype_of(data: Any) -> str:
     if text.lower().startswith(("object", "str", "<u", "utf8", "category", "large_string")):
         return "string"
     polars = str(getattr(dtype, "__module__", "")).startswith("polars")
-    return text.lower() + ("?" if parsed(text).nullable and not polars else "")
+    is_nullable = parsed(text).nullable or type(dtype).__name__ == "BooleanDtype"  # `boolean`, as in Spark
+    return text.lower() + ("?" if is_nullable and not polars else "")

@@ -96,6 +96,7 @@ class ProblemDetails(TypedDict):
     status: int
     code: str
     detail: str
+    listed_at: NotRequired[str]
     errors: NotRequired[list[dict[str, Any]]]
 
 

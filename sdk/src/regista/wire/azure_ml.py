@@ -17,8 +17,6 @@ SUFFIXES = frozenset({"core.windows.net", "core.chinacloudapi.cn", "core.usgovcl
 """What follows `blob.` in the names of Azure's own hosts. No other one gets the caller's token or a key."""
 SECRETS: Mapping[str, str] = MappingProxyType({"AccountKey": "key", "Sas": "sasToken"})
 """The credentials that a workspace keeps for a datastore, and their field."""
-MIRRORED = "regista.id"
-"""The property of a version that a mirror of a Regista made: it has the version's model id and number."""
 READABLE = "AzureBlob"
 """The only type of datastores whose files are read and written."""
 _RESOURCE = re.compile(

@@ -30,6 +30,11 @@ TEXT = 2_000
 CLAIM = 100_000
 """Characters of a text that an importer keeps as another registry has it."""
 TAGS = 100
+TAG_NAME = 250
+TAG_VALUE = 5_000
+"""Characters: what every server of MLflow stores."""
+TAGS_TEXT = 64_000
+"""Characters of all names and values of the tags of a model or a version."""
 METRICS = 200
 PARENTS = 100
 FEATURES = 20_000

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+ARTIFACT = "artifact.digest"
 TRAINED = (
     "training.config",
     "training.dataset.digest",

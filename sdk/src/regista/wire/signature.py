@@ -91,7 +91,7 @@ def differences(old: Signature | None, new: Signature | None) -> tuple[Differenc
         return (Difference("schema", "removed", detail="the schema is no longer given"),)
     inputs = (
         *_inputs(old.inputs, new.inputs),
-        *_columns(old.columns or {}, new.columns or {}),
+        *_columns(old, new),
         *_order("inputs", old.inputs, new.inputs, old.inputs_by, new.inputs_by),
     )
     outputs = (
@@ -167,17 +167,17 @@ def _input(old: Input, new: Input) -> Iterator[Difference]:
     yield from _unit(path, old, new)
 
 
-def _columns(old: Mapping[str, Sequence[str]], new: Mapping[str, Sequence[str]]) -> Iterator[Difference]:
-    """Compare the columns of the arrays whose columns both signatures name."""
-    for name in old.keys() & new.keys():
-        if tuple(old[name]) != tuple(new[name]):
-            yield Difference(
-                f"inputs.{name}.columns",
-                "columns_changed",
-                old[name],
-                new[name],
-                "callers send columns by position",
-            )
+def _columns(old: Signature, new: Signature) -> Iterator[Difference]:
+    """Compare the columns of the arrays that both signatures have, as far as they are named."""
+    before, after = old.columns or {}, new.columns or {}
+    for name in {i.name for i in old.inputs} & {i.name for i in new.inputs} & before.keys():
+        path, was, now = f"inputs.{name}.columns", before[name], after.get(name)
+        if now is None:
+            detail = "their order is not stated any more"
+            yield Difference(path, "columns_not_named", was, None, detail, breaking=False)
+        elif tuple(was) != tuple(now):
+            detail = "callers send columns by position"
+            yield Difference(path, "columns_changed", was, now, detail)
 
 
 def _outputs(old: Sequence[Output], new: Sequence[Output]) -> Iterator[Difference]:

@@ -58,12 +58,24 @@ _TENSOR_SPEC = re.compile(r"Tensor\(\s*['\"](.+?)['\"]\s*,\s*\((.*)\)\s*\)")
 _NULLABLE_ENDING = re.compile(r"\s*(?:\?|\|\s*(?:null|none))", re.IGNORECASE)
 _NOT_NULL = re.compile(r"\s+not null", re.IGNORECASE)
 _PANDAS_NULLABLE = re.compile(r"U?Int(?:8|16|32|64)|Float(?:32|64)")
+_OF_ARROW = "[pyarrow]"
+"""The ending of pandas' types that Arrow stores. Such numbers may be missing."""
 _FIXED_WIDTH = re.compile(r"([US])[0-9]+")
 _PART_NAME = re.compile(r"(?:item|element|key|values?)\s*[:=]\s*", re.IGNORECASE)
 _TIME_NAME = re.compile(r"(?:tz|time_zone|time_unit)\s*=\s*", re.IGNORECASE)
 _ZONE = re.compile(r"[A-Z]{3,4}|\w+(?:/[\w+-]+)+|[+-]\d\d:?\d\d|[zZ]")
 _UTC = frozenset({"utc", "etc/utc", "gmt", "z", "+00:00", "+0000"})
+_SIZE = re.compile(r"[0-9]{1,18}")
 _SYMBOL = re.compile(r"(?!none\b|null\b)[a-z_]\w*", re.IGNORECASE)
+_ANY_SIZE = frozenset({"", "?", "-1", "*", ":", "none", "null"})
+_EXPRESSION = re.compile(r"[-+*/%()\s\w.,]*[a-z_][-+*/%()\s\w.,]*", re.IGNORECASE)
+"""A calculation with symbols, such as ONNX's `floor(width/2) + 1`."""
+_BY_X = re.compile(
+    r"(?:[0-9]+|\?|-1)(?:x(?:[0-9]+|\?|-1))+|(?:\w+|\?|-1)(?:(?: x | ?× ?)(?:\w+|\?|-1))+", re.IGNORECASE
+)
+"""Sizes as people and MLIR write them: `1x3x224x224`, `?x4`, `batch x 4`."""
+_X = re.compile(r" x | ?× ?|(?<=[0-9?])x", re.IGNORECASE)
+_NEXT_BRACKET = re.compile(r"\]\s*\[")
 _OPENING, _CLOSING = "<([", ">)]"
 
 
@@ -83,7 +95,10 @@ def _type(text: str, depth: int) -> ValueType:
     if quoted := _QUOTED.fullmatch(text):
         text = quoted[1]
     if spec := _TENSOR_SPEC.fullmatch(text):
-        return _shaped(_type(spec[1], depth + 1), spec[2])
+        return _shaped(_type(spec[1], depth + 1), spec[2]) or _unknown(text)
+    if text.lower().endswith(_OF_ARROW):
+        kept = _type(text[: -len(_OF_ARROW)].strip(), depth + 1)
+        return replace(kept, nullable=kept.nullable or kept.element in NUMBERS)
     text = _without_ending(_NOT_NULL, text)
     if (value := _without_ending(_NULLABLE_ENDING, text)) != text:
         return replace(_type(value, depth + 1), nullable=True)
@@ -99,7 +114,7 @@ def _type(text: str, depth: int) -> ValueType:
     if not is_tuple and not (rest.startswith("[") and rest.endswith("]")):
         return _unknown(text)
     fixed_list = name.lower() == "fixed_size_list" and found.shape == COLUMN
-    return _shaped(found, f"?,{rest[1:-1]}" if fixed_list else rest[1:-1])
+    return _shaped(found, f"?,{rest[1:-1]}" if fixed_list else rest[1:-1]) or _unknown(text)
 
 
 def _without_ending(pattern: re.Pattern[str], text: str) -> str:
@@ -209,20 +224,28 @@ def _element(name: str) -> ValueType:
     return ValueType(element) if element else _unknown(name)
 
 
-def _shaped(of: ValueType, inner: str) -> ValueType:
-    pieces = [piece.strip().strip("'\"") for piece in inner.split(",")]
+def _shaped(of: ValueType, inner: str) -> ValueType | None:
+    """Return the type with the sizes between the brackets; None where one of them cannot be read."""
+    pieces = [piece.strip().strip("'\"") for piece in _NEXT_BRACKET.sub(",", inner).split(",")]
     if pieces[-1] == "":  # no dimension, or Python's tuple of one
         pieces.pop()
     if any(piece in {"...", "…"} for piece in pieces):
         return replace(of, shape=None)
+    pieces = [one for piece in pieces for one in (_X.split(piece) if _BY_X.fullmatch(piece) else [piece])]
+    if not all(map(_is_size, pieces)):
+        return None
     read = [_dimension(piece) for piece in pieces]
     again = dict.fromkeys(d for d in read if isinstance(d, str) and read.count(d) > 1)
     names = {symbol: f"n{n}" for n, symbol in enumerate(again)}
     return replace(of, shape=tuple(d if isinstance(d, int) else names.get(d or "") for d in read))
 
 
+def _is_size(text: str) -> bool:
+    return text.lower() in _ANY_SIZE or bool(_SIZE.fullmatch(text) or _EXPRESSION.fullmatch(text))
+
+
 def _dimension(text: str) -> Dimension:
     """Return a size, a symbol, or None for any size (`?`, `-1`, `None`, an expression of symbols)."""
-    if re.fullmatch("[0-9]{1,18}", text):
+    if _SIZE.fullmatch(text):
         return int(text)
     return text if _SYMBOL.fullmatch(text) else None

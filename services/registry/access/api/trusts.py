@@ -7,11 +7,17 @@ from typing import Any
 
 from services.registry.access.api.calls import submit
 from services.registry.access.domain.issuers import check_issuer_url
-from services.registry.access.domain.trusts import AddTrust, RemoveTrust, existing_trust, same_trust
+from services.registry.access.domain.trusts import (
+    AddTrust,
+    RemoveTrust,
+    existing_trust,
+    same_trust,
+    unknown_trust,
+)
 from services.registry.access.trust_shapes import NewTrust, RemoveTrustQuery, TrustAnswer, Trusts
 from services.registry.parts import Parts
 from shared.deciding.access import AccessState
-from shared.deciding.decider import NotFound, RuleBroken, Unprocessable
+from shared.deciding.decider import RuleBroken, Unprocessable
 from shared.deciding.submission import new_id
 from shared.deciding.trusts import Claim, Trust
 from shared.http.routes import Call, Reply, Route
@@ -77,7 +83,7 @@ async def remove_trust(call: Call[None, RemoveTrustQuery]) -> None:
     publishers = call.app.access.identities.publishers_with_trusts()
     state = next((one for one in publishers if trust_id in one.trusts), None)
     if state is None:
-        raise NotFound("unknown_trust", f"There is no trust {trust_id!r:.80}: GET /v1/trusts lists them.")
+        raise unknown_trust(trust_id)
     existing_trust(state, trust_id)
     command = RemoveTrust(state.subject, trust_id, call.actor.subject)
     await submit(call, command, reason=call.query.reason)

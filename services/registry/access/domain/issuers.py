@@ -127,8 +127,9 @@ def existing_issuer(subject: str, state: AccessState) -> Issuer:
     if state.issuer is None:
         raise NotFound(
             "unknown_issuer",
-            f"There is no issuer {subject}: GET /v1/issuers lists those that were trusted.",
+            f"There is no issuer {subject}: choose one that was trusted.",
             issuer=subject,
+            listed_at="/v1/issuers",
         )
     return state.issuer
 

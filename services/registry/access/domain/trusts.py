@@ -238,5 +238,14 @@ def existing_trust(state: AccessState, trust_id: str) -> Trust:
     """Return a trust of a publisher. Raise NotFound when it has none of this id."""
     found = state.trusts.get(trust_id)
     if found is None:
-        raise NotFound("unknown_trust", f"There is no trust {trust_id!r:.80}: list them with GET /v1/trusts.")
+        raise unknown_trust(trust_id)
     return found
+
+
+def unknown_trust(trust_id: str) -> NotFound:
+    """Return the error about a trust that no publisher has."""
+    return NotFound(
+        "unknown_trust",
+        f"There is no trust {trust_id!r:.80}: choose one of the list.",
+        listed_at="/v1/trusts",
+    )

@@ -93,16 +93,17 @@ class TagsChanged:
     """Tags, risk tier or description of the model changed. All three are given as they are now.
 
     `selected_by`: as in ModelRegistered. Another person who may approve takes it over by giving the same
-    again.
+    again. `tags_only`: neither tier nor description changed.
     """
 
-    SCHEMA: ClassVar[int] = 2
+    SCHEMA: ClassVar[int] = 3
 
     model: str
     tags: dict[str, str]
     tier: Tier
     description: str
     selected_by: str = ""
+    tags_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any, Literal
 
+from regista.wire.contradictions import is_outside
 from regista.wire.type_spellings import parsed
 from regista.wire.value_types import NUMBERS
 from services.registry.domain.model.imported import ImportedFrom
@@ -158,11 +159,6 @@ class External:
     run_id: str = ""
     run_link: str = ""
     model_id: str = ""
-
-
-def is_outside(model: str) -> bool:
-    """Return whether a parent's name is that of a model elsewhere: a URL."""
-    return "://" in model
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
-from regista.wire import limits
 from regista.wire.policies import Subject
 from services.registry.domain.model.events import ModelRegistered, ModelRenamed, OwnerChanged, TagsChanged
 from services.registry.domain.model.fold import MODEL
@@ -22,6 +21,7 @@ from services.registry.domain.naming.selection import (
     weakened,
 )
 from services.registry.domain.naming.selection import STREAM as POLICIES
+from services.registry.domain.naming.tags import check_tags
 from shared.deciding.access import namespace_of
 from shared.deciding.decider import Forbidden, Joint, RuleBroken, Stale, Streams
 from shared.deciding.person import Person
@@ -87,6 +87,7 @@ def register(command: RegisterModel, streams: Streams) -> Events:
     reasons = lowered(plainest(namespace), chosen, streams)
     if reasons and not command.may_approve:
         raise _governed(reasons)
+    check_tags(command.tags, "A model")
     registered = ModelRegistered(
         command.model,
         command.kind,
@@ -172,19 +173,15 @@ def _described(command: DescribeModel, state: ModelState, model: str, streams: S
     same = (tags, tier, description) == (dict(state.tags), state.tier, state.description)
     if same and selected_by == state.selected_by:
         return None
-    return TagsChanged(model, tags, tier, description, selected_by)
+    tags_only = (tier, description) == (state.tier, state.description) and tags != dict(state.tags)
+    return TagsChanged(model, tags, tier, description, selected_by, tags_only)
 
 
 def _tags(command: DescribeModel, state: ModelState) -> dict[str, str]:
     """Return all tags after the command. Raise RuleBroken when there are more than a model may have."""
     before = dict(state.tags) if command.tags is None else command.tags
     after = {name: value for name, value in (before | command.tag_changes).items() if value is not None}
-    if len(after) > max(limits.TAGS, len(before)):
-        raise RuleBroken(
-            "too_many_tags",
-            f"A model has at most {limits.TAGS} tags, and this would be {len(after)}: remove some of "
-            f"{', '.join(sorted(before)[:10])}.",
-        )
+    check_tags(after, "A model", len(before))
     return after
 
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from regista.wire.contradictions import is_outside, of_parent
 from regista.wire.mandatory import problem_of_missing
 from services.registry.domain.model.events import MetadataAdded, VersionRegistered
 from services.registry.domain.model.fold import MODEL
 from services.registry.domain.model.metadata import (
     Metadata,
-    Parent,
     Problem,
     Training,
-    is_outside,
 )
 from services.registry.domain.model.past import MOST_BYTES
 from services.registry.domain.model.state import ModelState, stream_of, unusable_because
 from services.registry.domain.naming.name import NAME
 from services.registry.domain.naming.name import stream_of as name_stream
+from services.registry.domain.naming.tags import problem_of_tags
 from services.registry.domain.registration.base import choose_base
 from services.registry.domain.registration.commands import Registering, RegisterVersion
 from services.registry.domain.registration.described import selection_problems
@@ -34,6 +34,8 @@ def problems_of(
             problems.append(
                 Problem("kind", f"{state.model} is of kind {state.kind}: use that kind, or another model")
             )
+        if problem := problem_of_tags(command.tags):
+            problems.append(Problem("tags", problem))
         if not command.draft:
             problems += [Problem(name, problem_of_missing(name, kind)) for name in missing(kind, metadata)]
     problems += selection_problems(command, streams)
@@ -51,13 +53,9 @@ def problems_of(
 def _parent_problems(metadata: Metadata, streams: Streams) -> list[Problem]:
     problems = []
     for n, parent in enumerate(metadata.parents):
-        if is_outside(parent.model):
-            problems += _outside_problems(n, parent)
-            continue
-        if not parent.number:
-            problems.append(
-                Problem(f"parents.{n}.number", "missing: give the number of the parent's version")
-            )
+        wrong = [Problem(*one) for one in of_parent(n, parent.model, parent.number, parent.digest)]
+        problems += wrong
+        if wrong or is_outside(parent.model):
             continue
         if not parent.model_id:
             if streams.state(NAME, name_stream(parent.model)).model_id:
@@ -77,25 +75,6 @@ def _parent_problems(metadata: Metadata, streams: Streams) -> list[Problem]:
                     f"{parent.model} version {parent.number} is {why}: name another version",
                 )
             )
-    return problems
-
-
-def _outside_problems(n: int, parent: Parent) -> list[Problem]:
-    problems = []
-    if parent.number:
-        problems.append(
-            Problem(
-                f"parents.{n}.number", "a parent that is not in this registry has no number: leave it out"
-            )
-        )
-    if not parent.digest:
-        problems.append(
-            Problem(
-                f"parents.{n}.digest",
-                f"missing: give the digest of the bytes of {parent.model:.100}, because what a URL names may "
-                "change",
-            )
-        )
     return problems
 
 

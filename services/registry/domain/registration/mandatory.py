@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from regista.wire.contradictions import of_metrics, of_parents, of_schema
 from regista.wire.mandatory import MANDATORY
-from services.registry.domain.model.metadata import Metadata, Problem
+from services.registry.domain.model.metadata import Metadata, Problem, Signature
 
 
 def _has_code(m: Metadata) -> bool:
@@ -34,18 +35,14 @@ def missing(kind: str, metadata: Metadata) -> tuple[str, ...]:
 
 def contradictions(metadata: Metadata) -> list[Problem]:
     """Return what is wrong with the document, whatever its kind."""
-    metrics = metadata.training.metrics
-    found = []
-    if len(metrics) > 1 and len({m.comparable_by for m in metrics}) < len(metrics):
-        found.append(
-            Problem("training.metrics", "the same metric on the same data is given twice: give it once")
-        )
-    if len(metrics) > 1 and sum(m.primary for m in metrics) > 1:
-        found.append(Problem("training.metrics", "more than one metric is primary: mark one"))
-    if metadata.signature is not None:
-        for part, ports in (("inputs", metadata.signature.inputs), ("outputs", metadata.signature.outputs)):
-            if len(ports) > 1 and len({p.name for p in ports}) < len(ports):
-                found.append(Problem(f"signature.{part}", "a name is given twice: names are unique"))
-    if len(metadata.parents) > 1 and len({p.key for p in metadata.parents}) < len(metadata.parents):
-        found.append(Problem("parents", "a parent is given twice: give it once"))
-    return found
+    signature = metadata.signature or Signature()
+    found = (
+        *of_metrics([(m.comparable_by, m.primary) for m in metadata.training.metrics]),
+        *of_schema(
+            [(one.name, one.type) for one in signature.inputs],
+            [one.name for one in signature.outputs],
+            signature.columns or {},
+        ),
+        *of_parents([parent.key for parent in metadata.parents]),
+    )
+    return [Problem(*one) for one in found]

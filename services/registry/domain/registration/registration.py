@@ -8,6 +8,7 @@ from typing import Any
 
 from semver import Version
 
+from regista.wire.contradictions import is_outside
 from services.registry.domain.model import past
 from services.registry.domain.model.events import (
     ChildLinked,
@@ -22,7 +23,6 @@ from services.registry.domain.model.metadata import (
     Problem,
     earlier_identity,
     identity,
-    is_outside,
     merged,
     short,
 )

@@ -28,6 +28,7 @@ from services.registry.domain.model.state import (
     require_version,
     stream_of,
 )
+from services.registry.domain.naming.tags import check_tags
 from shared.deciding.decider import Joint, RuleBroken, Streams, Unprocessable
 
 LONGEST = {
@@ -90,11 +91,7 @@ def _described(
     now = description if command.description is None else command.description
     kept = {name: value for name, value in tags.items() if name not in command.remove_tags}
     new_tags = kept | dict(command.set_tags)
-    if len(new_tags) > limits.TAGS:
-        raise RuleBroken(
-            "too_many_tags",
-            f"A version has at most {limits.TAGS} tags: remove some first.",
-        )
+    check_tags(new_tags, "A version")
     if (now, new_tags) == (description, tags):
         return None
     return VersionDescribed(state.model, command.number, version.semver, now, new_tags, description, tags)

@@ -185,8 +185,8 @@ def _create(command: CreateEnvironment, state: Environments) -> Sequence[Environ
         kind = "a production environment" if here.production else "no production environment"
         raise RuleBroken(
             "environment_kind_fixed",
-            f"{full_name(namespace, name)} is {kind}, which never changes, because versions were promoted "
-            "there under those gates: create one with another name.",
+            f"{full_name(namespace, name)} is {kind}, which never changes: versions are promoted there "
+            "under the gates of that kind. Create one with another name.",
         )
     if here is not None and not here.retired:
         if (here.order, here.description) == (created.order, created.description):

@@ -5,6 +5,7 @@ Programs (`--json`) get the ids only.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 LOOK_UP = 3.0
 """Seconds for the names. What the other service answered is shown without them after that."""
+_PERSON = re.compile(r"\bu-[0-9a-z]{16,20}\b")
+"""The ids that the registry makes for people."""
 Shown = Callable[[Any], str]
 
 
@@ -43,6 +46,21 @@ def naming(session: Session, client: Client, subjects: Iterable[Any]) -> Shown:
         return f"{names[id_]} ({id_})" if names[id_] else f"{id_} (erased)"
 
     return shown
+
+
+def with_names(session: Session, text: str) -> str:
+    """Return a service's text with the names of the people whose ids it has, where they can be read."""
+    from regista.errors import RegistaError  # noqa: PLC0415
+
+    ids = set(_PERSON.findall(text))
+    if not ids or session.json:
+        return text
+    try:
+        with session.client() as client:
+            shown = naming(session, client, ids)
+    except RegistaError:
+        return text
+    return _PERSON.sub(lambda found: shown(found[0]), text)
 
 
 def when(event: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
 
 NAMES = ("review_id", "promotion_id", "cleanup_run_id", "id", "subject", "name", "alias", "model")
 """The fields that `-o name` prints of an object: the first that it has. A version is printed as MODEL@3."""
+
+
+SILENT = 5.0
+"""Seconds of a wait after which a line on stderr names it."""
 
 
 class Session:
@@ -124,10 +129,20 @@ class Session:
             yield report
 
     @contextmanager
-    def waiting(self, title: str) -> Iterator[None]:
-        """Show a spinner on stderr where it is a terminal."""
+    def waiting(self, title: str, seconds: float | None = None) -> Iterator[None]:
+        """Show on stderr what is waited for, and for how long at most: a spinner where it is a terminal.
+
+        Elsewhere it is one line, when the wait lasts longer than a few seconds.
+        """
+        title = title if seconds is None else f"{title}, for up to {seconds:.0f} s"
         if not sys.stderr.isatty():
-            yield
+            timer = threading.Timer(SILENT, say, (title,), {"err": True})
+            timer.daemon = True
+            timer.start()
+            try:
+                yield
+            finally:
+                timer.cancel()
             return
         from rich.text import Text  # noqa: PLC0415 - a pipe needs no rich
 

@@ -70,6 +70,8 @@ def torch_digest(tensor: Any, dense: Callable[[tuple[int, ...], Vector], bytes])
     kept = tensor.detach().cpu()
     if kept.is_quantized:
         raise NoForm("it is quantized: pass tensor.dequantize()")
+    if kept.is_nested:
+        raise NoForm("it is nested: pass list(tensor.unbind())")
     if str(kept.layout) != "torch.strided":
         coo = kept.to_sparse_coo().coalesce()
         if coo.dense_dim():

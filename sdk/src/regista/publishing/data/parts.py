@@ -36,6 +36,8 @@ def _digest(part: Any) -> bytes:
         return group("dmatrix", [(name, _of_matrix(data)) for name, data in matrices.dmatrix_parts(part)])
     if "torch" in found and hasattr(part, "detach"):
         return matrices.torch_digest(part, _elements)
+    if "torch" in found and (hasattr(part, "__getitem__") or hasattr(part, "dataset")):
+        raise NoForm("it reads its values one by one: pass what it holds, as dataset.tensors")
     if hasattr(part, "tocsr"):
         return matrices.scipy_sparse(part)
     columns = columns_of(part)
