@@ -11,7 +11,7 @@ from services.audit.as_of_shapes import ChangedBy, Promotion, Served
 from services.audit.shapes import SINCE, UNTIL, Event, Reference, Who
 from shared.deciding.access import Role as NameOfRole
 from shared.http.moments import Moment
-from shared.http.routes import PageQuery, page_token
+from shared.http.routes import Body, PageQuery, page_token
 
 AT = "RFC 3339, or a day: its end in UTC, now for today; now if left out"
 
@@ -203,3 +203,32 @@ class Policies(BaseModel):
     at: datetime
     items: list[PolicyInForce]
     next_page_token: str
+
+
+class MomentsQuery(Body):
+    at: Moment | None = Field(None, description="the moment whose neighbours are shown; now if left out")
+
+
+class MomentOfLog(BaseModel):
+    """What changed at a moment, and who changed it. `model` is "" for what is about no model."""
+
+    at: datetime
+    type: str
+    by: str
+    model: str
+    number: int | None
+    environment: str | None
+
+
+class Moments(BaseModel):
+    """Changes of what serves, of policies and of rights that the caller may read, the oldest first.
+
+    `items` has at most one for each hundredth of the time since `first`, the first event of the log. `before`
+    and `after` are the moments next to `at`.
+    """
+
+    first: datetime
+    at: datetime
+    items: list[MomentOfLog]
+    before: MomentOfLog | None
+    after: MomentOfLog | None

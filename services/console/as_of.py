@@ -10,6 +10,8 @@ from regista.errors import Invalid
 
 PARAMETER = "as_of"
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+SECONDS = re.compile(r"\d{9,10}", re.ASCII)
+"""What a slider sends without JavaScript: seconds since 1970."""
 RECENT = timedelta(seconds=5)
 """Today is shown up to this long ago: later events may not be indexed yet."""
 CLOCKS_DIFFER = timedelta(minutes=1)
@@ -35,8 +37,15 @@ def moment_of(text: str, now: datetime | None = None) -> str:
     return at.isoformat().replace("+00:00", "Z")
 
 
+def is_canonical(text: str) -> bool:
+    """Return whether the address shows what moment it means: seconds of a slider do not."""
+    return SECONDS.fullmatch(text) is None
+
+
 def _read(text: str) -> datetime | None:
     try:
+        if SECONDS.fullmatch(text):
+            return datetime.fromtimestamp(int(text), UTC)
         found = datetime.fromisoformat(text)
         return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     except (ValueError, OverflowError):

@@ -71,6 +71,15 @@ WORDS: Mapping[str, str] = {
     "KeyRevoked": "revoked a key",
     "RoleGranted": "granted a role",
     "RoleRevoked": "took a role back",
+    "IdentityDisabled": "suspended an identity",
+    "IdentityEnabled": "enabled an identity",
+    "IdentityLinked": "linked two identities",
+    "IdentityUnlinked": "removed a link of identities",
+    "IssuerTrusted": "trusted an issuer",
+    "IssuerDistrusted": "distrusted an issuer",
+    "GroupMapped": "gave a role to a group",
+    "GroupUnmapped": "took a role from a group",
+    "VersionReinstated": "reinstated",
 }
 
 
@@ -87,6 +96,16 @@ def in_words(event: Mapping[str, Any]) -> str:
     kind = str(event.get("type", ""))
     words = WORDS.get(kind) or plain(kind)
     return words if event.get("number") else words.removesuffix(" of").removesuffix(" on").removesuffix(" at")
+
+
+def happened(moment: Mapping[str, Any]) -> str:
+    """Return what happened at a moment, as a title: `Promoted fraud.scoring #2 in production`."""
+    words, about = in_words(moment), str(moment.get("model") or "")
+    where = f" in {moment['environment']}" if moment.get("environment") else ""
+    if about and not moment.get("number"):
+        return f"{about}: {words}{where}"
+    named = f" {about} #{moment['number']}".replace("  ", " ") if moment.get("number") else ""
+    return f"{words[:1].upper()}{words[1:]}{named}{where}"
 
 
 def compared(metric: Mapping[str, Any], champion: Mapping[str, Any]) -> str:

@@ -16,9 +16,9 @@ from markupsafe import Markup, escape
 
 from regista.errors import RegistaError
 from services.console.areas import areas
-from services.console.as_of import same_moment
+from services.console.as_of import RECENT, same_moment
 from services.console.calls import segment
-from services.console.plain_words import compared, in_words, plain
+from services.console.plain_words import compared, happened, in_words, plain
 
 FOLDER = Path(__file__).parent
 STATIC = FOLDER / "static"
@@ -62,9 +62,9 @@ def day(text: Any) -> str:
 
 def short(text: Any) -> str:
     """Return an id or a digest shortened in the middle."""
-    whole = str(text or "")
+    whole, dirty = str(text or "").removesuffix("-dirty"), "-dirty" * str(text).endswith("-dirty")
     kept = 15 if whole.startswith("sha256:") else 8
-    return f"{whole[:kept]}…{whole[-4:]}" if len(whole) > kept + 6 else whole
+    return (f"{whole[:kept]}…{whole[-4:]}" if len(whole) > kept + 6 else whole) + dirty
 
 
 def figure(value: Any) -> str:
@@ -154,6 +154,23 @@ def _same_moment(context: Context, href: str) -> str:
     return same_moment(href, getattr(context.get("view"), "as_of", ""))
 
 
+@jinja2.pass_context
+def _moved(context: Context, at: str) -> str:
+    """Return the address of the page as of another moment."""
+    now: str = context["view"].now
+    return same_moment(now, at)
+
+
+def a_moment_ago() -> str:
+    """Return the newest moment that a page can be shown as of, to the second."""
+    return (datetime.now(UTC) - RECENT).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def from_seconds(seconds: int) -> str:
+    """Return a time in RFC 3339 from seconds since 1970."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
+
+
 def _versions() -> dict[str, str]:
     """Return each file of `static` with a digest for its URL, so that browsers may keep it."""
     return {
@@ -187,13 +204,17 @@ def environment(packages: dict[str, str]) -> jinja2.Environment:
         "with_code": with_code,
         "sentence": sentence,
         "initials": initials,
+        "from_seconds": from_seconds,
         "list_page": list_page,
         "areas": areas,
     }
     found.globals |= {
         "url": _url,
         "same_moment": _same_moment,
+        "moved": _moved,
+        "a_moment_ago": a_moment_ago,
         "in_words": in_words,
+        "happened": happened,
         "compared": compared,
         "new_key": lambda: str(uuid.uuid4()),
         "packages": packages,

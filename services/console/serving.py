@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import cast
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from regista.errors import Invalid, RegistaError
-from services.console import waiting
-from services.console.as_of import PARAMETER, moment_of
+from services.console import slider, waiting
+from services.console.as_of import PARAMETER, is_canonical, moment_of, same_moment
 from services.console.console import Console, status_of
 from services.console.forms import BadForm, address_of, from_own_page, read_form, token_matches
 from services.console.sessions import Unsigned
@@ -36,6 +37,8 @@ def serve_page(console: Console, page: Page) -> Endpoint:
             view.as_of = moment_of(view.query(PARAMETER))
         except RegistaError as error:
             return console.failed(view, error)
+        if not is_canonical(view.query(PARAMETER)):
+            return RedirectResponse(same_moment(view.now, view.as_of), 303)
         if request.url.path in session.kept:
             view.form, view.returned = session.kept.pop(request.url.path), True
             session.notices.append(NOT_SENT)
@@ -46,13 +49,23 @@ def serve_page(console: Console, page: Page) -> Endpoint:
 
 async def _answered(console: Console, view: View, page: Page, here: str, status: int = 200) -> Response:
     show = _shown_then(page.then) if view.as_of else page.show
+    view.has_past = not view.as_of and not isinstance(page.then, str)
+    parts = await asyncio.gather(show(view), waiting.count(view), _slide(view), return_exceptions=True)
     try:
-        shown, _ = await asyncio.gather(show(view), waiting.count(view))
-        return console.shown(view, shown, status)
+        for failed in parts:
+            if isinstance(failed, BaseException):
+                raise failed
+        return console.shown(view, cast("Shown", parts[0]), status)
     except RegistaError as error:
         if error.status == 401:
             return console.to_sign_in(view.request, here)
         return console.failed(view, error)
+
+
+async def _slide(view: View) -> None:
+    """Find what moves a page of the past: an error page has it, too."""
+    if view.as_of:
+        view.slider = await slider.of_page(view)
 
 
 def _shown_then(then: Show | str) -> Show:

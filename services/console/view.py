@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 
@@ -14,6 +14,9 @@ from services.console.as_of import PARAMETER
 from services.console.calls import Calls
 from services.console.forms import address_of, local_path
 from services.console.sessions import Form, Session
+
+if TYPE_CHECKING:
+    from services.console.slider import Slider
 
 OWN_ROLE_ONLY = frozenset({"override"})
 """Roles that an administrator does not have without a grant of their own."""
@@ -31,7 +34,8 @@ class View:
 
     `form` has the fields of an act, or those of one that was not carried out: `problem` states why, or
     `returned` that the person had to sign in first. `as_of` is the moment that the page is shown as of, in
-    RFC 3339, or "" for now.
+    RFC 3339, or "" for now; `slider` moves it, where there is one. `has_past`: a page of now that services
+    can state the past of.
     """
 
     request: Request
@@ -41,6 +45,8 @@ class View:
     problem: RegistaError | None = None
     returned: bool = False
     as_of: str = ""
+    slider: Slider | None = None
+    has_past: bool = False
 
     @property
     def here(self) -> str:

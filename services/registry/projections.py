@@ -71,7 +71,7 @@ def project(r: Recorded) -> Iterable[Change]:
         ):
             return serving.promotion(r, event)
         case e.ChildLinked():
-            return (lineage.linked(_model_id(r), event),)
+            return (lineage.linked(r, event),)
         case e.VersionDescribed() | e.NoteAdded() | e.NoteCorrected() | e.MetadataCorrected():
             return remarks.remarked(r, event)
         case e.ChildUnlinked():
@@ -120,7 +120,7 @@ def _registered(r: Recorded, event: e.VersionRegistered | BriefVersion) -> Itera
         "changed_at": r.recorded_at,
         "revision": r.revision,
     }
-    return (Put(VERSIONS, row), *lineage.described(_model_id(r), event), *search.claimed(r, event))
+    return (Put(VERSIONS, row), *lineage.described(r, event), *search.claimed(r, event))
 
 
 _OfVersion = (
@@ -144,7 +144,7 @@ def _version(r: Recorded, event: _OfVersion) -> Iterable[Change]:
     match event:
         case e.MetadataAdded():
             patch = patch_version(r, event.number, **_described_by(r, event))
-            return (patch, *lineage.described(_model_id(r), event), *search.claimed(r, event))
+            return (patch, *lineage.described(r, event), *search.claimed(r, event))
         case e.VersionValidated():
             return (patch_version(r, event.number, stage="Validated"),)
         case e.VersionRejected():

@@ -185,6 +185,7 @@ CHILDREN = Table(
     Column("child_number", Integer, primary_key=True),
     Column("relation", Text, nullable=False),
     Column("digest", Text, nullable=False),
+    Column("since", TIME, nullable=False),
     Index("children_by_child", "child_model_id", "child_number"),
 )
 """The versions that were made from a version, retired ones, too.

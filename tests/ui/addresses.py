@@ -35,6 +35,7 @@ FIXED = {
     "history": "/history",
     "history-timeline": "/history?what=timeline&model=fraud.scoring",
     "as-of": "/history/as-of",
+    "as-of-model": "/history/as-of?model=fraud.scoring",
     "cleanup": "/cleanup",
     "retention": "/models/fraud.scoring/retention",
     "policies": "/policies",
@@ -42,6 +43,7 @@ FIXED = {
     "access": "/access",
     "issuers": "/access/issuers",
     "trusts": "/access/trusts",
+    "links": "/access/links",
     "person": "/people/person:bob",
     "operations": "/operations",
     "dead-letters": "/operations/dead-letters/registry",
@@ -51,8 +53,10 @@ FIXED = {
 
 THEN = {
     "then-home": "/",
+    "then-models": "/models",
     "then-model": "/models/fraud.scoring",
     "then-model-metrics": "/models/fraud.scoring/metrics",
+    "then-model-lineage": "/models/fraud.scoring/lineage",
     "then-model-timeline": "/models/fraud.scoring/timeline",
     "then-model-rules": "/models/fraud.scoring/rules",
     "then-version": "/models/fraud.scoring/versions/1",
@@ -65,6 +69,9 @@ THEN = {
     "then-policy": "/policies/default",
     "then-access": "/access",
     "then-trusts": "/access/trusts",
+    "then-links": "/access/links",
+    "then-issuers": "/access/issuers",
+    "then-as-of-model": "/history/as-of?model=fraud.scoring",
     "then-person": "/people/person:bob",
     "then-search": "/search?q=fraud",
     "then-only-now": "/operations",
@@ -85,7 +92,10 @@ def addresses(site: Site) -> dict[str, str]:
 
 def with_own_template(site: Site) -> dict[str, str]:
     """Return the pages without those of the past that differ from the page of now in the band only."""
-    same = {f"then-{one}" for one in ("model-metrics", "model-timeline", "model-rules", "history", "as-of")}
+    same = {
+        f"then-{one}"
+        for one in ("model-metrics", "model-lineage", "model-timeline", "model-rules", "history", "as-of")
+    }
     same |= {"then-search", "then-rollouts", "then-policies"}
     return {name: address for name, address in addresses(site).items() if name not in same}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -23,7 +24,8 @@ def ann(site: Site) -> Iterator[httpx.Client]:
 
 
 def content(page: httpx.Response) -> str:
-    """Return what stands between the frame and the end of a page."""
+    """Return what stands between the frame and the end of a page that was found."""
+    assert page.status_code == 200, page.text
     return page.text.split('id="content"')[1].split("</main>")[0]
 
 
@@ -32,6 +34,7 @@ def test_a_page_of_the_past_states_its_moment_and_offers_no_act(
     name: str, site: Site, ann: httpx.Client
 ) -> None:
     page = ann.get(as_of(THEN[name], site.then))
+    assert page.status_code == 200
     assert "return to now" in content(page)
     assert 'method="post"' not in content(page)
     assert 'data-live=""' in page.text
@@ -43,6 +46,7 @@ def test_each_link_of_a_page_of_the_past_leads_to_the_same_moment(
     name: str, site: Site, ann: httpx.Client
 ) -> None:
     page = ann.get(as_of(THEN[name], site.then))
+    assert page.status_code == 200
     links = re.findall(r'<a [^>]*href="(/[^"]*)"[^>]*>([^<]*)', page.text)
     assert links
     now = ("return to now", "Show it as it is now", "as it is now", "as they are now")
@@ -66,9 +70,34 @@ def test_a_review_is_shown_with_what_had_happened_in_it(site: Site, ann: httpx.C
     opened = datetime.now(UTC) - timedelta(seconds=1)
     page = ann.get(as_of(f"/reviews/{site.review}", opened.isoformat()))
     assert "opened a review" in content(page)
+    assert 'method="post"' not in content(page)
     before = ann.get(as_of(f"/reviews/{site.review}", site.then))
     assert before.status_code == 404
     assert "was not open yet" in before.text
+
+
+def test_an_event_is_shown_as_of_a_moment_after_it_and_not_before(site: Site, ann: httpx.Client) -> None:
+    events = re.findall(r'href="(/history/events/[^"]+)"', ann.get(f"{MODEL}/timeline").text)
+    newest, oldest = (html.unescape(one) for one in (events[0], events[-1]))
+    assert 'method="post"' not in content(ann.get(as_of(oldest, site.then)))
+    later = ann.get(as_of(newest, site.then))
+    assert later.status_code == 404
+    assert "was not recorded yet" in later.text
+
+
+def test_a_slider_leads_to_each_moment_of_a_model(site: Site, ann: httpx.Client) -> None:
+    page = content(ann.get(as_of(f"{MODEL}/metrics", site.then)))
+    first, last = (re.search(rf'type="range"[^>]* {end}="(\d+)"', page) for end in ("min", "max"))
+    assert first
+    assert last
+    assert int(first[1]) < int(last[1])
+    before = re.search(r'rel="prev" href="([^"]+)"', page)
+    assert before
+    assert f"{MODEL}/metrics?as_of=" in before[1]
+    assert "return to now" in content(ann.get(html.unescape(before[1])))
+    sent = ann.get(f"{MODEL}/metrics", params={"as_of": last[1]})
+    assert sent.status_code == 303
+    assert "return to now" in content(ann.get(sent.headers["location"]))
 
 
 def test_a_version_that_there_was_not_yet_is_not_found_then(site: Site, ann: httpx.Client) -> None:
@@ -108,7 +137,7 @@ def test_a_moment_without_an_answer_is_explained(
     assert "Return to now" in page.text
 
 
-@pytest.mark.parametrize("path", ["/models", "/cleanup", "/data-sets?q=transactions-1", "/access/issuers"])
+@pytest.mark.parametrize("path", ["/versions", "/cleanup", "/data-sets?q=transactions-1", "/operations"])
 def test_a_page_that_is_only_known_now_states_it_and_leads_to_now(
     path: str, site: Site, ann: httpx.Client
 ) -> None:

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from services.audit.api import exported_log, invariants, proofs, public_events, questions, reports
+from services.audit.api import (
+    exported_log,
+    invariants,
+    issuers,
+    moments,
+    proofs,
+    public_events,
+    questions,
+    reports,
+)
 
 ROUTES = (
     *questions.ROUTES,
     *reports.ROUTES,
+    *moments.ROUTES,
+    *issuers.ROUTES,
     *proofs.ROUTES,
     *invariants.ROUTES,
     *exported_log.ROUTES,

@@ -30,7 +30,7 @@ from shared.http.routes import Call, Route, page_token
 LAST = 2**63 - 1
 
 
-def _require_somewhere(call: Call[Any, Any]) -> None:
+def require_somewhere(call: Call[Any, Any]) -> None:
     """Raise Forbidden unless the caller is an auditor of any namespace."""
     namespaces = {grant.namespace for grant in call.access_state.grants.values()}
     if not any(permits(call.access_state, AUDITOR, namespace) for namespace in namespaces):
@@ -64,7 +64,7 @@ async def get_overrides(call: Call[None, report_shapes.DecisionsQuery]) -> dict[
 
 
 async def _decided(call: Call[None, report_shapes.DecisionsQuery], kind: str) -> dict[str, Any]:
-    _require_somewhere(call)
+    require_somewhere(call)
     pool, query = call.app.pool, call.query
     model_id = (await named_model(call, query.model))[0] if query.model else None
     since, before = _page(query)
@@ -113,7 +113,7 @@ def _decision(event: Event, of_promotion: list[Event], names: dict[str, str]) ->
 
 async def get_serving(call: Call[None, report_shapes.ServingQuery]) -> dict[str, Any]:
     """Return what served at a moment in all models and environments, with who approved it."""
-    _require_somewhere(call)
+    require_somewhere(call)
     pool, query = call.app.pool, call.query
     at, indexed = await indexed_moment(call, query.at)
     after = query.after(str, str) or ("", "")
@@ -160,7 +160,7 @@ def _in_service(
 
 async def get_acts(call: Call[None, report_shapes.Period]) -> dict[str, Any]:
     """Return everything that an identity did in a period, or others on its behalf, the newest first."""
-    _require_somewhere(call)
+    require_somewhere(call)
     pool, query = call.app.pool, call.query
     since, before = _page(query)
     rows = await report_queries.acts(pool, call.path["subject"], since, before, query.page_size)

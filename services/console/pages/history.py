@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 from regista.errors import Invalid, NotFound
 from services.console.as_of import until
 from services.console.calls import part, segment
-from services.console.pages.then.serving import raise_early
 from services.console.view import Page, Shown, View
 
 Json = Mapping[str, Any]
@@ -76,32 +74,6 @@ def people_of(items: list[Json]) -> list[str]:
     return found
 
 
-async def show_as_of(view: View) -> Shown:
-    at = view.as_of
-    serving, rights, policies = await asyncio.gather(
-        part(
-            view.calls.get("audit", "/reports/serving", at=at, page_size=100, page_token=view.query("page"))
-        ),
-        part(view.calls.get("audit", "/reports/rights", at=at, page_size=100)),
-        part(view.calls.get("audit", "/reports/policies", at=at, page_size=100)),
-    )
-    raise_early(serving, rights, policies)
-    people = [
-        *(i["changed_by"]["actor"]["subject"] for i in (serving.value or {"items": []})["items"]),
-        *(i["subject"] for i in (rights.value or {"items": []})["items"]),
-        *(
-            a["subject"]
-            for i in (serving.value or {"items": []})["items"]
-            for e in i["entries"]
-            for a in (e["promotion"] or {"approvers": []})["approvers"]
-        ),
-    ]
-    content = {"at": at, "serving": serving, "rights": rights, "policies": policies}
-    content["token"] = serving.value["next_page_token"] if serving.value else ""
-    cli = f"regista audit serving --at {at}" if at else "regista audit serving"
-    return Shown("as_of.html", "As of a moment", "History", content, cli, "", await view.names(people))
-
-
 async def show_event(view: View) -> Shown:
     event_id, stream = view.param("event"), view.query("stream")
     if not stream:
@@ -139,6 +111,5 @@ def _check_recorded(event: Json, as_of: str) -> None:
 
 PAGES = (
     Page("/history", show_history, show_history),
-    Page("/history/as-of", show_as_of, show_as_of),
     Page("/history/events/{event}", show_event, show_event),
 )

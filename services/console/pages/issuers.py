@@ -6,6 +6,7 @@ from regista.errors import NotFound
 from services.console.calls import segment
 from services.console.pages.access import ADMIN, EVERYWHERE
 from services.console.pages.person import ROLES
+from services.console.pages.then import issuers as then
 from services.console.rendering import url
 from services.console.view import Act, Done, Page, Shown, View
 
@@ -69,9 +70,8 @@ async def unmap_group(view: View) -> Done:
     return Done(url("access", "issuers", key), f"You took the role {query['role']} from {query['group']}.")
 
 
-BY_GROUP = "Access shows who held a role then, and by which group."
-ISSUERS = Page("/access/issuers", show_issuers, BY_GROUP)
-ISSUER = Page("/access/issuers/{issuer}", show_issuer, BY_GROUP)
+ISSUERS = Page("/access/issuers", show_issuers, then.show_issuers)
+ISSUER = Page("/access/issuers/{issuer}", show_issuer, then.show_issuer)
 PAGES = (ISSUERS, ISSUER)
 ACTS = (
     Act("/access/trust-issuer", trust, ISSUERS),

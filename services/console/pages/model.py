@@ -130,8 +130,10 @@ async def show_lineage(view: View) -> Shown:
             number = str(model["production"] or model["newest"] or "")
         if not number:
             return {"lineage": Part(None), "number": 0}, [], ""
-        found = await part(view.calls.get("registry", model_path(name, "versions", number, "lineage")))
-        return {"lineage": found, "number": int(number)}, [], f"regista versions lineage {name}@{number}"
+        path = model_path(name, "versions", number, "lineage")
+        found = await part(view.calls.get("registry", path, as_of=view.as_of))
+        cli = f"regista versions lineage {name}@{number}{f' --at {view.as_of}' if view.as_of else ''}"
+        return {"lineage": found, "number": int(number)}, [], cli
 
     return await _framed(view, "Lineage", fill)
 
@@ -238,7 +240,7 @@ def applies(policy: Json, model: Json) -> bool:
 PAGES = (
     Page("/models/{model}", show_versions, show_versions),
     Page("/models/{model}/metrics", show_metrics, show_metrics),
-    Page("/models/{model}/lineage", show_lineage, "Each version shows the stage that it had."),
+    Page("/models/{model}/lineage", show_lineage, show_lineage),
     Page("/models/{model}/timeline", show_timeline, show_timeline),
     Page("/models/{model}/usage", show_usage, "The timeline has what was decided about each version."),
     Page("/models/{model}/rules", show_rules, show_rules_then),

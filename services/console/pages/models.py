@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.console.pages.then.models import show_models_then
 from services.console.view import Page, Shown, View
 
 PAGE_SIZE = 50
@@ -79,5 +80,5 @@ async def show_versions(view: View) -> Shown:
     )
 
 
-NOT_THEN = "Each model can be shown as it was: open it from what served, or search for its name."
-PAGES = (Page("/models", show_models, NOT_THEN), Page("/versions", show_versions, NOT_THEN))
+NOT_THEN = "Versions of all models are found by what they are now. Models lists each model as it was."
+PAGES = (Page("/models", show_models, show_models_then), Page("/versions", show_versions, NOT_THEN))

@@ -62,8 +62,63 @@ function prepare() {
     element.dataset.zone = "";
     element.title = `${local.format(at)}\n${element.title}`;
   });
+  document.querySelectorAll("[data-without-script]").forEach((element) => { element.hidden = true; });
+  const range = document.getElementById("moment");
+  if (range && range.step !== "1") {
+    range.step = "1"; // without this script the arrow keys move by a part of the span
+    range.value = range.defaultValue;
+  }
   show(stream?.readyState === EventSource.OPEN);
 }
+
+// -- the slider of a page of the past: it shows its moment while it moves, and goes there when it rests
+
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const RESTS_AFTER = 350;
+let resting = 0;
+
+function inUtc(at) {
+  const [day, time] = at.toISOString().split("T");
+  return `${at.getUTCDate()} ${MONTHS[at.getUTCMonth()]} ${day.slice(0, 4)}, ${time.slice(0, 8)} UTC`;
+}
+
+function momentOf(range) {
+  const option = range.list?.querySelector(`option[value="${CSS.escape(range.value)}"]`);
+  const text = option?.dataset.at || new Date(range.value * 1000).toISOString().replace(".000", "");
+  return { text, label: option?.label || "" };
+}
+
+document.addEventListener("input", (event) => {
+  const range = event.target;
+  if (range.id !== "moment") return;
+  const { text, label } = momentOf(range);
+  const words = label ? `${inUtc(new Date(text))} · ${label}` : inUtc(new Date(text));
+  document.getElementById("moment-text").textContent = words;
+  range.setAttribute("aria-valuetext", words);
+});
+
+document.addEventListener("change", (event) => {
+  if (event.target.id !== "moment") return;
+  clearTimeout(resting);
+  resting = setTimeout(() => { if (event.target.isConnected) event.target.form.requestSubmit(); }, RESTS_AFTER);
+});
+
+document.addEventListener("formdata", (event) => {
+  const range = event.target.elements.namedItem("moment");
+  if (range) event.formData.set(range.name, momentOf(range).text);
+});
+
+document.addEventListener("keydown", (event) => {
+  const range = event.target;
+  const by = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1 }[event.key];
+  if (range.id !== "moment" || !by || event.ctrlKey || event.metaKey || event.altKey) return;
+  const moments = [...range.list.options].map((option) => Number(option.value));
+  const at = Number(range.value);
+  const next = by > 0 ? moments.find((one) => one > at) ?? Number(range.max) : moments.findLast((one) => one < at) ?? Number(range.min);
+  event.preventDefault();
+  range.value = next;
+  for (const name of ["input", "change"]) range.dispatchEvent(new Event(name, { bubbles: true }));
+});
 
 // -- changes: one stream for the tab, closed while it is hidden
 

@@ -44,7 +44,8 @@ def project(r: Recorded) -> Iterable[Change]:
         case RoleRevoked() as x:
             return (Drop(ROLES, _role(x)),)
         case IdentityLinked() as x:
-            return (Put(LINKS, {**_link(x), "linked_at": r.recorded_at, "linked_by": x.by}),)
+            more = {"linked_at": r.recorded_at, "linked_by": x.by, "reason": r.reason}
+            return (Put(LINKS, {**_link(x), **more}),)
         case IdentityUnlinked() as x:
             return (Drop(LINKS, _link(x)),)
         case SignedIn() | IssuerTrusted() | IssuerDistrusted() | GroupMapped() | GroupUnmapped():

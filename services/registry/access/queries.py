@@ -29,6 +29,14 @@ IDENTITY = _IDENTITY + "WHERE i.subject = $1"
 # The identities whose subject is this text in lower case: subjects are ASCII.
 CALLED = "SELECT subject FROM identities WHERE lower(subject) = $1 ORDER BY subject"
 
+# A page of all links, each once: two identities have a row for each of them.
+LINKS = """
+SELECT l.subject, l.other, l.login, l.linked_at, l.linked_by, l.reason FROM identity_links l
+WHERE (l.subject, l.other, l.login) > ($1, $2, $3) AND (l.login OR l.subject < l.other)
+    AND NOT starts_with(l.subject, 'login:')
+ORDER BY l.subject, l.other, l.login LIMIT $4
+"""
+
 # The namespaces that have models.
 NAMESPACES = "SELECT DISTINCT namespace FROM models WHERE namespace <> ''"
 

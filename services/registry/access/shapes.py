@@ -175,6 +175,18 @@ class IdentityLink(Body):
     linked_by: str
 
 
+class Link(IdentityLink):
+    """A link, with the identity that it is of. One of two identities is shown under the first of them."""
+
+    subject: str
+    reason: str
+
+
+class Links(Body):
+    items: list[Link]
+    next_page_token: str
+
+
 class IdentityAnswer(Body):
     """`name` is empty when none was given, or when it was erased. `members` are those of a group.
 

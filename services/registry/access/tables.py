@@ -68,6 +68,7 @@ LINKS = Table(
     Column("login", Boolean, primary_key=True),
     Column("linked_at", TIME, nullable=False),
     Column("linked_by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
 )
 """`other` is another identity of the same person, or a login under which the person starts jobs."""
 

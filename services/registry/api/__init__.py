@@ -11,6 +11,7 @@ from services.registry.api import (
     labels,
     lineage,
     models,
+    moments,
     publications,
     remarks,
     rollouts,
@@ -20,6 +21,7 @@ from services.registry.api import (
 
 ROUTES = (
     *models.ROUTES,
+    *moments.ROUTES,
     *versions.ROUTES,
     *remarks.ROUTES,
     *comparison.ROUTES,

@@ -9,9 +9,11 @@ from typing import Any
 import asyncpg
 
 from services.registry.api.calls import model_of, number_of
+from services.registry.api.lineage_then import lineage_then
 from services.registry.domain.model.state import stream_of
 from services.registry.domain.promotion.refusal import RefusePromotion
 from services.registry.lineage import queries
+from services.registry.shapes.common import AsOfQuery
 from services.registry.shapes.lineage import LineageAnswer, LineageQuery, TrainedOnQuery, TrainedVersions
 from shared.deciding.submission import Submission
 from shared.http.routes import Call, Route
@@ -43,8 +45,10 @@ async def list_trained_on(call: Call[None, TrainedOnQuery]) -> dict[str, Any]:
     }
 
 
-async def read_lineage(call: Call) -> dict[str, Any]:
+async def read_lineage(call: Call[None, AsOfQuery]) -> dict[str, Any]:
     """Return both directions. Versions that the caller may not see are counted."""
+    if call.query.as_of is not None:
+        return await lineage_then(call, call.query.as_of)
     model = await model_of(call)
     number = await number_of(call, model)
     root = [(model.model_id, number)]
@@ -77,6 +81,7 @@ def _lineage(
         "descendants": [_node(row) for row in below if row["visible"]],
         "hidden": sum(not row["visible"] for row in (*above, *below)),
         "truncated": _is_cut(above) or _is_cut(below),
+        "too_long": [],
     }
 
 
@@ -120,6 +125,7 @@ ROUTES = (
         "/v1/models/{model}/versions/{version}/lineage",
         read_lineage,
         "What a version was made from, and what was made from it",
+        query=AsOfQuery,
         response=LineageAnswer,
         tags=["versions"],
     ),

@@ -7,7 +7,7 @@ from typing import Any
 
 from services.registry import queries
 from services.registry.api.calls import model_of, parts, submit
-from services.registry.api.past import model_then
+from services.registry.api.past import model_then, models_then
 from services.registry.as_of import answers
 from services.registry.domain.model.state import stream_of
 from services.registry.domain.naming.description import DescribeModel, RegisterModel
@@ -33,6 +33,9 @@ NOT_SHOWN = frozenset({"changed_at", "hidden", "shown_at", "shown_revision"})
 async def list_models(call: Call[None, ModelQuery]) -> dict[str, Any]:
     q, readable = call.query, call.readable()
     after, tags = q.after(str), q.wanted_tags()
+    if q.as_of is not None:
+        then = await models_then(call, q.as_of, after[0] if after else "")
+        return then | {"items": [_shown(row) for row in then["items"]]}
     statement, values = queries.list_models_sql(
         readable,
         q.search,
@@ -47,7 +50,8 @@ async def list_models(call: Call[None, ModelQuery]) -> dict[str, Any]:
     page = (after[0] if after else "", readable, q.page_size)
     search = bool(values) or readable is not None
     rows = await call.app.list_rows(statement, *page, *values, search=search)
-    return {"items": [_shown(row) for row in rows], "next_page_token": q.next_token(rows, "name")}
+    items = [_shown(row) for row in rows]
+    return {"items": items, "too_long": [], "next_page_token": q.next_token(rows, "name")}
 
 
 async def register_model(call: Call[NewModel]) -> Reply:

@@ -107,12 +107,7 @@ def version_row(then: Then, number: int) -> dict[str, Any] | None:
         "corrected": encode(row["corrected"]) if row["corrected"] else None,
         "model": then.model["name"],
         "kind": then.model["kind"],
-        "rollouts": [
-            {"environment": r["environment"], "percent": e["percent"], "role": e["role"]}
-            for r in _by(then.rows(ROLLOUTS), "environment")
-            for e in msgspec.to_builtins(r["entries"])
-            if e["number"] == number
-        ],
+        "rollouts": shares(then, number),
         "withdrawn_ancestors": None,
         "notes": _notes([r for r in then.rows(NOTES) if r["number"] == number]),
         "corrections": [
@@ -129,6 +124,16 @@ def version_row(then: Then, number: int) -> dict[str, Any] | None:
             if r["number"] == number
         ],
     }
+
+
+def shares(then: Then, number: int) -> list[dict[str, Any]]:
+    """Return where a version was in a rollout, with its share."""
+    return [
+        {"environment": r["environment"], "percent": e["percent"], "role": e["role"]}
+        for r in _by(then.rows(ROLLOUTS), "environment")
+        for e in msgspec.to_builtins(r["entries"])
+        if e["number"] == number
+    ]
 
 
 def rollouts(then: Then) -> list[dict[str, Any]]:

@@ -7,3 +7,16 @@ STREAM = """
 SELECT e.revision, e.bytes FROM log.events_registry e
 WHERE e.service = 'registry' AND e.stream = $1 AND e.revision > $2 ORDER BY e.revision LIMIT $3
 """
+
+# The newest revision of a stream.
+NEWEST = """
+SELECT coalesce(max(e.revision), 0) FROM log.events_registry e WHERE e.service = 'registry' AND e.stream = $1
+"""
+
+# Some events of a stream, each by one look-up.
+SOME = """
+SELECT e.bytes FROM unnest($2::bigint[]) AS wanted(revision) CROSS JOIN LATERAL (
+    SELECT l.revision, l.bytes FROM log.events_registry l
+    WHERE l.service = 'registry' AND l.stream = $1 AND l.revision = wanted.revision LIMIT 1
+) AS e ORDER BY e.revision
+"""

@@ -30,20 +30,37 @@ PAGE = 500
 Row = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+class TooLong(Unprocessable):
+    """A model had more events than one answer reads."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "too_many_events",
+            f"The model had more than {MOST_EVENTS} events then: read the timeline up to the moment"
+            " (`regista timeline --until`), or what served then (`regista as-of`).",
+        )
+
+
+@dataclass(slots=True)
 class Then:
-    """The rows of one model after some of its events."""
+    """The rows of one model after some of its events, of which `revision` is the last."""
 
     model_id: str
     merged: Merged
+    revision: int = 0
 
     @classmethod
     def after(cls, model_id: str, events: Iterable[Recorded]) -> Then:
         """Return the rows after the events, which are in their order."""
         found = cls(model_id, Merged())
         for recorded in events:
-            found.merged.add(project(recorded))
+            found.add(recorded)
         return found
+
+    def add(self, recorded: Recorded) -> None:
+        """Add the rows of the next event."""
+        self.merged.add(project(recorded))
+        self.revision = recorded.revision
 
     def rows(self, table: Table) -> list[Row]:
         """Return the rows of a table, each with all its columns."""
@@ -63,8 +80,7 @@ class Then:
 async def then(app: App, model_id: str, at: datetime, most: int = MOST_EVENTS) -> Then:
     """Return the rows of a model as they were at a moment.
 
-    Raises NotFound for a moment before its registration, and Unprocessable when it had more than `most`
-    events.
+    Raises NotFound for a moment before its registration, and TooLong when it had more than `most` events.
     """
     found = Then(model_id, Merged())
     revision = 0
@@ -74,12 +90,8 @@ async def then(app: App, model_id: str, at: datetime, most: int = MOST_EVENTS) -
             if recorded.recorded_at > at:
                 return _registered(found, at, recorded)
             if recorded.revision > most:
-                raise Unprocessable(
-                    "too_many_events",
-                    f"The model had more than {most} events then: read the timeline up to the moment"
-                    " (`regista timeline --until`), or what served then (`regista as-of`).",
-                )
-            found.merged.add(project(recorded))
+                raise TooLong
+            found.add(recorded)
         revision = page[-1]["revision"]
     return _registered(found, at)
 

@@ -13,7 +13,7 @@ from shared.deciding.changes import Change, Patch, Put
 from shared.deciding.events import Recorded
 
 
-def described(model_id: str, event: e.VersionRegistered | e.MetadataAdded | BriefVersion) -> Iterable[Change]:
+def described(r: Recorded, event: e.VersionRegistered | e.MetadataAdded | BriefVersion) -> Iterable[Change]:
     """Return the rows of a complete version: its parents elsewhere, and the data of its metrics.
 
     A draft has none, because its metadata may still be replaced. Parents in this registry have their own
@@ -21,29 +21,26 @@ def described(model_id: str, event: e.VersionRegistered | e.MetadataAdded | Brie
     """
     if not event.semver:
         return
+    model_id = r.stream.removeprefix("model-")
     for parent in event.metadata.parents:
         if is_outside(parent.model):
-            yield _child(parent.model, 0, model_id, event.number, parent.relation, parent.digest)
+            yield _child(parent.model, 0, r, (model_id, event.number), parent.relation, parent.digest)
     data = {(m.dataset_digest, m.dataset_name) for m in event.metadata.training.metrics}
     for digest, name in sorted(data):
         yield _evaluated(model_id, event.number, digest, name)
 
 
-def linked(model_id: str, event: e.ChildLinked) -> Change:
+def linked(r: Recorded, event: e.ChildLinked) -> Change:
     """Return the row of a child. It stays when the child is retired."""
-    return _child(model_id, event.number, event.child_model_id, event.child_number, event.relation)
+    child = (event.child_model_id, event.child_number)
+    return _child(r.stream.removeprefix("model-"), event.number, r, child, event.relation)
 
 
 def _child(
-    model_id: str, number: int, child_model_id: str, child_number: int, relation: str, digest: str = ""
+    model_id: str, number: int, r: Recorded, child: tuple[str, int], relation: str, digest: str = ""
 ) -> Put:
-    key = {
-        "model_id": model_id,
-        "number": number,
-        "child_model_id": child_model_id,
-        "child_number": child_number,
-    }
-    return Put(CHILDREN, {**key, "relation": relation, "digest": digest})
+    key = {"model_id": model_id, "number": number, "child_model_id": child[0], "child_number": child[1]}
+    return Put(CHILDREN, {**key, "relation": relation, "digest": digest, "since": r.recorded_at})
 
 
 def evaluated(model_id: str, event: e.EvaluationRecorded) -> Change:

@@ -7,6 +7,7 @@ DEEPEST.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import asyncpg
 
@@ -106,33 +107,34 @@ LEFT JOIN models m ON m.model_id = t.model_id
 ORDER BY t.generation, model, t.number
 """
 
-# What versions were made from, the nearest first.
-ANCESTORS = f"""
+# Up or down the table of children, as far as it was at the moment $5 for the forms with THEN.
+_WALK = f"""
 WITH RECURSIVE tree(model_id, number, generation, relation, digest) AS (
-    SELECT c.model_id, c.number, 1, c.relation, c.digest
+    SELECT {{columns}}, 1, c.relation, c.digest
     FROM unnest($1::text[], $2::int[]) AS root(model_id, number)
-    JOIN children c ON c.child_model_id = root.model_id AND c.child_number = root.number
+    JOIN children c ON {{root}} {{then}}
   UNION
-    SELECT c.model_id, c.number, tree.generation + 1, c.relation, c.digest FROM tree
-    JOIN children c ON c.child_model_id = tree.model_id AND c.child_number = tree.number
+    SELECT {{columns}}, tree.generation + 1, c.relation, c.digest FROM tree
+    JOIN children c ON {{step}} {{then}}
     WHERE tree.generation < {DEEPEST}
 )
 {_NODE}
 """
 
+
+def _walk(columns: str, joined: str, then: str = "") -> str:
+    return _WALK.format(columns=columns, root=joined.format("root"), step=joined.format("tree"), then=then)
+
+
+_UP = ("c.model_id, c.number", "c.child_model_id = {0}.model_id AND c.child_number = {0}.number")
+_DOWN = ("c.child_model_id, c.child_number", "c.model_id = {0}.model_id AND c.number = {0}.number")
+_UNTIL = "AND c.since <= $5"
+
+# What versions were made from, the nearest first.
+ANCESTORS, ANCESTORS_THEN = _walk(*_UP), _walk(*_UP, _UNTIL)
+
 # What was made from versions, the nearest first.
-DESCENDANTS = f"""
-WITH RECURSIVE tree(model_id, number, generation, relation, digest) AS (
-    SELECT c.child_model_id, c.child_number, 1, c.relation, c.digest
-    FROM unnest($1::text[], $2::int[]) AS root(model_id, number)
-    JOIN children c ON c.model_id = root.model_id AND c.number = root.number
-  UNION
-    SELECT c.child_model_id, c.child_number, tree.generation + 1, c.relation, c.digest FROM tree
-    JOIN children c ON c.model_id = tree.model_id AND c.number = tree.number
-    WHERE tree.generation < {DEEPEST}
-)
-{_NODE}
-"""
+DESCENDANTS, DESCENDANTS_THEN = _walk(*_DOWN), _walk(*_DOWN, _UNTIL)
 
 # One branch of a page of versions that used a data set: each column has an index in the order of the page.
 # The model is looked up for each row, not joined: a join may begin with all models.
@@ -204,12 +206,17 @@ async def open_below(pool: asyncpg.Pool, model_id: str, number: int) -> list[tup
 
 
 async def walk(
-    pool: asyncpg.Pool, statement: str, roots: Sequence[Pair], readable: Sequence[str] | None
+    pool: asyncpg.Pool,
+    statement: str,
+    roots: Sequence[Pair],
+    readable: Sequence[str] | None,
+    *then: datetime,
 ) -> list[asyncpg.Record]:
     """Return the versions of ANCESTORS, DESCENDANTS or VERSIONS of some versions.
 
-    `readable` are the namespaces that the caller may read, None for all.
+    `readable` are the namespaces that the caller may read, None for all. `then` is the moment for the
+    statements with THEN.
     """
     models, numbers = [model_id for model_id, _ in roots], [number for _, number in roots]
-    found: list[asyncpg.Record] = await pool.fetch(statement, models, numbers, readable, MOST_SHOWN)
+    found: list[asyncpg.Record] = await pool.fetch(statement, models, numbers, readable, MOST_SHOWN, *then)
     return found

@@ -80,7 +80,8 @@ class TrainedVersions(Shape):
 class LineageAnswer(Shape):
     """What a version was made from and what was made from it, the nearest first.
 
-    `hidden` counts versions that the caller may not see; `truncated`: there are more than are shown.
+    `hidden` counts versions that the caller may not see; `truncated`: there are more than are shown. As of a
+    moment, `too_long` names the models with too many events to state what their versions were.
     """
 
     model_id: str
@@ -90,3 +91,4 @@ class LineageAnswer(Shape):
     descendants: list[RelatedVersion]
     hidden: int
     truncated: bool
+    too_long: list[str]

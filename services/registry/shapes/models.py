@@ -64,5 +64,8 @@ class ModelAnswer(Body):
 
 
 class Models(Body):
+    """`too_long`, of a list as of a moment: the models then with too many events to show what they were."""
+
     items: list[ModelAnswer]
+    too_long: list[str]
     next_page_token: str

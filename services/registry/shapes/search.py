@@ -116,6 +116,12 @@ class ModelQuery(PageQuery):
     tier: str | None = Field(default=None, max_length=10)
     search: str | None = Field(default=None, max_length=200)
     tag: Conditions = Field(default_factory=list, description=TAG)
+    as_of: Moment | None = Field(default=None, description=AS_OF)
+
+    @property
+    def filters(self) -> bool:
+        """Return whether there is any condition."""
+        return any((self.kind, self.owner, self.tier, self.search, self.tag))
 
     def wanted_tags(self) -> dict[str, Any]:
         """Return the filters of tags: those with a value, and the names of those with any."""

@@ -16,7 +16,7 @@ import pytest
 from regista.wire.keys import SigningKey
 from regista.wire.merkle import consistency_ranges, inclusion_ranges, root_of, verify_consistency
 from regista.wire.tiles import last_tiles
-from services.audit import queries, report_queries, tiles
+from services.audit import moment_queries, queries, report_queries, tiles
 from services.audit.log_verification import people, runs
 from services.audit.log_verification.pages import RULES, SEALED, log_state
 from services.audit.log_verification.verifier import PAGE, Verifier
@@ -127,6 +127,7 @@ QUESTIONS: dict[str, Callable[[Any], Awaitable[object]]] = {
     "the first events of a stream": lambda c: queries.of_streams(c, [STREAM], 0, 20),
     "later events of a stream": lambda c: queries.of_streams(c, [STREAM], 300, 20),
     "events of a correlation": lambda c: queries.of_correlation(c, "promotion-1", (0, 0), 20),
+    "moments of the log": lambda c: moment_queries.moments(c, at(0), at(60), at(30)),
     "a model by its name": lambda c: queries.model(c, "fraud.churn"),
 }
 

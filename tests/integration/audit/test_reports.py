@@ -314,6 +314,10 @@ async def test_who_had_a_role_through_a_group_of_an_issuer_on_a_day(service, aud
     assert await who(at=held, namespace="fraud.cards") == [("u-1", ["board"])]
     assert await who(at=held, namespace="sales") == []
     assert await who() == []
+    (issuer,) = (await service.get("/v1/reports/issuers", auditor, at=held))["items"]
+    assert (issuer["key"], issuer["issuer"], issuer["ended"]) == ("k", "https://sso.acme.example", None)
+    assert [(one["group"], one["role"]) for one in issuer["groups"]] == [("board", "approver")]
+    assert (await service.get("/v1/reports/issuers", auditor))["items"][0]["groups"] == []
 
 
 async def test_who_could_act_in_a_role_includes_admins(service, auditor, log: Log, people):

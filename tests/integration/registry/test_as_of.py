@@ -87,6 +87,21 @@ async def test_an_answer_of_now_is_the_same_as_the_present_one(registry, senders
         (line,) = (await then(client, f"{MODEL}/versions", moment))["items"]
         assert line["primary_metric"]["value"] == 0.9
         await _what_cannot_be_answered(registry, client, moment)
+        await _the_list_of_models(client, moment)
+
+
+async def _the_list_of_models(client: Any, moment: str) -> None:
+    await client.post("/models", json={"name": "team.later"})
+    (line,) = (await then(client, "/models", moment))["items"]
+    assert with_times(line) == with_times(await then(client, MODEL, moment))
+    present = (await client.get("/models")).json()
+    assert [one["model"] for one in present["items"]] == ["team.churn", "team.later"]
+    assert with_times(await then(client, "/models", _now())) == with_times(present)
+    at = {"as_of": _now(), "page_size": "1"}
+    first = (await client.get("/models", params=at)).json()
+    assert [one["model"] for one in first["items"]] == ["team.churn"]
+    rest = (await client.get("/models", params=at | {"page_token": first["next_page_token"]})).json()
+    assert [one["model"] for one in rest["items"]] == ["team.later"]
 
 
 async def _what_cannot_be_answered(registry: Any, client: Any, moment: str) -> None:
@@ -98,6 +113,7 @@ async def _what_cannot_be_answered(registry: Any, client: Any, moment: str) -> N
         (MODEL, later, 422, "moment_in_the_future"),
         (MODEL, "yesterday", 422, "invalid_query"),
         (f"{MODEL}/versions?stage=Draft", moment, 422, "as_of_with_conditions"),
+        ("/models?tier=high", moment, 422, "as_of_with_conditions"),
     ):
         joined = "&" if "?" in path else "?"
         answer = await client.get(f"{path}{joined}as_of={at.replace('+', '%2B')}")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from tests.integration.registry.conftest import trained
+from tests.integration.registry.test_as_of import with_times
 
 pytestmark = pytest.mark.servers
 URL = "hf://google/bert-base@5c3fe2"
@@ -96,6 +98,42 @@ async def test_the_lineage_of_a_version_goes_up_and_down_and_a_url_down(registry
     async with registry.client("eva") as eva:
         mid = (await eva.get("/models/team.mid/versions/1/lineage")).json()
         assert (summary(mid["descendants"]), mid["hidden"]) == ([("team.leaf", 1)], 1)
+
+
+async def test_a_lineage_is_shown_as_it_was_and_as_of_now_as_it_is(registry, senders):
+    path = "/models/team.mid/versions/1/lineage"
+
+    async def as_of(moment: str) -> dict[str, Any]:
+        answer = await client.get(path, params={"as_of": moment})
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    async with registry.client("root") as client:
+        before = datetime.now(UTC).isoformat()
+        await family(client)
+        then = datetime.now(UTC).isoformat()
+        await register(client, made_from("team.mid@1", model="elsewhere.far"))
+        await serve(registry, senders, client, "team.leaf")
+        await client.post("/models/team.base/versions/1:withdraw", json={"reason": "poisoned"})
+        past = await as_of(then)
+        assert summary(past["ancestors"]) == [("team.base", 1), (URL, 2)]
+        assert (past["ancestors"][0]["withdrawn"], past["too_long"]) == (None, [])
+        (leaf,) = past["descendants"]
+        assert (leaf["model"], leaf["stage"], leaf["served"], leaf["rollouts"]) == (
+            "team.leaf",
+            "Staging",
+            [],
+            [],
+        )
+        present = with_times((await client.get(path)).json())
+        assert with_times(await as_of(datetime.now(UTC).isoformat())) == present
+        assert present["ancestors"][0]["withdrawn"] == "poisoned"
+        early = await client.get(path, params={"as_of": before})
+        assert (early.status_code, early.json()["code"]) == (404, "not_registered_yet")
+    async with registry.client("eva") as eva:
+        later = (await eva.get(path, params={"as_of": datetime.now(UTC).isoformat()})).json()
+        assert (summary(later["descendants"]), later["hidden"]) == ([("team.leaf", 1)], 1)
 
 
 async def test_a_withdrawn_ancestor_is_shown_where_a_version_is_read_and_ends_its_promotions(

@@ -33,6 +33,10 @@ async def test_an_admin_links_and_unlinks_with_a_reason_in_both_streams(
         new = {"subject": "Octocat", "kind": "person", "name": "Another"}
         refused = await root.post(ALL, json=new)
         assert (refused.status_code, refused.json()["code"]) == (409, "subject_is_login")
+        assert await _all_links(root) == [("ann", "eva", False, WHY), ("eva", "octocat", True, WHY)]
+        (first,) = (await root.get("/access/links", params={"page_size": "1"})).json()["items"]
+        assert (first["subject"], first["linked_by"]) == ("ann", "root")
+        assert (await eva.get("/access/links")).status_code == 403
         gone = {"other": "eva", "reason": "two people after all"}
         assert (await eva.delete(f"{ALL}/ann/links", params=gone)).status_code == 403
         assert (await root.delete(f"{ALL}/ann/links", params=gone)).status_code == 204
@@ -44,6 +48,11 @@ async def test_an_admin_links_and_unlinks_with_a_reason_in_both_streams(
             ("IdentityLinked", WHY, "root"),
             ("IdentityUnlinked", "two people after all", "root"),
         ]
+
+
+async def _all_links(client: Any) -> list[tuple[Any, ...]]:
+    found = (await client.get("/access/links")).json()["items"]
+    return [tuple(one[name] for name in ("subject", "other", "login", "reason")) for one in found]
 
 
 async def test_a_person_who_has_the_credentials_of_both_links_them(registry: Registry, database: Any) -> None:

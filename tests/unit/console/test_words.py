@@ -51,6 +51,7 @@ def test_an_exact_time_is_in_utc() -> None:
 def test_a_digest_is_shortened_in_the_middle() -> None:
     assert short("sha256:" + "a" * 60 + "beef") == "sha256:aaaaaaaa…beef"
     assert short("short") == "short"
+    assert short("a3c2754f" + "0" * 32 + "-dirty") == "a3c2754f…0000-dirty"
 
 
 @pytest.mark.parametrize(

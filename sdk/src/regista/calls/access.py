@@ -13,6 +13,7 @@ from regista.shapes.registry import (
     ErasureAnswer,
     IdentityAnswer,
     KeyAnswer,
+    Link,
     Names,
     ServiceKey,
     ServiceKeys,
@@ -202,6 +203,10 @@ class AccessCalls(Requests):
         """Revoke a key. With `compromised`, earlier signatures of a service with it become invalid, too."""
         query = {"reason": reason or None, "compromised": True if compromised else None}
         await self._delete("registry", f"{_identity(subject)}/keys/{quote(key_id)}", **query)
+
+    async def links(self, limit: int | None = None) -> list[Link]:
+        """Return which identities and logins count as one person, since when and why, at most `limit`."""
+        return await self._all(Link, "registry", "/access/links", limit)
 
     async def link_identity(
         self, subject: str, other: str = "", *, reason: str, login: bool = False, proof: str = ""

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from regista.calls.requests import Requests, at, given, summary, tag_conditions
 from regista.choices import Kind, Tier
-from regista.shapes.registry import AliasAnswer, ModelAnswer
+from regista.shapes.registry import AliasAnswer, ModelAnswer, Models
 
 _MODEL = summary("model", "owner", "tier", "description", "tags")
 
@@ -33,6 +33,24 @@ class ModelCalls(Requests):
         tag = tag_conditions(tags) or None
         filters = given(kind=kind, owner=owner, tier=tier, search=search, tag=tag)
         return await self._all(ModelAnswer, "registry", "/models", limit, **filters)
+
+    async def models_at(self, at_time: str, limit: int | None = None) -> Models:
+        """Return the models that there were at a time, or at the end of a day, as they were; at most `limit`.
+
+        `too_long` names those with too many events to show what they were.
+        """
+        items: list[ModelAnswer] = []
+        too_long: list[str] = []
+        token = ""
+        while limit is None or len(items) < limit:
+            more = given(as_of=at_time, page_token=token or None)
+            page = await self._get(Models, "registry", "/models", **more)
+            items += page["items"]
+            too_long += page["too_long"]
+            token = page["next_page_token"]
+            if not token:
+                break
+        return {"items": items[:limit], "too_long": too_long, "next_page_token": token}
 
     async def model(self, model: str, at_time: str | None = None) -> ModelAnswer:
         """Return one model, by name or id, with its `revision`; with a time, or a day, as it was then."""

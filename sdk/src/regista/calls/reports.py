@@ -8,7 +8,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from regista.calls.requests import Requests
-from regista.shapes.audit import Act, Decision, IdentityRights, InService, PolicyInForce
+from regista.shapes.audit import Act, Decision, IdentityRights, InService, IssuerThen, PolicyInForce
 
 
 class ReportCalls(Requests):
@@ -76,6 +76,10 @@ class ReportCalls(Requests):
         return await self._all(
             IdentityRights, "audit", "/reports/rights", limit, at=at_time, role=role, namespace=namespace
         )
+
+    async def issuers_at(self, at_time: str | None = None) -> list[IssuerThen]:
+        """Return which issuers were trusted at a time, and which roles their groups had."""
+        return await self._all(IssuerThen, "audit", "/reports/issuers", None, at=at_time)
 
     async def policies_at(
         self, at_time: str | None = None, name: str | None = None, model: str | None = None

@@ -97,14 +97,15 @@ class VersionCalls(Requests):
                 found[key] = item
         return list(found.values())
 
-    async def lineage(self, reference: str) -> LineageAnswer:
+    async def lineage(self, reference: str, at_time: str | None = None) -> LineageAnswer:
         """Return what a version was made from (`ancestors`) and what was made from it (`descendants`).
 
-        `reference` is also the URL of a parent that is not in the registry, as the versions named it.
+        With a time, or a day, as it was then. `reference` is also the URL of a parent that is not in the
+        registry, as the versions named it: of such a parent only the present is known.
         """
         if "://" in reference:
             return await self._get(LineageAnswer, "registry", "/lineage", parent=reference)
-        return await self._get(LineageAnswer, "registry", f"{_path(reference)}/lineage")
+        return await self._get(LineageAnswer, "registry", f"{_path(reference)}/lineage", as_of=at_time)
 
     async def version(self, reference: str, at_time: str | None = None) -> VersionAnswer:
         """Return one version with its `revision`; with a time, or a day, as it was then."""

@@ -11,7 +11,7 @@ import click
 from regista.choices import IdentityKind
 from regista.cli.access_issuers import add_to, issuers
 from regista.cli.access_keys import keys
-from regista.cli.access_links import link, unlink
+from regista.cli.access_links import link, links, unlink
 from regista.cli.access_scopes import ROLE, WHERE, in_words, namespace_of
 from regista.cli.access_trusts import trusts
 from regista.cli.terminal.options import OPTIONAL_REASON, REASON
@@ -32,6 +32,7 @@ access.add_command(issuers)
 access.add_command(trusts)
 access.add_command(link)
 access.add_command(unlink)
+access.add_command(links)
 
 
 @access.group()

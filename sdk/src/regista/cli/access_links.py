@@ -1,4 +1,4 @@
-"""`regista access link` and `unlink`: which identities and logins are of one human being."""
+"""`regista access link`, `unlink` and `links`: which identities and logins are of one human being."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from pathlib import Path
 import click
 
 from regista.cli.terminal.options import REASON
+from regista.cli.terminal.output import to_the_second
+from regista.cli.terminal.people import naming
 from regista.cli.terminal.session import Session, command
 
+LIMIT = click.option("--limit", type=click.IntRange(1), default=200, show_default=True)
 LOGIN = click.option(
     "--login",
     metavar="NAME",
@@ -79,6 +82,23 @@ def unlink(session: Session, subject: str, other: str | None, login: str | None,
         client.unlink_identity(one, another, reason, login=by_login)
     answer = {"subject": one, "other": another, "login": by_login, "unlinked": True}
     session.one(answer, f"{one} and {another} count as two people")
+
+
+@command(examples="regista access links\nregista access links --json | jq '.[].reason'")
+@LIMIT
+def links(session: Session, limit: int) -> None:
+    """List which identities and logins count as one person, since when, by whom and why."""
+    with session.client() as client:
+        found = client.links(limit)
+        shown = naming(session, client, (one[name] for one in found for name in ("subject", "linked_by")))
+    columns = [
+        ("identity", "subject"),
+        ("is one person with", lambda one: f"{one['other']} (login)" if one["login"] else str(one["other"])),
+        ("since", lambda one: to_the_second(one["linked_at"])),
+        ("by", lambda one: shown(one["linked_by"])),
+        ("why", "reason"),
+    ]
+    session.items(found, columns, "no identities are linked", limit)
 
 
 def _pair(subject: str | None, other: str | None, login: str | None) -> tuple[str, str]:

@@ -22,7 +22,7 @@ Item = Mapping[str, Any]
 
 def add_to(group: click.Group) -> None:
     """Add the reports to the group `audit`."""
-    for report in (promotions, denials, overrides, serving, person, rights, policy):
+    for report in (promotions, denials, overrides, serving, person, rights, issuers, policy):
         group.add_command(report)
 
 
@@ -187,6 +187,37 @@ def _remarks(row: Any) -> str:
     """Return since when an identity is disabled, and what counts as the same person."""
     disabled = [f"disabled {to_the_second(row['disabled']['at'])}"] if row.get("disabled") else []
     return ", ".join([*disabled, *(f"linked with {link['other']}" for link in row.get("links") or ())])
+
+
+@command(examples="regista audit issuers --at 2026-03-15\nregista audit issuers --json | jq '.[].groups'")
+@AT
+def issuers(session: Session, moment: str) -> None:
+    """List which issuers were trusted at a time, and which roles their groups had."""
+    with session.client() as client:
+        found = client.issuers_at(moment)
+        nothing: list[Any] = [{}]
+        rows = [{**one, **group} for one in found for group in one["groups"] or nothing]
+        shown = naming(session, client, (s for r in rows for s in actors({"actor": _last(r)["by"]})))
+    if session.json:
+        session.out(found)
+        return
+    columns = [
+        ("issuer", "issuer"),
+        ("trusted", lambda r: "no" if r["ended"] else "yes"),
+        ("group", "group"),
+        ("role", "role"),
+        ("namespace", "namespace"),
+        ("since", lambda r: to_the_second(_last(r)["at"])),
+        ("by", lambda r: who({"actor": _last(r)["by"]}, shown)),
+        ("why", lambda r: _last(r)["reason"]),
+    ]
+    session.items(rows, columns, "no issuer was trusted until then")
+
+
+def _last(row: Any) -> Item:
+    """Return the decision that the row shows: of its group, else of the issuer."""
+    decided: Item = row.get("mapped") or row["ended"] or row["trusted"]
+    return decided
 
 
 @command(

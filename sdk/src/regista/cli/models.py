@@ -8,6 +8,7 @@ import click
 
 from regista.cli.terminal.moments import AT
 from regista.cli.terminal.options import IF_REVISION, KINDS, TIERS
+from regista.cli.terminal.output import say
 from regista.cli.terminal.people import naming
 from regista.cli.terminal.session import Session, command
 from regista.cli.terminal.values import pairs
@@ -23,7 +24,8 @@ def models() -> None:
     group=models,
     examples="regista models list\n"
     "regista models list --owner team:risk --tag domain=payments\n"
-    "regista models list --kind embedding --json | jq -r '.[].model'",
+    "regista models list --kind embedding --json | jq -r '.[].model'\n"
+    "regista models list --at 2026-03-01",
 )
 @click.option("--search", help="Part of the name.")
 @click.option("--kind", type=KINDS)
@@ -33,10 +35,14 @@ def models() -> None:
     "--tag", "tags", multiple=True, metavar="NAME[=VALUE]", help="Has this tag; may be given more than once."
 )
 @click.option("--limit", type=click.IntRange(1), default=200, show_default=True)
-def list_(session: Session, limit: int, tags: tuple[str, ...], **filters: Any) -> None:
-    """List the models that you may read."""
+@AT
+def list_(session: Session, limit: int, tags: tuple[str, ...], moment: str | None, **filters: Any) -> None:
+    """List the models that you may read; with --at those that there were, as they were."""
+    if moment and (tags or any(filters.values())):
+        raise click.UsageError("give --at without filters: a list of a moment is not filtered")
     with session.client() as client:
-        found = client.models(limit, tags=tags, **filters)
+        then = client.models_at(moment, limit) if moment else None
+        found = then["items"] if then else client.models(limit, tags=tags, **filters)
         shown = naming(session, client, (model.get("owner") for model in found))
     columns = [
         ("name", "model"),
@@ -49,7 +55,9 @@ def list_(session: Session, limit: int, tags: tuple[str, ...], **filters: Any) -
     ]
     is_filtered = bool(tags) or any(filters.values())
     nothing = "no such models" if is_filtered else "no models: publish one with `regista publish`"
-    session.items(found, columns, nothing, limit)
+    session.items(found, columns, "there was no model then" if moment else nothing, limit)
+    for name in then["too_long"] if then else ():
+        say(f"{name} is not shown: it has too many events, see `regista timeline {name} --until`", err=True)
 
 
 def _newest(item: Any) -> str:

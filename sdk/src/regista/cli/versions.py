@@ -63,16 +63,22 @@ def trained_on(session: Session, dataset: str, limit: int) -> None:
 
 @command(
     group=versions,
-    examples="regista versions lineage churn@3\nregista versions lineage hf://google/bert-base@5c3fe2",
+    examples="regista versions lineage churn@3\nregista versions lineage hf://google/bert-base@5c3fe2\n"
+    "regista versions lineage churn@3 --at 2026-03-01",
 )
 @click.argument("reference", metavar="MODEL@VERSION|URL")
-def lineage(session: Session, reference: str) -> None:
+@AT
+def lineage(session: Session, reference: str, moment: str | None) -> None:
     """Show what a version was made from and what was made from it, at any distance, and where each serves.
 
     A URL names a parent that is not in this registry, as the versions named it.
     """
+    if moment and "://" in reference:
+        raise click.UsageError(
+            "give --at with a version: what was made from a URL is only known as it is now"
+        )
     with session.client() as client:
-        found = client.lineage(reference)
+        found = client.lineage(reference, moment)
     if session.json:
         session.out(found)
         return
@@ -96,6 +102,8 @@ def lineage(session: Session, reference: str) -> None:
         say(f"{found['hidden']} more are in namespaces where you have no role")
     if session.for_people and found["truncated"]:
         say("there are more than are shown: look at the lineage of a version further down")
+    for model in found["too_long"]:
+        say(f"the stages in {model} are not known: it has too many events for this answer", err=True)
 
 
 @command(

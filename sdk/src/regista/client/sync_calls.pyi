@@ -42,6 +42,7 @@ from regista.shapes.audit import (
     Inclusion,
     InService,
     Invariants,
+    IssuerThen,
     LogCheckpoints,
     PolicyInForce,
     TimelineEvent,
@@ -73,8 +74,10 @@ from regista.shapes.registry import (
     IssuerAnswer,
     KeyAnswer,
     LineageAnswer,
+    Link,
     ModeAnswer,
     ModelAnswer,
+    Models,
     NewEntry,
     NewEvaluation,
     NoteAnswer,
@@ -114,6 +117,11 @@ class SyncCalls:
 
         `search` is a part of the name; `owner` is a subject, for example `team:risk`; `tags` are names with
         their values, or a list of `NAME=VALUE` and `NAME` (any value), all of which a model must have.
+        """
+    def models_at(self, at_time: str, limit: int | None = None) -> Models:
+        """Return the models that there were at a time, or at the end of a day, as they were; at most `limit`.
+
+        `too_long` names those with too many events to show what they were.
         """
     def model(self, model: str, at_time: str | None = None) -> ModelAnswer:
         """Return one model, by name or id, with its `revision`; with a time, or a day, as it was then."""
@@ -234,6 +242,8 @@ class SyncCalls:
         """
     def revoke_key(self, subject: str, key_id: str, reason: str = "", *, compromised: bool = False) -> None:
         """Revoke a key. With `compromised`, earlier signatures of a service with it become invalid, too."""
+    def links(self, limit: int | None = None) -> list[Link]:
+        """Return which identities and logins count as one person, since when and why, at most `limit`."""
     def link_identity(
         self, subject: str, other: str = "", *, reason: str, login: bool = False, proof: str = ""
     ) -> IdentityAnswer:
@@ -297,10 +307,11 @@ class SyncCalls:
         `dataset` is its name or digest. `use` is `training`, `evaluation`, or `parent` for a version that was
         made from one trained on the data, `generation` steps before.
         """
-    def lineage(self, reference: str) -> LineageAnswer:
+    def lineage(self, reference: str, at_time: str | None = None) -> LineageAnswer:
         """Return what a version was made from (`ancestors`) and what was made from it (`descendants`).
 
-        `reference` is also the URL of a parent that is not in the registry, as the versions named it.
+        With a time, or a day, as it was then. `reference` is also the URL of a parent that is not in the
+        registry, as the versions named it: of such a parent only the present is known.
         """
     def version(self, reference: str, at_time: str | None = None) -> VersionAnswer:
         """Return one version with its `revision`; with a time, or a day, as it was then."""
@@ -756,6 +767,8 @@ class SyncCalls:
         limit: int | None = None,
     ) -> list[IdentityRights]:
         """Return who held which role, and which keys were live, at a time."""
+    def issuers_at(self, at_time: str | None = None) -> list[IssuerThen]:
+        """Return which issuers were trusted at a time, and which roles their groups had."""
     def policies_at(
         self, at_time: str | None = None, name: str | None = None, model: str | None = None
     ) -> list[PolicyInForce]:

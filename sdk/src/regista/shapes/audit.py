@@ -110,6 +110,13 @@ class CorrectionThen(TypedDict):
     event: Reference
 
 
+class Decided(TypedDict):
+    by: Who
+    at: str
+    event: Reference
+    reason: str
+
+
 class Decision(TypedDict):
     """`promotion` states who requested and who approved, on what evidence, under which policy.
 
@@ -184,6 +191,15 @@ class Given(TypedDict):
     by: Who
     at: str
     event: Reference
+
+
+class GroupThen(TypedDict):
+    """Members of the group had the role in the namespace and below."""
+
+    group: str | None
+    role: str | None
+    namespace: str | None
+    mapped: Decided
 
 
 class History(TypedDict):
@@ -293,6 +309,29 @@ class Invariants(TypedDict):
     owed_after_reviews: list[OwedAfterReview]
 
 
+class IssuerThen(TypedDict):
+    """An issuer with the settings of its last `trusted`. `key` names it in the `method` of actors."""
+
+    key: str
+    issuer: str | None
+    audience: str | None
+    client_id: str | None
+    groups_claim: str | None
+    scopes: list[str]
+    algorithms: list[str]
+    trusted: Decided
+    ended: Decided | None
+    groups: list[GroupThen]
+
+
+class IssuersThen(TypedDict):
+    """`next_page_token` is always empty: all issuers are on one page."""
+
+    at: str
+    items: list[IssuerThen]
+    next_page_token: str
+
+
 class LinkThen(TypedDict):
     """`other` counted as the same person: an identity, or with `login` a name under which it started jobs."""
 
@@ -328,6 +367,31 @@ class LogCheckpoints(TypedDict):
     verifier_key: str
     items: list[LogCheckpoint]
     next_page_token: str
+
+
+class MomentOfLog(TypedDict):
+    """What changed at a moment, and who changed it. `model` is "" for what is about no model."""
+
+    at: str
+    type: str
+    by: str
+    model: str
+    number: int | None
+    environment: str | None
+
+
+class Moments(TypedDict):
+    """Changes of what serves, of policies and of rights that the caller may read, the oldest first.
+
+    `items` has at most one for each hundredth of the time since `first`, the first event of the log.
+    `before` and `after` are the moments next to `at`.
+    """
+
+    first: str
+    at: str
+    items: list[MomentOfLog]
+    before: MomentOfLog | None
+    after: MomentOfLog | None
 
 
 class Override(TypedDict):

@@ -469,7 +469,8 @@ class LabelChange(TypedDict):
 class LineageAnswer(TypedDict):
     """What a version was made from and what was made from it, the nearest first.
 
-    `hidden` counts versions that the caller may not see; `truncated`: there are more than are shown.
+    `hidden` counts versions that the caller may not see; `truncated`: there are more than are shown. As
+    of a moment, `too_long` names the models with too many events to state what their versions were.
     """
 
     model_id: str
@@ -479,6 +480,23 @@ class LineageAnswer(TypedDict):
     descendants: list[RelatedVersion]
     hidden: int
     truncated: bool
+    too_long: list[str]
+
+
+class Link(TypedDict):
+    """A link, with the identity that it is of. One of two identities is shown under the first of them."""
+
+    other: str
+    login: bool
+    linked_at: str
+    linked_by: str
+    subject: str
+    reason: str
+
+
+class Links(TypedDict):
+    items: list[Link]
+    next_page_token: str
 
 
 class MappedGroup(TypedDict):
@@ -648,8 +666,35 @@ class ModelVisibility(TypedDict):
 
 
 class Models(TypedDict):
+    """`too_long`, of a list as of a moment: the models then with too many events to show what they were."""
+
     items: list[ModelAnswer]
+    too_long: list[str]
     next_page_token: str
+
+
+class MomentOfModel(TypedDict):
+    """What happened at a moment. Several events of one moment are shown by the first."""
+
+    at: str
+    type: str
+    by: str
+    number: int | None
+    environment: str | None
+
+
+class MomentsOfModel(TypedDict):
+    """The moments of a model, the oldest first; without `complete` some of many, at even distances.
+
+    `before` and `after` are the moments next to `at`, in any case.
+    """
+
+    model_id: str
+    at: str
+    items: list[MomentOfModel]
+    before: MomentOfModel | None
+    after: MomentOfModel | None
+    complete: bool
 
 
 class Names(TypedDict):

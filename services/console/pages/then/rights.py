@@ -35,6 +35,22 @@ async def show_trusts(view: View) -> Shown:
     return Shown("then_trusts.html", "Trusts", "Access", content, cli, "", await view.names(people))
 
 
+async def show_links(view: View) -> Shown:
+    """Show each link of a page of identities once, under the first of two."""
+    found = await rights_report(view, page_token=view.query("page"))
+    links = [
+        (identity["subject"], one)
+        for identity in found["items"]
+        for one in identity["links"]
+        if one["login"] or identity["subject"] < one["other"]
+    ]
+    people = [s for subject, one in links for s in (subject, one["linked"]["by"]["subject"])]
+    people += [one["other"] for _, one in links if not one["login"]]
+    content = {"links": links, "token": found["next_page_token"]}
+    cli = f"regista audit rights --at {view.as_of} --json"
+    return Shown("then_links.html", "Links", "Access", content, cli, "", await view.names(people))
+
+
 async def show_person(view: View) -> Shown:
     subject = view.param("subject")
     path, page = f"/reports/acts/{segment(subject)}", view.query("page")

@@ -10,7 +10,7 @@ import asyncpg
 from services.registry.access import queries
 from services.registry.access.api.calls import ADMIN, answer, submission, transactor
 from services.registry.access.domain.links import LinkIdentity, UnlinkIdentity, subjects_of
-from services.registry.access.shapes import IdentityAnswer, NewLink, UnlinkQuery
+from services.registry.access.shapes import IdentityAnswer, Links, NewLink, UnlinkQuery
 from services.registry.api.calls import other_identities
 from shared.deciding.access import NO_ROLE, stream_of
 from shared.deciding.acting import key_of
@@ -18,10 +18,21 @@ from shared.deciding.decider import Forbidden
 from shared.deciding.one_person import one_person, subjects_of_person
 from shared.deciding.person import folded_name
 from shared.deciding.submission import Permission, Submission
-from shared.http.routes import Call, Reply, Route
+from shared.http.routes import Call, PageQuery, Reply, Route
 from shared.identity.sign_ins import KeysUnavailable, SignInNeeded
 from shared.identity.tokens import TokenRefused, is_token
 from shared.log.transact import routed
+
+
+async def list_links(call: Call[None, PageQuery]) -> dict[str, Any]:
+    """Return who is linked with whom, since when, by whom and why, for admins and auditors of everything."""
+    call.require("auditor", "")
+    after = call.query.after(str, str, bool) or ("", "", False)
+    rows = await call.app.pool.fetch(queries.LINKS, *after, call.query.page_size)
+    return {
+        "items": [dict(row) for row in rows],
+        "next_page_token": call.query.next_token(rows, "subject", "other", "login"),
+    }
 
 
 async def link_identity(call: Call[NewLink]) -> Reply:
@@ -102,6 +113,15 @@ async def _subject_of(call: Call, proof: str) -> str:
 
 _LINKS = "/v1/access/identities/{subject}/links"
 ROUTES = (
+    Route(
+        "GET",
+        "/v1/access/links",
+        list_links,
+        "Which identities and logins count as one person",
+        query=PageQuery,
+        response=Links,
+        tags=["access"],
+    ),
     Route(
         "PUT",
         _LINKS,
