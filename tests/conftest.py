@@ -29,10 +29,7 @@ from services.local.processes import ProcessIdentity
 from services.local.stack import Stack
 from shared.migrate import migrate
 from tests import containers
-
-TESTS = Path(__file__).parent
-ALONE = {"unit", "contract", "architecture"}
-"""Folders whose tests start no servers, but for those that use the shared ones."""
+from tests.workers import InGroups
 
 
 def pytest_collection_finish() -> None:
@@ -48,24 +45,22 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.hypothesis_seed = str(secrets.randbelow(2**32))
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> InGroups:
+    """Give each worker whole groups of tests."""
+    return InGroups(config, log)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print the seed, also with -q: the same one repeats what random tests drew."""
     terminalreporter.write_line(f"random tests: --hypothesis-seed={config.option.hypothesis_seed}")
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test that uses the servers, however indirectly, carries the marker `servers`.
-
-    Of several workers one runs all tests on the shared servers, and one those of each folder that starts
-    an instance of its own: no two workers start the same servers.
-    """
+    """A test that uses the servers, however indirectly, carries the marker `servers`."""
     for item in items:
         if {"stack", "azurite"} & {*getattr(item, "fixturenames", ())}:
             item.add_marker(pytest.mark.servers)
-            item.add_marker(pytest.mark.xdist_group("servers"))
-        elif not ALONE & {*item.path.relative_to(TESTS).parts}:
-            item.add_marker(pytest.mark.xdist_group(item.path.parent.relative_to(TESTS).as_posix()))
 
 
 @pytest.fixture(scope="session")

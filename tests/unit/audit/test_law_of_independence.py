@@ -25,9 +25,6 @@ from shared.deciding.person import folded_name
 from tests.unit.approval.conftest import World
 from tests.unit.audit.raw_log import faults
 
-pytestmark = pytest.mark.xdist_group(
-    "the law of independence"
-)  # what the law reached is counted in one process
 SUBJECTS = ("rosa", "carl", "u-1", "u-2", "u-3", "u-4")
 """rosa requests, carl makes the version, for bea; pipeline publishes it."""
 BETWEEN = ("bot-1", "bot-2")

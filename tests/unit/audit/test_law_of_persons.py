@@ -28,7 +28,6 @@ from shared.deciding.trusts import Claim, TrustAdded
 from tests.unit.approval.conftest import World
 from tests.unit.audit.raw_log import faults
 
-pytestmark = pytest.mark.xdist_group("the law of persons")
 """What the law reached is counted in one process."""
 REQUESTER, CREATOR, STARTER, PUBLISHER = "rosa", "carl", "bea", "pipeline"
 """rosa requests; carl made the version in a job that bea started, who is a login; pipeline published it."""

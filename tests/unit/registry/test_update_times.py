@@ -73,7 +73,18 @@ def switched(story: Story) -> None:
         (lambda s: s.when(StopRollout(MODEL_ID, "production")), {"model", "1"}),
         (switched, {"model", "1", "2"}),
     ],
-    ids=str,
+    ids=[
+        "description",
+        "tag of the model",
+        "description of a version",
+        "tag of a version",
+        "alias",
+        "alias removed",
+        "reject",
+        "retire",
+        "stop",
+        "another champion",
+    ],
 )
 def test_where_governed(story: Story, act: Act, times: set[str]) -> None:
     assert changed(story, act, "governed") == times
