@@ -36,6 +36,12 @@ class EventsQuery(PageQuery):
     correlation_id: str = Field("", max_length=300)
 
 
+class InvariantsQuery(Body):
+    verify: bool = Field(
+        True, description="first verify what is new, for 20 s at most; false: answer what is verified already"
+    )
+
+
 class Who(BaseModel):
     """A person or a service. `method`: how it proved who it is."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -138,18 +138,22 @@ class Verifier:
     async def report(self, pool: asyncpg.Pool) -> Report:
         """Verify what is new, as long as PATIENCE lasts, and return what is verified and what was found."""
         began = time.monotonic()
-        sealed = await log_state(pool)
-        indexed = await _indexed(pool, sealed)
+        state = await log_state(pool)
+        indexed = await _indexed(pool, state)
         while True:
-            shown, under_way = await runs.runs(pool)
+            shown, _ = await runs.runs(pool)
             await self._verify(pool, shown.parts[-1], until=began + PATIENCE)
-            after, under_way = await runs.runs(pool)
-            if after.run == shown.run:  # otherwise a full run finished meanwhile: verify what is behind it
+            found = await _report(pool, state)
+            if found.run.run == shown.run:  # else a full run finished meanwhile: verify what is behind it
                 break
-        findings = [await _finding(pool, after, name) for name in RULES]
-        if not indexed:
-            findings = [_not_indexed(f) if f.name == PRODUCTION else f for f in findings]
-        return Report(findings, sealed.tree.size, after.verified, after, under_way)
+        if indexed:
+            return found
+        marked = [_not_indexed(f) if f.name == PRODUCTION else f for f in found.findings]
+        return replace(found, findings=marked)
+
+    async def verified(self, pool: asyncpg.Pool) -> Report:
+        """Return what is verified already, and what was found in it, with as few reads for any log."""
+        return await _report(pool, await log_state(pool))
 
     async def request(self, pool: asyncpg.Pool) -> Run:
         """Request a full run, unless one is under way. Return it. Raises NotTiled."""
@@ -176,6 +180,12 @@ class Verifier:
 async def _again(pool: asyncpg.Pool, part: Part) -> Part | None:
     found = [p for run in await runs.runs(pool) if run and run.run == part.run for p in run.parts]
     return next((p for p in found if p.first == part.first), None)
+
+
+async def _report(pool: asyncpg.Pool, state: LogState) -> Report:
+    shown, under_way = await runs.runs(pool)
+    findings = [await _finding(pool, shown, name) for name in RULES]
+    return Report(findings, state.tree.size, shown.verified, shown, under_way)
 
 
 async def _indexed(pool: asyncpg.Pool, log_: LogState) -> bool:

@@ -56,6 +56,22 @@ async def test_a_violation_stays_reported_when_later_leaves_are_in_order(
     assert (second.verified, faults(second, SEALED)) == (4, faults(first, SEALED))
 
 
+async def test_what_is_verified_already_is_answered_without_verifying_more(
+    log: Log, audit: Audit, audit_key: SigningKey, pool: asyncpg.Pool
+) -> None:
+    verifier = Verifier(audit_key)
+    for n in range(3):
+        await log.append("registry", "x-1", "Happened", {"n": n})
+    await audit.catch_up()
+    first = await verifier.verified(pool)
+    assert (first.verified, first.sealed, first.holds) == (0, 3, True)
+    await verifier.report(pool)
+    await log.append("registry", "x-1", "Happened", {"n": 3})
+    await audit.catch_up()
+    second = await verifier.verified(pool)
+    assert (second.verified, second.sealed, second.holds) == (3, 4, True)
+
+
 async def test_an_event_that_was_put_behind_the_seal_is_found(
     log: Log, audit: Audit, audit_key: SigningKey, pool: asyncpg.Pool
 ) -> None:

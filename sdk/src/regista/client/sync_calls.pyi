@@ -699,9 +699,11 @@ class SyncCalls:
         """Return the proof that the tree of `first` leaves is a prefix of that of `size` leaves."""
     def inclusion(self, leaf_index: int, size: int) -> Inclusion:
         """Return the proof that a leaf is in the tree of `size` leaves, and the event's stored bytes."""
-    def invariants(self) -> Invariants:
+    def invariants(self, *, verify: bool = True) -> Invariants:
         """Verify the leaves that are new; return which invariants hold for all verified ones, and violations.
 
+        With `verify=False` the service returns what it has verified already, in the background, and verifies
+        nothing for this request.
         Leaves 0 to `verified - 1` of the `sealed` ones were verified, each once since `read_since`.
         `full_run` is the progress of a run that `check_invariants` requested, None when none is under way.
         """
