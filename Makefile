@@ -47,7 +47,7 @@ types: $(stamp)
 	@$(bin)/mypy --strict
 imports: $(stamp)
 	@$(bin)/lint-imports --no-cache >$(home)/imports.log || { cat $(home)/imports.log; exit 1; }
-workers := -n 2
+workers := -n 2 --no-loadscope-reorder
 unit: $(stamp)
 	@$(bin)/pytest -q $(workers) -m "not servers and not slow" tests/unit tests/contract tests/architecture
 
