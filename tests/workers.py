@@ -1,7 +1,7 @@
 """Which tests one worker runs together, where several run them (pytest-xdist).
 
-With `--no-loadscope-reorder` groups start in the order of the folders: those on servers before the unit tests,
-which fill what is left.
+With `--no-loadscope-reorder` groups start in the order of the folders: those on servers before the unit
+tests, which fill what is left.
 """
 
 from __future__ import annotations

@@ -31,6 +31,8 @@ THEN = {
         "/policies/default",
         "/access",
         "/access/trusts",
+        "/access/links",
+        "/access/issuers",
         "/people/person:bob",
     }
 }

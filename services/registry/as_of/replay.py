@@ -33,10 +33,10 @@ Row = Mapping[str, Any]
 class TooLong(Unprocessable):
     """A model had more events than one answer reads."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
         super().__init__(
             "too_many_events",
-            f"The model had more than {MOST_EVENTS} events then: read the timeline up to the moment"
+            f"The model had more than {most} events then: read the timeline up to the moment"
             " (`regista timeline --until`), or what served then (`regista as-of`).",
         )
 
@@ -90,7 +90,7 @@ async def then(app: App, model_id: str, at: datetime, most: int = MOST_EVENTS) -
             if recorded.recorded_at > at:
                 return _registered(found, at, recorded)
             if recorded.revision > most:
-                raise TooLong
+                raise TooLong(most)
             found.add(recorded)
         revision = page[-1]["revision"]
     return _registered(found, at)

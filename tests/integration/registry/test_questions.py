@@ -55,8 +55,8 @@ SELECT 'short', n, '1.0.' || n, 'Staging', 'i' || n, n, 'people', 'sha256:people
 # Each version of the short model was made from the one before, and evaluated on one data set; so was each
 # version of the long model, on one of its own.
 CHAIN = """
-INSERT INTO registry.children (model_id, number, child_model_id, child_number, relation, digest)
-SELECT $1, n, $1, n + 1, 'base_model', '' FROM generate_series($2::int, $3::int - 1) AS n
+INSERT INTO registry.children (model_id, number, child_model_id, child_number, relation, digest, since)
+SELECT $1, n, $1, n + 1, 'base_model', '', now() FROM generate_series($2::int, $3::int - 1) AS n
 """
 EVALUATED = """
 INSERT INTO registry.evaluation_data (model_id, number, dataset_digest, dataset_name)
