@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import asyncpg
@@ -38,3 +39,27 @@ async def explained(connection: asyncpg.Connection, statement: str, *values: Any
     (explanation,) = json.loads(bytes(text) if not isinstance(text, str) else text)
     plan: dict[str, Any] = explanation["Plan"]
     return plan
+
+
+async def measured(
+    pool: asyncpg.Pool,
+    owner_url: str,
+    questions: Mapping[str, tuple[str, Iterable[Any], int]],
+    plans: str = "force_custom_plan",
+) -> dict[str, tuple[int, int]]:
+    """Return (rows, pages) of each question: a statement, its values, and how many rows it should have.
+
+    `plans` is the setting `plan_cache_mode`: by default a statement is planned with its values.
+    """
+    owner = await asyncpg.connect(owner_url)
+    try:
+        await owner.execute("VACUUM ANALYZE")
+    finally:
+        await owner.close()
+    found = {}
+    async with pool.acquire() as connection:
+        await connection.execute(f"SET plan_cache_mode = {plans}")
+        for name, (statement, values, _) in questions.items():
+            plan = await explained(connection, statement, *values)
+            found[name] = (int(plan["Actual Rows"]), pages(plan))
+    return found

@@ -5,14 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-import asyncpg
 import pytest
 
 from services.approval.queries import REVIEWS_PAGE
 from services.approval.service import SERVICE
 from shared.foundation.postgres import connect_pool
 from shared.log import projector
-from tests.plans import explained, pages
+from tests.plans import measured
 
 pytestmark = pytest.mark.servers
 
@@ -42,27 +41,14 @@ QUESTIONS: dict[str, tuple[tuple[Any, ...], int]] = {
 }
 
 
-async def measured(pool: asyncpg.Pool, owner_url: str) -> dict[str, tuple[int, int]]:
-    """(rows, pages) of each question, planned as it is asked: with its values."""
-    owner = await asyncpg.connect(owner_url)
-    await owner.execute("VACUUM ANALYZE")
-    await owner.close()
-    found = {}
-    async with pool.acquire() as connection:
-        await connection.execute("SET plan_cache_mode = force_custom_plan")
-        for name, (values, _) in QUESTIONS.items():
-            plan = await explained(connection, REVIEWS_PAGE, *values)
-            found[name] = (int(plan["Actual Rows"]), pages(plan))
-    return found
-
-
 async def test_lists_read_as_many_pages_among_many_reviews_as_among_few(database):
     async with await connect_pool(database.url("approval"), schemas=("approval",)) as pool:
         await projector.ensure(SERVICE, pool)
         await pool.execute(REVIEWS, 1, SMALL)
-        before = await measured(pool, database.owner_url)
+        questions = {name: (REVIEWS_PAGE, values, rows) for name, (values, rows) in QUESTIONS.items()}
+        before = await measured(pool, database.owner_url, questions)
         await pool.execute(REVIEWS, SMALL + 1, LARGE)
-        after = await measured(pool, database.owner_url)
+        after = await measured(pool, database.owner_url, questions)
     expected = {name: rows for name, (_, rows) in QUESTIONS.items()}
     assert {name: rows for name, (rows, _) in before.items()} == expected
     assert {name: rows for name, (rows, _) in after.items()} == expected

@@ -14,7 +14,7 @@ from services.registry.serving import queries as serving
 from shared.foundation.postgres import connect_pool
 from shared.log import projector
 from tests.integration.registry.lists import models_of, of_all
-from tests.plans import explained, pages
+from tests.plans import measured
 
 pytestmark = pytest.mark.servers
 
@@ -102,20 +102,6 @@ async def pool(database: Any) -> AsyncIterator[asyncpg.Pool]:
     await pool.close()
 
 
-async def measured(pool: asyncpg.Pool, owner_url: str) -> dict[str, tuple[int, int]]:
-    """(rows, pages) of each question, planned as it is asked: with its values."""
-    owner = await asyncpg.connect(owner_url)
-    await owner.execute("VACUUM ANALYZE")
-    await owner.close()
-    found = {}
-    async with pool.acquire() as connection:
-        await connection.execute("SET plan_cache_mode = force_custom_plan")
-        for name, (statement, values, _) in QUESTIONS.items():
-            plan = await explained(connection, statement, *values)
-            found[name] = (int(plan["Actual Rows"]), pages(plan))
-    return found
-
-
 async def filled(pool: asyncpg.Pool, first: int, last: int) -> None:
     await pool.execute(MODELS, first, last)
     for statement in (NAMES, VERSIONS, ROLLOUTS):
@@ -124,9 +110,9 @@ async def filled(pool: asyncpg.Pool, first: int, last: int) -> None:
 
 async def test_lists_read_as_many_pages_among_many_models_as_among_few(pool, database):
     await filled(pool, 1, SMALL)
-    before = await measured(pool, database.owner_url)
+    before = await measured(pool, database.owner_url, QUESTIONS)
     await filled(pool, SMALL + 1, LARGE)
-    after = await measured(pool, database.owner_url)
+    after = await measured(pool, database.owner_url, QUESTIONS)
     expected = {name: rows for name, (_, _, rows) in QUESTIONS.items()}
     assert {name: rows for name, (rows, _) in before.items()} == expected
     assert {name: rows for name, (rows, _) in after.items()} == expected

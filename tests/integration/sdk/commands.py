@@ -1,37 +1,17 @@
-"""The command line as one of a house's people."""
+"""What people of a house do by the command line."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
-
-from click.testing import CliRunner
-
-from regista.cli import root
 
 from .conftest import House
 
 
-def command(house: House, who: str, *words: str) -> tuple[int, Any, str]:
-    """Return exit code, JSON and errors of a command. An error that it does not handle is raised."""
-    profile = house.people[who]
-    environment = {
-        "REGISTA_URL": profile.url,
-        "REGISTA_API_KEY": profile.api_key,
-        "REGISTA_CONFIG": "/nowhere",
-        "REGISTA_CACHE_DIR": profile.cache_dir,
-    }
-    result = CliRunner().invoke(root, [*words, "--json"], env=environment)
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result.exit_code, json.loads(result.stdout or "null"), result.stderr
-
-
 def adopts(house: House, who: str, *words: str) -> tuple[int, dict[str, Any] | None]:
     """Adopt what serves there, of one model: the exit code, and what became of it, or is planned."""
-    code, report, errors = command(
-        house, who, "import", *words, "--adopt-serving", "--reason", "we move today"
+    code, report, errors = house.command(
+        who, "import", *words, "--adopt-serving", "--reason", "we move today"
     )
     models = report if isinstance(report, list) else (report or {}).get("models")
     assert models, errors

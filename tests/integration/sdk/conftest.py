@@ -65,6 +65,12 @@ class House:
 
     def run(self, who: str, *words: str) -> Any:
         """The command line as this person; its JSON."""
+        code, found, errors = self.command(who, *words)
+        assert code == 0, (words, found, errors)
+        return found
+
+    def command(self, who: str, *words: str) -> tuple[int, Any, str]:
+        """Exit code, JSON and errors of a command. An error that it does not handle is raised."""
         profile = self.people[who]
         environment = {
             "REGISTA_URL": profile.url,
@@ -73,8 +79,9 @@ class House:
             "REGISTA_CACHE_DIR": profile.cache_dir,
         }
         result = CliRunner().invoke(root, [*words, "--json"], env=environment)
-        assert result.exit_code == 0, (words, result.output, result.exception)
-        return json.loads(result.stdout) if result.stdout else None
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result.exit_code, json.loads(result.stdout or "null"), result.stderr
 
 
 def until(look: Callable[[], Any], seconds: float = 60.0) -> Any:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from .commands import command
 from .conftest import House, until
 
 
@@ -25,5 +24,5 @@ def mirroring(house: House, name: str, kind: str, settings: str) -> Iterator[Non
 
 def mirrors(house: House, *words: str) -> tuple[int, Any]:
     """Return the exit code and the JSON of `regista mirror …`."""
-    code, found, _ = command(house, "admin", "mirror", *words)
+    code, found, _ = house.command("admin", "mirror", *words)
     return code, found

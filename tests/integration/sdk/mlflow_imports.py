@@ -15,7 +15,6 @@ from regista.importing.mlflow_source import MlflowSource
 from regista.importing.plan import Choices, PlannedModel, Planner
 from tests.import_pauses import QUICK
 
-from .commands import command
 from .conftest import House
 
 
@@ -52,7 +51,7 @@ async def copied(house: House, url: str, model: str, **more: Any) -> ModelOutcom
 
 def imports(house: House, url: str, *words: str, who: str = "ci") -> tuple[int, Any]:
     """The command as the publisher, or another one: its exit code and its JSON."""
-    code, found, _ = command(house, who, "import", "mlflow", *into(url), *words)
+    code, found, _ = house.command(who, "import", "mlflow", *into(url), *words)
     return code, found
 
 

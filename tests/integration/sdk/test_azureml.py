@@ -22,7 +22,7 @@ from tests.azureml.server import own_workspace
 from tests.azureml.workspace import GROUP, HOME, PERSON, SUBSCRIPTION, WORKSPACE, AzureMl, Faults
 from tests.import_pauses import PAUSES, QUICK
 
-from .commands import adopts, command, moves_in
+from .commands import adopts, moves_in
 from .conftest import House, _promote, until
 from .conftest import trained as training
 from .mirrors import mirroring, mirrors
@@ -64,7 +64,7 @@ def trained(azure: AzureMl, name: str, number: int, **more: Any) -> None:
 
 def imports(house: House, azure: AzureMl, *words: str) -> tuple[int, Any, str]:
     """The command as the publisher: its exit code, its JSON and its errors."""
-    return command(house, "ci", "import", *into(azure), *words)
+    return house.command("ci", "import", *into(azure), *words)
 
 
 def into(azure: AzureMl) -> tuple[str, ...]:

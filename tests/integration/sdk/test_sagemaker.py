@@ -18,7 +18,7 @@ from tests.import_pauses import QUICK
 from tests.sagemaker.registry import REGION
 from tests.sagemaker.server import BUCKET, ENVIRONMENT, Aws, aws_server
 
-from .commands import adopts, command, moves_in
+from .commands import adopts, moves_in
 from .conftest import House, _promote, trained, until
 from .mirrors import mirroring, mirrors
 
@@ -76,7 +76,7 @@ def model_bytes(number: int) -> bytes:
 
 def imports(house: House, aws: Aws, *words: str) -> tuple[int, Any]:
     """The command as the publisher: its exit code and its JSON."""
-    code, found, errors = command(house, "ci", "import", *into(aws), *words)
+    code, found, errors = house.command("ci", "import", *into(aws), *words)
     assert found, errors
     return code, found
 
