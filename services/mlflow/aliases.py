@@ -76,8 +76,8 @@ async def _serve(call: Call, row: Json, environment: str) -> None:
     review = promotion["promotion_id"]
     raise conflict(
         f"{what} is not approved for {environment} yet. Its promotion is requested: review {review} is open. "
-        f"Approvers see it with `regista reviews show {review}`. Once it is approved, it serves where nothing "
-        f"serves yet; else set the alias again, which names how to switch the traffic. "
+        f"Approvers see it with `regista reviews show {review}`. Once approved, it serves where no other "
+        "version does; else set the alias again, and the answer names how to switch the traffic. "
         f"`models:/{call.inner(row['model'])}@{environment}` loads what serves."
     )
 
