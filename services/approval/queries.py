@@ -170,7 +170,7 @@ LEFT JOIN versions v ON v.model_id = p.model_id AND v.number = p.number WHERE p.
 
 # What people wrote and did in a review, in order.
 ENTRIES = """
-SELECT revision, kind, by, name, text, conditions, at FROM review_entries
+SELECT revision, kind, by, name, text, conditions, justified, at FROM review_entries
 WHERE review_id = $1 ORDER BY revision
 """
 

@@ -172,7 +172,7 @@ REVIEWS = Table(
     Index("reviews_of_model", "model_id", "opened_at", "review_id"),
 )
 
-# What people wrote and did in a review, in order.
+# What people wrote and did in a review, in order. `justified`: what an after-review found, null for others.
 REVIEW_ENTRIES = Table(
     "review_entries",
     _metadata,
@@ -183,6 +183,7 @@ REVIEW_ENTRIES = Table(
     Column("name", Text, nullable=False),
     Column("text", Text, nullable=False),
     Column("conditions", JSONB, nullable=False),
+    Column("justified", Boolean),
     Column("at", DateTime(timezone=True), nullable=False),
 )
 

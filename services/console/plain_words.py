@@ -98,6 +98,24 @@ def in_words(event: Mapping[str, Any]) -> str:
     return words if event.get("number") else words.removesuffix(" of").removesuffix(" on").removesuffix(" at")
 
 
+def finding(justified: object) -> str:
+    """Return what an after-review found about its override, "" where there is no after-review."""
+    if not isinstance(justified, bool):
+        return ""
+    return "found it justified" if justified else "found it NOT justified"
+
+
+def found_by(event: Mapping[str, Any]) -> str:
+    """Return what the event of an after-review found, "" for another event."""
+    return finding((event.get("data") or {}).get("justified"))
+
+
+def reason_of(event: Mapping[str, Any]) -> str:
+    """Return the reason of an event; for an after-review its comment."""
+    comment = (event.get("data") or {}).get("comment") if event.get("type") == "OverrideReviewed" else ""
+    return str(event.get("reason") or comment or "")
+
+
 def happened(moment: Mapping[str, Any]) -> str:
     """Return what happened at a moment, as a title: `Promoted fraud.scoring #2 in production`."""
     words, about = in_words(moment), str(moment.get("model") or "")

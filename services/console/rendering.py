@@ -18,7 +18,7 @@ from regista.errors import RegistaError
 from services.console.areas import areas
 from services.console.as_of import RECENT, same_moment
 from services.console.calls import segment
-from services.console.plain_words import compared, happened, in_words, plain
+from services.console.plain_words import compared, finding, found_by, happened, in_words, plain, reason_of
 
 FOLDER = Path(__file__).parent
 STATIC = FOLDER / "static"
@@ -214,6 +214,9 @@ def environment(packages: dict[str, str]) -> jinja2.Environment:
         "moved": _moved,
         "a_moment_ago": a_moment_ago,
         "in_words": in_words,
+        "finding": finding,
+        "found_by": found_by,
+        "reason_of": reason_of,
         "happened": happened,
         "compared": compared,
         "new_key": lambda: str(uuid.uuid4()),

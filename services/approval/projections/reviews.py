@@ -209,5 +209,8 @@ def _entry(r: Recorded, e: ReviewEvent) -> Change:
         "by": r.actor.subject,
         "name": name,
         "text": text,
+        "conditions": list(conditions),
+        "justified": e.justified if isinstance(e, OverrideReviewed) else None,
+        "at": r.recorded_at,
     }
-    return Put(t.REVIEW_ENTRIES, {**row, "conditions": list(conditions), "at": r.recorded_at})
+    return Put(t.REVIEW_ENTRIES, row)

@@ -49,12 +49,15 @@ class AfterReviewBody(Body):
 
 
 class Entry(BaseModel):
+    """`justified`: what an after-review found about the override; None for every other entry."""
+
     revision: int
     kind: str
     by: str
     name: str
     text: str
     conditions: list[str]
+    justified: bool | None
     at: datetime
 
 

@@ -67,6 +67,7 @@ def people_of(items: list[Json]) -> list[str]:
         ]
         promotion = item.get("promotion") or {}
         found += [a["subject"] for a in promotion.get("approvers") or ()]
+        found.append(((item.get("after_review") or {}).get("by") or {}).get("subject", ""))
         if promotion.get("requested"):
             found.append(promotion["requested"]["by"]["subject"])
         if isinstance(item.get("subject"), str):

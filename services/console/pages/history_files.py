@@ -14,7 +14,7 @@ import msgspec
 from regista.errors import Invalid
 from regista.wire.csv_text import csv_text
 from services.console.pages.history import kind_of, people_of, read
-from services.console.plain_words import in_words
+from services.console.plain_words import finding, found_by, in_words, reason_of
 from services.console.view import Download, View
 
 Json = Mapping[str, Any]
@@ -31,16 +31,24 @@ TITLES = (
     "requested by",
     "approved by",
     "why",
+    "conditions",
+    "after-review",
+    "after-review by",
+    "after-review comment",
     "leaf",
 )
 GUIDE = """\
 {count} of {total} entries of the report come with the proof that they are in the sealed log. Each is
 verified on any machine with the client of Regista, without a service:
 
-  regista audit verify-proof proofs/leaf-0.json --key '{key}'
+  regista audit verify-proof proofs/leaf-{leaf}.json --key '{key}'
 
 Compare the key with the one that you keep elsewhere. report.csv and report.json are not signed: trust
 the proof of an entry, not its line in them.
+"""
+NO_PROOFS = """\
+No entry of the report comes with a proof: the sealed log has no signed checkpoint over one of them yet.
+Download the report again later. report.csv and report.json are not signed.
 """
 
 
@@ -69,39 +77,56 @@ async def _as_csv(view: View, what: str, items: Sequence[Json]) -> str:
 
 
 def _row(what: str, item: Json, named: Any) -> Sequence[object]:
-    by = named((item.get("by") or item.get("actor") or {}).get("subject", ""))
-    if what in {"timeline", "attempts"}:
-        number, where = item.get("number"), item.get("environment")
-        data = item.get("data") or {}
-        words = in_words(item) if what == "timeline" else data.get("code") or in_words(item)
-        who = named(str(data.get("subject") or "")) if what == "attempts" else by
-        return (
-            item["recorded_at"],
-            words,
-            "",
-            number,
-            where,
-            who,
-            "",
-            "",
-            item["reason"],
-            item["leaf_index"],
-        )
+    return _event_row(what, item, named) if what in {"timeline", "attempts"} else _decided(what, item, named)
+
+
+def _event_row(what: str, item: Json, named: Any) -> Sequence[object]:
+    data = item.get("data") or {}
+    by = (
+        str(data.get("subject") or "")
+        if what == "attempts"
+        else _subject(item.get("by") or item.get("actor"))
+    )
+    words = _words(item) if what == "timeline" else data.get("code") or in_words(item)
+    number, where = item.get("number"), item.get("environment")
+    head = (item["recorded_at"], words, "", number, where, named(by), "", "", reason_of(item))
+    return (*head, "", "", "", "", item["leaf_index"])
+
+
+def _words(event: Json) -> str:
+    """Return what the actor did, and what an after-review found."""
+    words, found = in_words(event), found_by(event)
+    return f"{words.removesuffix(' of')}, {found}" if found else words
+
+
+def _decided(what: str, item: Json, named: Any) -> Sequence[object]:
     promotion = item.get("promotion") or {}
-    requested = promotion.get("requested") or {}
-    approvers = [named(a["subject"]) for a in promotion.get("approvers") or ()]
+    requested, approvers = promotion.get("requested") or {}, promotion.get("approvers") or ()
     return (
         item["at"],
         what.rstrip("s"),
         item["model"],
         item["number"],
         item["environment"],
-        by,
-        named((requested.get("by") or {}).get("subject", "")),
-        "; ".join(approvers),
+        named(_subject(item.get("by"))),
+        named(_subject(requested.get("by"))),
+        "; ".join(named(a["subject"]) for a in approvers),
         "; ".join(item["reasons"]) or requested.get("reason", ""),
+        "; ".join(condition for a in approvers for condition in a.get("conditions") or ()),
+        *_after_review(what, item.get("after_review"), named),
         item["event"]["leaf_index"],
     )
+
+
+def _after_review(what: str, made: Json | None, named: Any) -> tuple[str, str, str]:
+    """Return what the after-review of an override found, who made it, and the comment."""
+    if made:
+        return finding(made["justified"]), named(_subject(made["by"])), made["comment"] or ""
+    return "missing" if what == "overrides" else "", "", ""
+
+
+def _subject(who: Json | None) -> str:
+    return str((who or {}).get("subject", ""))
 
 
 async def report(view: View) -> tuple[str, bytes]:
@@ -124,7 +149,10 @@ async def bundle(view: View) -> tuple[str, bytes]:
             return leaf, await _proof(view, leaf, checkpoints)
 
     proofs = await asyncio.gather(*map(proof, wanted))
-    guide = GUIDE.format(count=len(proofs), total=len(items), key=checkpoints["verifier_key"])
+    guide = NO_PROOFS
+    if proofs:
+        counts = {"count": len(proofs), "total": len(items)}
+        guide = GUIDE.format(**counts, leaf=proofs[0][0], key=checkpoints["verifier_key"])
     files = {
         "README.txt": guide.encode(),
         "report.csv": (await _as_csv(view, what, items)).encode(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from services.console.calls import segment
+from services.console.calls import part, segment
 from services.console.pages.then import decisions
 from services.console.rendering import url
 from services.console.view import Act, Done, Page, Shown, View
@@ -36,6 +36,7 @@ async def show_review(view: View) -> Shown:
     content = {
         "review": review,
         "summary": summary,
+        "policy": await _policy(view, review["policy"]),
         "mine": mine,
         "why_not": _why_not(review, mine, view.session.caller["name"] or subject),
         "metrics": changes.pop("metrics", []),
@@ -62,6 +63,15 @@ async def show_review(view: View) -> Shown:
         live,
         await view.names(people),
     )
+
+
+async def _policy(view: View, named: Json) -> Json | None:
+    """Return the text of the policy at the revision of the review, None where it cannot be read."""
+    if not named.get("name"):  # an override without a review
+        return None
+    path = f"/policies/{segment(named['name'])}"
+    found = await part(view.calls.get("approval", path, revision=named["revision"]))
+    return found.value["policy"] if found.value else None
 
 
 def _why_not(review: Json, mine: Json | None, name: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 
@@ -12,7 +13,10 @@ from services.approval.domain.policy import BreakGlass, Policy
 from services.approval.domain.review import RemindAfterReview
 from services.approval.domain.review import decide as decide_review
 from services.approval.domain.review_events import AfterReviewOverdue, OverrideReviewed, ReviewOpened
+from services.approval.projections.reviews import project
+from shared.deciding.changes import Put
 from shared.deciding.decider import RuleBroken, Unprocessable
+from shared.deciding.events import Actor, Recorded
 
 
 def overridden(world, **break_glass):
@@ -138,3 +142,16 @@ def test_the_opposite_of_an_after_review_that_was_made_is_refused(world, first, 
 def test_the_time_of_an_after_review_is_a_duration(world, text):
     with pytest.raises(Unprocessable):
         world.gates([], [Gate("manual", {})], break_glass=BreakGlass(after_review_in=text))
+
+
+@pytest.mark.parametrize("justified", [True, False])
+def test_the_conversation_of_a_review_keeps_what_the_after_review_found_and_its_comment(world, justified):
+    overridden(world)
+    world.after_review("ann", justified=justified, comment="there was no outage")
+    (reviewed,) = world.of(OverrideReviewed)
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+    event = Recorded(
+        "approval", "review-p", 3, UUID(int=3), "OverrideReviewed", 1, at, Actor("ann"), reviewed, b""
+    )
+    (entry,) = [change.row for change in project(event, reviewed) if isinstance(change, Put)]
+    assert (entry["justified"], entry["text"]) == (justified, "there was no outage")

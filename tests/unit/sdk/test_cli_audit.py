@@ -55,6 +55,34 @@ def test_an_override_shows_who_used_it_why_and_what_it_bypassed(run: Any, answer
     made = {"by": WHO | {"subject": "u-bea"}, "at": "2026-03-03T10:00:00Z", "justified": False, "comment": ""}
     answers.fixed["GET", "/v1/reports/overrides"] = page(DECISION | {"after_review": made})
     assert "people\tunjustified, Bea (u-bea)" in run("audit", "overrides").output
+    made |= {"comment": "there was no outage"}
+    answers.fixed["GET", "/v1/reports/overrides"] = page(DECISION | {"after_review": made})
+    assert "unjustified, Bea (u-bea): there was no outage" in run("audit", "overrides").output
+
+
+@pytest.mark.parametrize("form", ["csv", "wide"])
+def test_promotions_show_the_conditions_of_the_approvals(run: Any, answers: Answers, form: str) -> None:
+    approvers = [
+        {"subject": "u-bea", "conditions": ["weekly check", "only EU"]},
+        {"subject": "u-carl", "conditions": []},
+    ]
+    answers.fixed["GET", "/v1/reports/promotions"] = page(
+        DECISION | {"promotion": PROMOTION | {"approvers": approvers}}
+    )
+    shown = run("audit", "promotions", "-o", form).output
+    assert "conditions" in shown
+    assert "weekly check; only EU" in shown
+
+
+@pytest.mark.parametrize(("justified", "found"), [(True, "justified"), (False, "NOT justified")])
+def test_a_timeline_states_what_an_after_review_found_and_its_comment(
+    run: Any, answers: Answers, *, justified: bool, found: str
+) -> None:
+    data = {"justified": justified, "comment": "there was no outage"}
+    answers.fixed["GET", "/v1/timeline/churn"] = page(
+        EVENT | {"type": "OverrideReviewed", "actor": WHO, "data": data}
+    )
+    assert f"found it {found}; there was no outage" in run("timeline", "churn").stdout
 
 
 def test_what_served_is_a_row_for_each_version(run: Any, answers: Answers) -> None:

@@ -112,6 +112,25 @@ def test_an_after_review_without_a_verdict_names_both(run: Any) -> None:
     assert "--justified or --unjustified" in run("reviews", "after-review", "r1").output
 
 
+@pytest.mark.parametrize(("justified", "found"), [(True, "justified"), (False, "NOT justified")])
+def test_a_review_shows_what_its_after_review_found_and_its_comment(
+    run: Any, answers: Answers, *, justified: bool, found: str
+) -> None:
+    entry = {
+        "revision": 3,
+        "kind": "OverrideReviewed",
+        "by": "u-2",
+        "name": "",
+        "text": "there was no outage",
+        "conditions": [],
+        "justified": justified,
+        "at": "2026-12-01T08:00:00Z",
+    }
+    answers.fixed["GET", "/v1/reviews/r1"] = JSONResponse(REVIEW | {"state": "closed", "entries": [entry]})
+    shown = run("reviews", "show", "r1").output
+    assert f"reviewed the override, found it {found}\tthere was no outage" in shown
+
+
 def test_an_approval_accepts_gates_by_name(run: Any, answers: Answers) -> None:
     answers.fixed["POST", "/v1/reviews/r1:approve"] = JSONResponse(REVIEW)
     run("approve", "r1", "--revision", "4", "--accept", "schema_compatible")

@@ -37,7 +37,7 @@ def add_to(group: click.Group) -> None:
 def promotions(session: Session, since: str, until: str, model: str, limit: int) -> None:
     """List the promotions of a period over all models: who requested and approved, under which policy.
 
-    The newest comes first.
+    It has the conditions of the approvals, too. The newest comes first.
     """
     with session.client() as client:
         found = client.promotions(since, until, model, limit)
@@ -47,6 +47,7 @@ def promotions(session: Session, since: str, until: str, model: str, limit: int)
         ("requested by", lambda d: who(_requested(d), shown)),
         ("approved by", lambda d: _approvers(d, shown)),
         ("policy", _policy_of),
+        ("conditions", _conditions),
     ]
     session.items(found, columns, "no version was promoted then", limit)
     _warn(found)
@@ -263,6 +264,11 @@ def _approvers(item: Item, shown: Shown) -> str:
     return f"{names} (override)".strip() if promotion.get("override") else names
 
 
+def _conditions(item: Item) -> str:
+    approvers = (item.get("promotion") or {}).get("approvers") or ()
+    return "; ".join(condition for one in approvers for condition in one.get("conditions") or ())
+
+
 def _reviewers(items: Iterable[Item]) -> Iterator[Any]:
     for item in items:
         yield from actors({"actor": (item.get("after_review") or {}).get("by")})
@@ -273,7 +279,8 @@ def _after_review(item: Item, shown: Shown) -> str:
     if not made:
         return "missing"
     verdict = "justified" if made["justified"] else "unjustified"
-    return f"{verdict}, {who({'actor': made['by']}, shown)}"
+    comment = f": {made['comment']}" if made.get("comment") else ""
+    return f"{verdict}, {who({'actor': made['by']}, shown)}{comment}"
 
 
 def _policy_of(item: Item) -> str:

@@ -10,6 +10,7 @@ from regista.cli.terminal.output import print_table, say, to_the_second
 from regista.cli.terminal.people import Shown, naming
 from regista.cli.terminal.session import Session
 from regista.cli.terminal.stored_names import explain_stored_names
+from regista.cli.timeline import finding
 
 if TYPE_CHECKING:
     from regista.client.sync_client import Client
@@ -158,11 +159,17 @@ def _deciders(deciders: Sequence[Mapping[str, Any]], shown: Shown) -> Iterator[s
     yield from (f"  may not: {shown(d['subject'])} {d['why_not']}" for d in deciders if not d["may_decide"])
 
 
+def _did(entry: Mapping[str, Any]) -> str:
+    """Return what the entry records, and what an after-review found."""
+    did = ENTRIES.get(str(entry.get("kind")), str(entry.get("kind")))
+    return ", ".join(part for part in (did, finding(entry.get("justified"))) if part)
+
+
 def _print_entries(entries: Sequence[Mapping[str, Any]], shown: Shown) -> None:
     columns = [
         ("when", lambda e: to_the_second(e.get("at"))),
         ("who", lambda e: e.get("name") or shown(e.get("by"))),
-        ("did", lambda e: ENTRIES.get(e.get("kind", ""), e.get("kind"))),
+        ("did", _did),
         ("comment", "text"),
         ("conditions", lambda e: "; ".join(e.get("conditions") or ())),
     ]

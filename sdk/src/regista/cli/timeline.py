@@ -57,7 +57,7 @@ def timeline(
 
 
 def why(event: Mapping[str, Any]) -> str:
-    """Return the reason, and what a note, a description or a correction states."""
+    """Return the reason, and what a note, a description, a correction or an after-review states."""
     data = event.get("data") if isinstance(event.get("data"), Mapping) else None
     stated = _STATED[event["type"]](data or {}) if event.get("type") in _STATED else []
     return "; ".join(str(part) for part in (event.get("reason"), *stated) if part)
@@ -79,8 +79,18 @@ def _denied(data: Mapping[str, Any]) -> list[Any]:
     return [data.get("code"), data.get("detail")]
 
 
+def finding(justified: bool | None) -> str:
+    """Return what an after-review found about its override, "" where there is none."""
+    return "" if justified is None else f"found it {'justified' if justified else 'NOT justified'}"
+
+
+def _after_review(data: Mapping[str, Any]) -> list[Any]:
+    return [finding(data.get("justified")), data.get("comment")]
+
+
 _STATED = {
     "AttemptsDenied": _denied,
+    "OverrideReviewed": _after_review,
     "NoteAdded": _note,
     "NoteCorrected": _note,
     "VersionDescribed": _described,

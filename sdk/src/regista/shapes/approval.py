@@ -94,12 +94,15 @@ class Decider(TypedDict):
 
 
 class Entry(TypedDict):
+    """`justified`: what an after-review found about the override; None for every other entry."""
+
     revision: int
     kind: str
     by: str
     name: str
     text: str
     conditions: list[str]
+    justified: bool | None
     at: str
 
 
