@@ -109,7 +109,11 @@ class Invalid(RegistaError):
 
 
 class WrongArgument(Invalid, TypeError):
-    """A method of the client was called with an argument that it does not have, or without one it needs."""
+    """A method was called with an argument that it does not have or cannot take, or without one it needs."""
+
+
+class WrongValue(Invalid, ValueError):
+    """A method was called with a value that does not fit what it was told before, or too early."""
 
 
 class TooLarge(RegistaError):
