@@ -113,7 +113,7 @@ class WrongArgument(Invalid, TypeError):
 
 
 class WrongValue(Invalid, ValueError):
-    """A method was called with a value that does not fit what it was told before, or too early."""
+    """A method was called with a value that does not fit earlier ones, or too early."""
 
 
 class TooLarge(RegistaError):

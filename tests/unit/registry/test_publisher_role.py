@@ -1,4 +1,4 @@
-"""A publisher without the role is told what it lacks, and which name was probably meant."""
+"""A publisher without the role learns what it lacks, and which name was probably meant."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_name_without_a_namespace_is_answered_with_those_of_the_publisher(
     assert f"did you mean {' or '.join(meant)}?" in str(refusal)
 
 
-def test_a_publisher_of_no_namespace_is_told_the_form_of_a_name() -> None:
+def test_a_publisher_of_no_namespace_learns_the_form_of_a_name() -> None:
     refusal = lacks_role(AccessState(), "ci", "", "scoring")
     assert refusal.facts["meant"] == []
     assert "write NAMESPACE.NAME" in str(refusal)
