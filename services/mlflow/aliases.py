@@ -49,10 +49,9 @@ async def _serve(call: Call, row: Json, environment: str) -> None:
     if environment in row["environments"]:
         return
     what = f"{row['model']} version {row['number']}"
-    body = {"environment": environment, "serve": True, "reason": "requested by a client of MLflow"}
     path = at(row["model"], "versions", row["number"])
     try:
-        promotion = await call.send("POST", path + ":promote", body)
+        promotion = await _requested(call, path + ":promote", environment)
     except Problem as problem:
         problem.message = f"{what} is not promoted to {environment}: {problem.message}"
         raise
@@ -77,9 +76,22 @@ async def _serve(call: Call, row: Json, environment: str) -> None:
     review = promotion["promotion_id"]
     raise conflict(
         f"{what} is not approved for {environment} yet. Its promotion is requested: review {review} is open. "
-        f"Approvers see it with `regista reviews show {review}`; once it is approved, "
-        f"`models:/{call.inner(row['model'])}@{environment}` loads what serves there."
+        f"Approvers see it with `regista reviews show {review}`. Once approved, it serves where no other "
+        "version does; else set the alias again, and the answer names how to switch the traffic. "
+        f"`models:/{call.inner(row['model'])}@{environment}` loads what serves."
     )
+
+
+async def _requested(call: Call, path: str, environment: str) -> Json:
+    """Request the promotion: where nothing serves, its grant also switches the traffic."""
+    body = {"environment": environment, "reason": "requested by a client of MLflow"}
+    try:
+        promotion: Json = await call.send("POST", path, body | {"serve": True})
+    except Problem as problem:
+        if problem.problem != "serves_already":
+            raise
+        promotion = await call.send("POST", path, body)
+    return promotion
 
 
 async def delete_alias(call: Call) -> Json:

@@ -13,7 +13,7 @@ from services.approval import queries
 from services.approval.api.decisions import identity, people_for
 from services.approval.domain.comparison import comparable, measured
 from services.approval.domain.evidence import Evidence
-from services.approval.domain.independence import appointers, counts_as_one_of
+from services.approval.domain.independence import appointers, because_same, counts_as_one_of, same_as
 from services.approval.domain.noted import Evaluation, Signature, SignatureField
 from shared.deciding.access import AccessState, permits
 from shared.deciding.appointments import issued_a_key
@@ -272,8 +272,8 @@ def _why_not(
     state_of = partial(identity, call)
     if state.subject in approvers:
         return "has approved already"
-    if counts_as_one_of(state.subject, excluded, people, state_of):
-        return "made this version or requested its promotion"
+    if same := same_as(state.subject, excluded, people, state_of):
+        return because_same(state.subject, same, "made this version or requested its promotion")
     if not dependent and (found := appointers(state.subject, state_of, people, excluded)):
         return f"{found[0][0]}, who made or requested this version, {found[0][1]}"
     for other in approvers:

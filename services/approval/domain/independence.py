@@ -44,14 +44,26 @@ def check_human(by: str, streams: Streams, what: str, machines: Mapping[str, str
 
 def check_no_maker(by: str, people: People, excluded: Iterable[str], streams: Streams, did: str) -> None:
     """Raise RuleBroken for one of the excluded people, by any identity, login or name, now or before."""
-    if counts_as_one_of(by, excluded, people, partial(identity, streams=streams)):
-        raise RuleBroken("own_work", f"{by} {did}; ask another approver to decide")
+    if same := same_as(by, excluded, people, partial(identity, streams=streams)):
+        raise RuleBroken("own_work", f"{by} {because_same(by, same, did)}; ask another approver to decide")
+
+
+def same_as(by: str, others: Iterable[str], people: People, state_of: StateOf) -> str:
+    """Return which of the others the person who has this identity is, by a link, a login or a name, or ""."""
+    given = (*others,)
+    mine = known_as(by, people, state_of)
+    found = (other for other in given if any(me.is_same(person(people, other)) for me in mine))
+    return by if by in given else next(found, "")
+
+
+def because_same(by: str, same: str, did: str) -> str:
+    """Return what a person did, or who it was that did it and is the same person."""
+    return did if same == by else f"has the name of {same}, or is linked with {same}, who {did}"
 
 
 def counts_as_one_of(by: str, others: Iterable[str], people: People, state_of: StateOf) -> bool:
     """Return whether the person who has this identity is one of the others, by a link, a login or a name."""
-    mine = known_as(by, people, state_of)
-    return any(me.is_same(person(people, other)) for other in others for me in mine)
+    return bool(same_as(by, others, people, state_of))
 
 
 def known_as(subject: str, people: People, state_of: StateOf) -> list[Person]:

@@ -17,13 +17,13 @@ pytestmark = [
 ]
 
 
-def validated(house: House, name: str) -> int:
-    """A complete version that passed its automated gates."""
+def validated(house: House, name: str, seed: int = 1) -> int:
+    """A complete version that passed its automated gates. Its bytes and data depend on the seed."""
     folder = house.folder / name
     folder.mkdir(exist_ok=True)
-    (folder / "model.bin").write_bytes(name.encode() * 100)
+    (folder / "model.bin").write_bytes(name.encode() * 100 * seed)
     with house.client("nightly") as nightly:
-        number = nightly.publish(name, folder, trained(), via="http").wait(60).number
+        number = nightly.publish(name, folder, trained(seed), via="http").wait(60).number
     with house.client("eng") as eng:
         until(lambda: eng.version(f"{name}@{number}")["stage"] == "Validated")
     return int(number)
@@ -107,6 +107,21 @@ def test_an_alias_of_a_version_is_registas_alias(
     assert house.run("eng", "versions", "show", f"{name}@candidate")["number"] == 1
     mlflow(f"client.delete_registered_model_alias('{name}', 'candidate')")
     assert "not found" in refused(mlflow, f"client.get_model_version_by_alias('{name}', 'candidate')").text
+
+
+def test_while_a_version_serves_another_one_is_requested_and_switched_to_after_its_approval(
+    serving: dict[str, Any], mlflow: MlflowClient, house: House
+) -> None:
+    name = serving["name"]
+    number = validated(house, name, seed=2)
+    sets_alias = f"client.set_registered_model_alias('{name}', 'production', {number})"
+    asked = refused(mlflow, sets_alias)
+    review = mlflow(f"client.get_model_version('{name}', {number}).tags['regista.review']")
+    assert f"review {review} is open" in asked.text
+    approve(house, review)
+    with house.client("eng") as eng:
+        until(lambda: eng.version(f"{name}@{number}")["stage"] == "Production")
+    assert f"regista rollout switch {name}@{number}" in refused(mlflow, sets_alias).text
 
 
 def test_an_unneeded_version_is_retired_and_then_its_model_deleted(

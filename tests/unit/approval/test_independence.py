@@ -28,9 +28,11 @@ SPELLINGS = [
 
 
 def refused(world, code, by, **more):
+    """Return the text of the refusal of an approval."""
     with pytest.raises(RuleBroken) as broken:
         world.approve(by, **more)
     assert broken.value.code == code
+    return str(broken.value)
 
 
 def keyed(subject, by):
@@ -71,7 +73,8 @@ def test_a_maker_with_a_second_identity_is_recognised_by_the_names_of_the_first(
     """The version names the subject that published it; both identities are called the same."""
     world.named("pipeline", "Grace Hopper", erased=("Grace Murray",))
     world.in_review()
-    refused(world, "own_work", "u-2", name="Grace Hopper")
+    text = refused(world, "own_work", "u-2", name="Grace Hopper")
+    assert "u-2 has the name of pipeline, or is linked with pipeline, who made this version" in text
     refused(world, "own_work", "u-3", name="Grace Murray")
 
 
@@ -247,7 +250,7 @@ def test_a_policy_may_accept_appointed_approvers_and_states_why(world):
 def test_also_then_makers_and_second_identities_do_not_count(world):
     world.validated([Gate("manual", {"approvers": 2, "dependent_because": "a small team"})]).request()
     world.assess()
-    refused(world, "own_work", "carl")
+    assert "carl made this version" in refused(world, "own_work", "carl")
     world.approve("u-1", name="Grace Hopper")
     refused(world, "same_person", "u-2", name="Grace Hopper")
 

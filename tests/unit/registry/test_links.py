@@ -154,7 +154,7 @@ def test_what_is_not_linked_is_not_unlinked(unlink: UnlinkIdentity):
 def test_who_would_count_as_two_people_does_not_unlink(mine: dict[str, object]):
     """u-2 is linked with u-1, too, so ann, u-1 and u-2 are one person."""
     states = after(LINK, LinkIdentity("u-1", "u-2", "root"))
-    with pytest.raises(RuleBroken, match="own_identity"):
+    with pytest.raises(RuleBroken, match="own_identity: You count as one of them"):
         events_of(replace(UNLINK, **mine), states)  # type: ignore[arg-type]
 
 

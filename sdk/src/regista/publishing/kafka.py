@@ -18,9 +18,9 @@ from regista.wire.limits import RECORD_BYTES
 SEND_SECONDS = 30.0
 STOP_SECONDS = 5.0
 CONNECTING = (
-    "If Kafka runs, compare REGISTA_KAFKA_BOOTSTRAP, _USER, _PASSWORD and _SECURITY with its listener: with a"
-    " user the client expects TLS (SASL_SSL; without TLS SASL_PLAINTEXT), without one PLAINTEXT. Else try"
-    " again later."
+    "If Kafka runs, compare REGISTA_KAFKA_BOOTSTRAP, _USER, _PASSWORD, _SECURITY and _MECHANISM with its"
+    " listener: with a user the client expects TLS (SASL_SSL; without TLS SASL_PLAINTEXT), without one PLAINTEXT."
+    " Else try again later."
 )
 """What to do when no connection to Kafka is made."""
 MECHANISMS = ("SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN")

@@ -135,7 +135,9 @@ def _check_unlink(
     if {command.by, *command.own} & set(person_of(subjects_of(command), streams)):
         raise RuleBroken(
             "own_identity",
-            "By unlinking you would count as two people: ask another admin, who is neither of them.",
+            "You count as one of them: you are linked with one, have the name of one, or one of you issued a "
+            "key of the other. By unlinking you could count as two people: ask an admin for whom none of "
+            "this holds.",
             subject=command.subject,
         )
 
