@@ -22,7 +22,7 @@ from services.console.forms import address_of
 from services.console.headers import SafeHeaders
 from services.console.links import Links
 from services.console.live import serve_live
-from services.console.serving import serve_act, serve_download, serve_page
+from services.console.serving import serve_act, serve_address_of_act, serve_download, serve_page
 from services.console.settings import ConsoleSettings
 from services.console.sign_in import SignIn
 from services.console.view import View
@@ -40,6 +40,7 @@ def routes(console: Console) -> list[Route]:
     table = [Route(page.path, serve_page(console, page)) for page in pages.PAGES]
     table += [Route(one.path, serve_download(console, one)) for one in pages.DOWNLOADS]
     table += [Route(act.path, serve_act(console, act), methods=["POST"]) for act in pages.ACTS]
+    table += [Route(act.path, serve_address_of_act(act)) for act in pages.ACTS]
     return [*table, Route("/live", serve_live(console)), *_files_and_probes(console)]
 
 

@@ -14,7 +14,7 @@ from regista.errors import Invalid, RegistaError
 from services.console import slider, waiting
 from services.console.as_of import PARAMETER, is_canonical, moment_of, same_moment
 from services.console.console import Console, status_of
-from services.console.forms import BadForm, address_of, from_own_page, read_form, token_matches
+from services.console.forms import BadForm, address_of, from_own_page, local_path, read_form, token_matches
 from services.console.sessions import Unsigned
 from services.console.view import Act, Download, Page, Show, Shown, View
 
@@ -49,7 +49,7 @@ def serve_page(console: Console, page: Page) -> Endpoint:
 
 async def _answered(console: Console, view: View, page: Page, here: str, status: int = 200) -> Response:
     show = _shown_then(page.then) if view.as_of else page.show
-    view.has_past = not view.as_of and not isinstance(page.then, str)
+    view.has_past = not view.as_of and page.has_past(view)
     parts = await asyncio.gather(show(view), waiting.count(view), _slide(view), return_exceptions=True)
     try:
         for failed in parts:
@@ -112,7 +112,7 @@ def serve_act(console: Console, act: Act) -> Endpoint:
         session = await console.session_of(request)
         if session is None:
             return console.to_sign_in(request, here, Unsigned(here, form))
-        view = View(request, session, console.calls(session.credential), form)
+        view = View(request, session, console.calls(session.credential), form, address=here)
         if not token_matches(session, form):
             session.notices.append(STALE_FORM)
             return await _answered(console, view, act.page, here, 403)
@@ -136,6 +136,15 @@ def serve_act(console: Console, act: Act) -> Endpoint:
     return endpoint
 
 
+def serve_address_of_act(act: Act) -> Endpoint:
+    """Return what leads from the address of an act to its page: a browser keeps the address of a refusal."""
+
+    async def endpoint(request: Request) -> Response:
+        return RedirectResponse(_address(act.page, request), 303)
+
+    return endpoint
+
+
 def _changes_nothing() -> Invalid:
     return Invalid(
         "page_of_the_past",
@@ -152,4 +161,4 @@ def _other_origin(console: Console) -> str:
 def _address(page: Page, request: Request) -> str:
     """Return the address of the page that an act belongs to; the form's address has the page's query."""
     path: str = Route(page.path, page.show, name="page").url_path_for("page", **request.path_params)
-    return f"{path}?{request.url.query}" if request.url.query else path
+    return local_path(f"{path}?{request.url.query}" if request.url.query else path)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from starlette.datastructures import URL
 from starlette.requests import Request
 
 from regista.errors import RegistaError
@@ -22,6 +23,8 @@ OWN_ROLE_ONLY = frozenset({"override"})
 """Roles that an administrator does not have without a grant of their own."""
 NAMES_FOR = 60.0
 """Seconds for which a name is not looked up again. An erased name disappears from pages after that."""
+SOMEWHERE = "somewhere"
+"""In place of a namespace: in any of them."""
 TYPED = ("reason", "comment", "conditions", "text")
 """The fields of forms that people write in."""
 MOST_NAMES = 100
@@ -35,7 +38,8 @@ class View:
     `form` has the fields of an act, or those of one that was not carried out: `problem` states why, or
     `returned` that the person had to sign in first. `as_of` is the moment that the page is shown as of, in
     RFC 3339, or "" for now; `slider` moves it, where there is one. `has_past`: a page of now that services
-    can state the past of.
+    can state the past of, to this person. `address` is that of the page with its query: of the page of an
+    act where the request sent a form.
     """
 
     request: Request
@@ -47,22 +51,22 @@ class View:
     as_of: str = ""
     slider: Slider | None = None
     has_past: bool = False
+    address: str = ""
 
     @property
     def here(self) -> str:
         """The address of the page, for a link to it."""
-        return address_of(self.request)
+        return self.address or address_of(self.request)
 
     @property
     def path(self) -> str:
         """The address of the page without its query, for a link to it."""
-        return local_path(self.request.url.path)
+        return local_path(self.here.partition("?")[0])
 
     @property
     def now(self) -> str:
         """The address of the page as it is now."""
-        query = self.request.url.remove_query_params([PARAMETER, "page"]).query
-        return local_path(f"{self.request.url.path}?{query}" if query else self.request.url.path)
+        return local_path(str(URL(self.here).remove_query_params([PARAMETER, "page"])))
 
     @property
     def typed(self) -> list[str]:
@@ -106,6 +110,10 @@ class View:
         """Return whether the person probably may do what needs the role. The service decides again."""
         held = self.roles(namespace)
         return role in held or ("admin" in held and role not in OWN_ROLE_ONLY)
+
+    def may_somewhere(self, role: str) -> bool:
+        """Return whether the person probably may do what needs the role in any namespace."""
+        return any(self.may(role, held["namespace"]) for held in self.session.caller["roles"])
 
     async def names(self, subjects: Iterable[Any]) -> Mapping[str, str | None]:
         """Return the names of people by subject: None for an erased one, nothing for one without a name."""
@@ -159,12 +167,22 @@ class Page:
     """A page at a path, written as in Starlette.
 
     `then` shows it as of the moment `as_of` of the view. It states why where no service can state it: the
-    text follows “This page shows only what is so now”.
+    text follows “This page shows only what is so now”. `audited` is the namespace in
+    which a person must be an auditor to see it then, or SOMEWHERE; "" where others may, too.
     """
 
     path: str
     show: Show
     then: Show | str = ""
+    audited: str = ""
+
+    def has_past(self, view: View) -> bool:
+        """Return whether the person can probably see the page as it was. The service decides again."""
+        if isinstance(self.then, str):
+            return False
+        if self.audited == SOMEWHERE:
+            return view.may_somewhere("auditor")
+        return not self.audited or view.may("auditor", self.audited)
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,7 +109,11 @@ class Invalid(RegistaError):
 
 
 class WrongArgument(Invalid, TypeError):
-    """A method of the client was called with an argument that it does not have, or without one it needs."""
+    """A method was called with an argument that it does not have or cannot take, or without one it needs."""
+
+
+class WrongValue(Invalid, ValueError):
+    """A method was called with a value that does not fit earlier ones, or too early."""
 
 
 class TooLarge(RegistaError):
@@ -215,7 +219,12 @@ def _grant(code: str, facts: Mapping[str, Any]) -> str:
     if role == "any":
         role = "ROLE"
     where = "--everywhere" if namespace in {"", "*"} else f"--namespace {namespace}"
-    return f"Ask an admin for the role: `regista access grant {subject} {role} {where}`."
+    grant = f"`regista access grant {subject} {role} {where}`"
+    if "meant" in facts:
+        meant = " or ".join(str(name) for name in facts["meant"] or ())
+        named = f"Publish to {meant}" if meant else "Publish to a name with a namespace (NAMESPACE.NAME)"
+        return f"{named}. Only if the name shall have no namespace, ask an admin for the role: {grant}."
+    return f"Ask an admin for the role: {grant}."
 
 
 _LISTED_BY = {

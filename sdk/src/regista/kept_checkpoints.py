@@ -139,8 +139,12 @@ def verify_proof(proof: Mapping[str, Any], key: str) -> dict[str, Any]:
         stored = base64.b64decode(proof["stored"] or "", validate=True)
         index, size = int(proof["leaf_index"]), int(proof["size"])
         note, nodes, format_ = str(proof["checkpoint"]), _hashes(proof["proof"]), proof["format"]
-    except (KeyError, TypeError, ValueError, binascii.Error) as wrong:
-        raise Invalid("no_proof", f"this is no proof of an event: {wrong!r}", advice=_MAKE) from wrong
+    except KeyError as lacks:
+        raise Invalid(
+            "no_proof", f"this is no proof of an event: it has no field {lacks}", advice=_MAKE
+        ) from lacks
+    except (TypeError, ValueError, binascii.Error) as wrong:
+        raise Invalid("no_proof", f"this is no proof of an event: {wrong}", advice=_MAKE) from wrong
     if format_ != PROOF:
         raise Invalid("no_proof", f"its format is not {PROOF}", advice=_MAKE)
     checkpoint = read(note, key).checkpoint

@@ -222,6 +222,7 @@ async def get_as_of(call: Call[None, shapes.AsOfQuery]) -> dict[str, Any]:
     stream = f"model-{model_id}"
     serving = await queries.serving(call.app.pool, stream, environment, at)
     if not serving:
+        await check_log_had_begun(call, at)
         await check_environment(call, environment, namespace_of(name))
         return head | {"since": None, "changed_by": None, "entries": []}
     evidence = {

@@ -34,6 +34,6 @@ async def create(view: View) -> Done:
     return Done(url("people", made["subject"]), "You created the identity. It has no role and no key yet.")
 
 
-ACCESS = Page("/access", show_access, rights.show_access)
+ACCESS = Page("/access", show_access, rights.show_access, audited=EVERYWHERE)
 PAGES = (ACCESS,)
 ACTS = (Act("/access/create", create, ACCESS),)

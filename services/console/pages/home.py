@@ -9,7 +9,7 @@ from typing import Any
 from services.console.calls import BY_SCRIPT, Part, part
 from services.console.pages.reviews import waits_for
 from services.console.pages.then.serving import show_home as show_then
-from services.console.view import Page, Shown, View
+from services.console.view import SOMEWHERE, Page, Shown, View
 
 Json = Mapping[str, Any]
 
@@ -53,4 +53,4 @@ def _is_blocked(version: Json) -> bool:
     )
 
 
-PAGES = (Page("/", show_home, show_then),)
+PAGES = (Page("/", show_home, show_then, audited=SOMEWHERE),)

@@ -70,8 +70,8 @@ async def unmap_group(view: View) -> Done:
     return Done(url("access", "issuers", key), f"You took the role {query['role']} from {query['group']}.")
 
 
-ISSUERS = Page("/access/issuers", show_issuers, then.show_issuers)
-ISSUER = Page("/access/issuers/{issuer}", show_issuer, then.show_issuer)
+ISSUERS = Page("/access/issuers", show_issuers, then.show_issuers, audited=EVERYWHERE)
+ISSUER = Page("/access/issuers/{issuer}", show_issuer, then.show_issuer, audited=EVERYWHERE)
 PAGES = (ISSUERS, ISSUER)
 ACTS = (
     Act("/access/trust-issuer", trust, ISSUERS),

@@ -62,7 +62,7 @@ def _path(subject: str) -> str:
     return f"/access/identities/{segment(subject)}/links"
 
 
-LINKS = Page(ADDRESS, show_links, rights.show_links)
+LINKS = Page(ADDRESS, show_links, rights.show_links, audited=EVERYWHERE)
 PAGES = (LINKS,)
 ACTS = (
     Act(f"{ADDRESS}/link", link, LINKS),

@@ -111,7 +111,7 @@ async def remove_member(view: View) -> Done:
     return _done(view, f"You removed {query['member']}: it has no role of the group any more.")
 
 
-PERSON = Page("/people/{subject}", show_person, rights.show_person)
+PERSON = Page("/people/{subject}", show_person, rights.show_person, audited=EVERYWHERE)
 PAGES = (PERSON,)
 ACTS = tuple(
     Act(f"{PERSON.path}/{name}", do, PERSON)

@@ -18,4 +18,4 @@ async def show_policies(view: View) -> Shown:
     return Shown("policies.html", "Policies", "Policies", content, "regista policy list", "any", names)
 
 
-PAGES = (Page("/policies", show_policies, then.show_policies),)
+PAGES = (Page("/policies", show_policies, then.show_policies, audited=EVERYWHERE),)

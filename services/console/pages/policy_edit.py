@@ -174,7 +174,7 @@ async def _revisions(view: View, path: str, numbers: set[int]) -> list[Json]:
     return [one.value for one in found if one.value]
 
 
-POLICY = Page("/policies/{policy}", show_policy, then.show_policy)
+POLICY = Page("/policies/{policy}", show_policy, then.show_policy, audited=EVERYWHERE)
 NOT_EDITED = "A text that was in force is not edited afterwards."
 EDIT = Page("/policies/{policy}/edit", show_edit, NOT_EDITED)
 NEW_ONE = Page("/new-policy", show_edit, NOT_EDITED)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.console.pages.then import decisions
-from services.console.view import Page, Shown, View
+from services.console.view import SOMEWHERE, Page, Shown, View
 
 Json = Mapping[str, Any]
 STATES = ("pending", "open", "approved", "rejected", "lapsed", "expired", "overridden", "closed", "all")
@@ -51,4 +51,4 @@ async def show_reviews(view: View) -> Shown:
     return Shown("reviews.html", "Reviews", "Reviews", content, cli, "any", await view.names(people))
 
 
-PAGES = (Page("/reviews", show_reviews, decisions.show_reviews),)
+PAGES = (Page("/reviews", show_reviews, decisions.show_reviews, audited=SOMEWHERE),)

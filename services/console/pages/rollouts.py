@@ -10,7 +10,7 @@ from regista.errors import Invalid, NotFound
 from services.console.calls import model_path, part
 from services.console.pages.then import serving
 from services.console.rendering import url
-from services.console.view import Act, Done, Page, Shown, View
+from services.console.view import SOMEWHERE, Act, Done, Page, Shown, View
 
 Json = Mapping[str, Any]
 PAGE_SIZE = 100
@@ -203,7 +203,7 @@ CHANGE = Page(f"{_ONE}/change", show_change, NOTHING_CHANGES)
 ROLLBACK = Page(f"{_ONE}/rollback", show_rollback, NOTHING_CHANGES)
 STOP = Page(f"{_ONE}/stop", show_stop, NOTHING_CHANGES)
 PAGES = (
-    Page("/rollouts", show_rollouts, serving.show_rollouts),
+    Page("/rollouts", show_rollouts, serving.show_rollouts, audited=SOMEWHERE),
     Page(_ONE, show_rollout, serving.show_rollout),
     CHANGE,
     ROLLBACK,

@@ -51,6 +51,6 @@ async def remove(view: View) -> Done:
     return Done(ADDRESS, f"You removed {trust}: the keys that its jobs had have ended.")
 
 
-TRUSTS = Page(ADDRESS, show_trusts, rights.show_trusts)
+TRUSTS = Page(ADDRESS, show_trusts, rights.show_trusts, audited=EVERYWHERE)
 PAGES = (TRUSTS,)
 ACTS = (Act(f"{ADDRESS}/add", add, TRUSTS), Act(f"{ADDRESS}/remove", remove, TRUSTS))

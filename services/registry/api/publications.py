@@ -16,9 +16,12 @@ from services.registry.shapes.publications import (
     RefusalQuery,
     Refusals,
 )
-from shared.deciding.access import ANY_ROLE, namespace_of, permits
+from shared.deciding.access import ANY_ROLE, AccessState, namespace_of, permits
 from shared.deciding.decider import Forbidden, NotFound
 from shared.http.routes import Call, Reply, Route
+
+MOST_MEANT = 3
+"""Names that a refusal suggests."""
 
 
 async def read_publication(call: Call[None, PublicationQuery]) -> Reply:
@@ -84,18 +87,30 @@ async def check_publisher(call: Call[None, PublisherQuery]) -> PublisherAnswer:
     if publisher != call.actor.subject:
         call.require(ANY_ROLE, namespace)
     if not permits(identities.state_of(publisher), "publisher", namespace):
-        raise _lacks_role(publisher, namespace)
+        raise lacks_role(identities.state_of(publisher), publisher, namespace, name)
     return PublisherAnswer(model=name, namespace=namespace, publisher=publisher)
 
 
-def _lacks_role(publisher: str, namespace: str) -> Forbidden:
+def lacks_role(state: AccessState, publisher: str, namespace: str, model: str) -> Forbidden:
+    """Return that the publisher lacks the role there. A name without a namespace is often a typo.
+
+    `meant` names the model in the namespaces where the publisher has the role.
+    """
     where = f"in the namespace {namespace!r}" if namespace else "everywhere (namespace '*')"
+    wanted = f"{publisher} needs the role 'publisher' {where} to register this version"
+    facts = {"subject": publisher, "role": "publisher", "namespace": namespace}
+    if namespace or is_model_id(model):
+        return Forbidden("role_missing", f"{wanted}: an admin must grant it.", **facts)
+    held = sorted({g.namespace for g in state.grants.values() if permits(state, "publisher", g.namespace)})
+    meant = [f"{one}.{model}" for one in held[:MOST_MEANT]]
+    advice = (
+        f"did you mean {' or '.join(meant)}?" if meant else "write NAMESPACE.NAME, or an admin must grant it."
+    )
     return Forbidden(
         "role_missing",
-        f"{publisher} needs the role 'publisher' {where} to register this version: an admin must grant it.",
-        subject=publisher,
-        role="publisher",
-        namespace=namespace,
+        f"The name {model} has no namespace. {wanted}: {advice}",
+        **facts,
+        meant=meant,
     )
 
 

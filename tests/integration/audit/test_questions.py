@@ -105,8 +105,8 @@ async def test_as_of_answers_what_served_then_who_approved_it_and_on_what_eviden
     assert one["promotion"]["gates"] == [{"gate": "metric", "passed": True}]
     assert one["version"]["metadata"]["artifact"]["digest"] == "sha256:1"
     assert one["promotion"]["event"]["leaf_index"] is not None
-    before = await service.get("/v1/as-of", auditor, model="fraud.churn", at=at(0).isoformat())
-    assert before["entries"] == []
+    early = await service.call("GET", "/v1/as-of?model=fraud.churn&at=2020-01-01", auditor)
+    assert (early.status_code, early.json()["code"]) == (422, "before_first_event")
 
 
 async def test_as_of_has_the_corrections_up_to_that_moment(service, auditor, log: Log):

@@ -155,6 +155,9 @@ def test_a_missing_role_is_named_before_a_byte_is_sent(
     facts = {"subject": "ci", "role": "publisher", "namespace": ""}
     answers.fixed[ROLE] = problem(403, "role_missing", **facts)
     assert "access grant ci publisher" in _refused(client, folder, Forbidden, **COMPLETE).advice
+    answers.fixed[ROLE] = problem(403, "role_missing", **facts, meant=["demo.churn"])
+    advice = _refused(client, folder, Forbidden, **COMPLETE).advice
+    assert advice.startswith("Publish to demo.churn. Only if the name shall have no namespace, ")
     answers.fixed[ROLE] = problem(404, "unknown_model")
     _refused(client, folder, NotFound, **COMPLETE)
     answers.fixed[ROLE] = problem(503, "unavailable")

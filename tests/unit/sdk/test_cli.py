@@ -357,7 +357,7 @@ def test_a_folder_that_is_not_writable_is_named(run: Any, answers: Answers) -> N
 
 
 def test_a_version_to_start_from_that_has_no_form_of_one_is_named(run: Any) -> None:
-    assert "base: '²' must be" in run("publish", "churn", "--draft", "--compare-with", "²").stderr
+    assert "compare_with: '²' must be" in run("publish", "churn", "--draft", "--compare-with", "²").stderr
 
 
 @pytest.mark.parametrize("words", [("models", "show"), ("models", "lst"), ("nothing",)])

@@ -221,6 +221,16 @@ def test_a_mistyped_command_is_answered_with_the_near_one(run: Any, mistyped: st
     assert (result.exit_code, near in json.loads(result.stderr)["detail"]) == (2, True)
 
 
+def test_the_beginning_of_an_option_is_answered_with_the_option(run: Any) -> None:
+    result = run("promote", "churn@3", "--env", "staging", "--json")
+    assert (result.exit_code, "Did you mean --environment?" in json.loads(result.stderr)["detail"]) == (
+        2,
+        True,
+    )
+    like = run("promote", "churn@3", "--enviroment", "staging", "--json")
+    assert "--environment" in json.loads(like.stderr)["detail"]
+
+
 def test_no_events_of_a_period_are_not_taken_for_no_events_at_all(run: Any, answers: Answers) -> None:
     answers.fixed["GET", "/v1/timeline/churn"] = JSONResponse({"items": [], "next_page_token": ""})
     assert run("timeline", "churn", "--since", "2027-01-01").stderr == "churn has no such events\n"

@@ -96,6 +96,7 @@ def test_a_refusal_has_every_problem_with_its_next_step(client: Client, answers:
     problems = [
         {"field": "training.dataset.digest", "problem": "is missing"},
         {"field": "signature", "problem": "is missing"},
+        {"field": "base", "problem": "prod is no version"},
     ]
     answers.fixed["POST", "/v1/models/churn/versions"] = problem(
         422, "registration_refused", problems=problems
@@ -105,7 +106,10 @@ def test_a_refusal_has_every_problem_with_its_next_step(client: Client, answers:
     assert refused.value.problems == (
         Problem("training.dataset.digest", "is missing"),
         Problem("signature", "is missing"),
+        Problem("compare_with", "prod is no version"),
     )
+    assert "compare_with: prod is no version" in refused.value.detail
+    assert [one["field"] for one in refused.value.facts["problems"]][-1] == "compare_with"
     assert "draft=True" in refused.value.advice
 
 

@@ -79,6 +79,15 @@ def test_a_lineage_shows_the_farthest_ancestor_first_and_where_each_serves(
     assert (parsed["hidden"], len(parsed["descendants"])) == (2, 1)
 
 
+def test_a_lineage_of_a_name_states_which_version_it_names(run: Any, answers: Answers) -> None:
+    found = lineage(number=4, descendants=[node("team.leaf", 1)])
+    answers.fixed["GET", "/v1/models/team.mid/versions/@production/lineage"] = found
+    assert "team.mid@production is team.mid@4" in run("versions", "lineage", "team.mid@production").stdout
+    assert "team.mid@4" not in run("versions", "lineage", "team.mid@production", "-o", "csv").stdout
+    answers.fixed["GET", "/v1/models/team.mid/versions/4/lineage"] = found
+    assert " is team.mid@4" not in run("versions", "lineage", "team.mid@4").stdout
+
+
 def test_the_lineage_of_a_url_is_that_of_a_parent_elsewhere(run: Any, answers: Answers) -> None:
     answers.fixed["GET", "/v1/lineage"] = lineage(descendants=[node("team.base", 1)])
     assert "team.base" in run("versions", "lineage", URL, "-o", "csv").output

@@ -69,6 +69,47 @@ def test_as_of_names_who_requested_who_approved_and_who_changed_it(run: Any, dir
     assert "u-2 (erased)" in shown
 
 
+@pytest.mark.parametrize(
+    ("promotion", "reason"),
+    [
+        (
+            {"override": {"reason": "the champion is down"}, "requested": {"reason": "x"}},
+            "the champion is down",
+        ),
+        ({"override": None, "requested": {"reason": "better in March"}}, "better in March"),
+        ({"override": {"reason": "of an earlier change"}, "promoted_at": "2026-02-01"}, "no reason given"),
+    ],
+)
+def test_as_of_has_the_reason_of_the_promotion_that_a_service_carried_out(
+    run: Any, directory: Answers, promotion: dict[str, Any], reason: str
+) -> None:
+    since = "2026-03-01T12:00:00Z"
+    found = {
+        "since": since,
+        "changed_by": {"actor": {"subject": "service:approval"}, "reason": ""},
+        "entries": [{"number": 1, "promotion": {"promoted_at": since} | promotion}],
+    }
+    directory.fixed["GET", "/v1/as-of"] = JSONResponse(found)
+    assert f"changed by service:approval: {reason}" in run("as-of", "churn").output
+
+
+def test_a_denial_names_the_people_in_its_reasons(run: Any, answers: Answers) -> None:
+    maker = "u-0123456789abcdef"
+    answers.fixed["GET", NAMES] = JSONResponse({"names": {maker: "Grace Hopper"}})
+    denial = {
+        "at": "2026-03-01T12:00:00Z",
+        "model": "churn",
+        "number": 3,
+        "by": {"subject": "service:approval"},
+        "reasons": [f"{maker} made this version", "not good enough"],
+        "event": {},
+    }
+    answers.fixed["GET", "/v1/reports/denials"] = JSONResponse({"items": [denial], "next_page_token": ""})
+    shown = run("audit", "denials", "-o", "csv").stdout
+    assert f"Grace Hopper ({maker}) made this version" in shown
+    assert "not good enough" in shown
+
+
 def test_a_review_shows_the_printed_names_of_signers_and_looks_up_the_others(
     run: Any, directory: Answers
 ) -> None:

@@ -88,8 +88,10 @@ def test_no_data_has_no_digest_or_all_of_it_would_be_the_same() -> None:
 
 @pytest.mark.parametrize("examples", [[[1.0, 2.0]], (1, 2), {"x": [1]}])
 def test_a_list_has_no_schema(examples: Any) -> None:
-    with pytest.raises(TypeError, match="numpy"):
+    with pytest.raises(TypeError, match="has no schema") as refused:
         schema_of(examples, name="input")
+    assert isinstance(refused.value, Invalid)
+    assert "numpy" in refused.value.advice
 
 
 def test_the_schema_of_arrays_and_frames() -> None:
@@ -158,8 +160,16 @@ def test_a_run_becomes_the_training_section_with_nothing_it_does_not_know() -> N
 
 
 def test_a_metric_of_nothing_is_refused() -> None:
-    with pytest.raises(ValueError, match="test_data"):
+    with pytest.raises(ValueError, match="test data") as refused:
         regista.capture().metric("auc", 0.9)
+    assert isinstance(refused.value, Invalid)
+    assert "run.test_data(" in refused.value.advice
+
+
+def test_names_of_another_number_of_columns_are_refused() -> None:
+    with pytest.raises(ValueError, match="1 feature names for 2 columns") as refused:
+        schema_of(np.zeros((3, 2)), name="input", features=["a"])
+    assert isinstance(refused.value, Invalid)
 
 
 def test_code_of_the_same_name_in_two_folders_has_one_identity(tmp_path: Path) -> None:

@@ -167,3 +167,9 @@ def test_the_proof_of_an_event_verifies_without_a_service_and_no_changed_one_doe
     for nonsense in ({}, proof | {"stored": "%"}, proof | {"format": "x"}, proof | {"checkpoint": "x"}):
         with pytest.raises(Invalid):
             verify_proof(nonsense, LOG_KEY)
+
+
+def test_a_file_that_is_no_proof_is_answered_with_what_it_lacks() -> None:
+    with pytest.raises(Invalid) as refused:
+        verify_proof({}, LOG_KEY)
+    assert refused.value.detail == "this is no proof of an event: it has no field 'stored'"

@@ -82,7 +82,16 @@ def _in_words(error: click.UsageError) -> str:
     wrong, option = error.format_message(), getattr(error, "param", None)
     if isinstance(error, click.MissingParameter) and isinstance(option, click.Option) and option.help:
         wrong = f"{wrong.rstrip('.')}. {option.help}"
+    if isinstance(error, click.NoSuchOption) and (meant := _begun(error)):
+        wrong = f"{error.message} Did you mean {' or '.join(meant)}?"
     return wrong
+
+
+def _begun(error: click.NoSuchOption) -> list[str]:
+    """Return the options that begin with the one that there is not: click names those of a like spelling."""
+    params = error.ctx.command.params if error.ctx and len(error.option_name) > len("--x") else []
+    every = (name for param in params if isinstance(param, click.Option) for name in param.opts)
+    return [name for name in every if name.startswith(error.option_name)]
 
 
 class LazyGroup(click.Group):

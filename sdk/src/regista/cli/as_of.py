@@ -49,8 +49,17 @@ def as_of(session: Session, model: str, moment: str | None, environment: str) ->
         changed: Mapping[str, Any] = found.get("changed_by") or {}
         say(
             f"since {to_the_second(found['since'])}, changed by {who(changed, shown)}: "
-            f"{changed.get('reason') or 'no reason given'}"
+            f"{changed.get('reason') or _reason_of_promotion(found) or 'no reason given'}"
         )
+
+
+def _reason_of_promotion(found: Mapping[str, Any]) -> str:
+    """Return why the promotion that was this change was overridden or requested, "" for another change."""
+    for entry in found["entries"]:
+        promotion = entry.get("promotion") or {}
+        if promotion.get("promoted_at") == found["since"]:
+            return str((promotion.get("override") or promotion.get("requested") or {}).get("reason") or "")
+    return ""
 
 
 def _corrected(entry: Mapping[str, Any], shown: Shown) -> Iterator[str]:

@@ -10,7 +10,17 @@ import click
 from regista.cli.access_scopes import ROLE
 from regista.cli.terminal.moments import AT, SINCE, UNTIL
 from regista.cli.terminal.output import to_the_second
-from regista.cli.terminal.people import Shown, actors, check_known, naming, warn_of_faults, when, who
+from regista.cli.terminal.people import (
+    Shown,
+    actors,
+    check_known,
+    named,
+    naming,
+    people_in,
+    warn_of_faults,
+    when,
+    who,
+)
 from regista.cli.terminal.session import Session, command
 from regista.cli.terminal.stored_names import explain_stored_names
 from regista.cli.timeline import why
@@ -66,7 +76,7 @@ def denials(session: Session, since: str, until: str, model: str, limit: int) ->
     columns = [
         *_version_columns("denied"),
         ("requested by", lambda d: who(_requested(d), shown)),
-        ("why", "reasons"),
+        ("why", lambda d: _reasons(d, shown)),
     ]
     session.items(found, columns, "no promotion was denied then", limit)
     _warn(found)
@@ -88,7 +98,7 @@ def overrides(session: Session, since: str, until: str, model: str, limit: int) 
     columns = [
         *_version_columns("used"),
         ("by", lambda d: who({"actor": d["by"]}, shown)),
-        ("why", "reasons"),
+        ("why", lambda d: _reasons(d, shown)),
         ("bypassed", "bypassed"),
         ("after-review", lambda d: _after_review(d, shown)),
     ]
@@ -254,6 +264,10 @@ def _version_columns(happened: str) -> list[tuple[str, Any]]:
     ]
 
 
+def _reasons(item: Item, shown: Shown) -> list[str]:
+    return [named(str(reason), shown) for reason in item.get("reasons") or ()]
+
+
 def _requested(item: Item) -> Item:
     return {"actor": ((item.get("promotion") or {}).get("requested") or {}).get("by")}
 
@@ -294,6 +308,8 @@ def _deciders(items: Iterable[Item]) -> Iterator[Any]:
         yield from actors(_requested(item))
         for approval in (item.get("promotion") or {}).get("approvers") or ():
             yield approval.get("subject")
+        for reason in item.get("reasons") or ():
+            yield from people_in(str(reason))
 
 
 def _granting(rows: Iterable[Item]) -> Iterator[Any]:

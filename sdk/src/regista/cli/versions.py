@@ -82,6 +82,9 @@ def lineage(session: Session, reference: str, moment: str | None) -> None:
     if session.json:
         session.out(found)
         return
+    named = f"{found.get('model')}@{found.get('number')}"
+    if session.for_people and found.get("number") and reference != named:
+        say(f"{reference} is {named}")
     nodes = [{"steps": -n["generation"]} | n for n in reversed(found["ancestors"])]
     nodes += [{"steps": n["generation"]} | n for n in found["descendants"]]
     columns = [

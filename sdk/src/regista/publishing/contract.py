@@ -36,8 +36,14 @@ def check_publication(data: Mapping[str, Any], *, creator_known: bool = False) -
     kind = str(complete.get("kind") or "model")
     missing = [Problem(name, problem_of_missing(name, kind)) for name in missing_fields(complete)]
     if problems := [*_problems(data), *missing] or _contradictions(data):
-        raise Refused(str(data.get("model", "")), problems)
+        named = [Problem(argument_of(one.field), one.problem) for one in problems]
+        raise Refused(str(data.get("model", "")), named)
     encode(data)
+
+
+def argument_of(field: str) -> str:
+    """Return the name that `publish` has for a field of ModelTrained whose name is another one."""
+    return "compare_with" if field == "base" else field
 
 
 def _contradictions(data: Mapping[str, Any]) -> list[Problem]:

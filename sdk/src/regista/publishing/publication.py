@@ -27,6 +27,7 @@ from regista.errors import (
     Unavailable,
 )
 from regista.former_names import warn_of
+from regista.publishing.contract import argument_of
 from regista.publishing.json_values import check_exact, json_value
 from regista.publishing.tracking import Run
 from regista.shapes.registry import Parent, Signature, Training
@@ -247,10 +248,10 @@ def registered(body: Mapping[str, Any], *, new: bool = True) -> Registered:
 
 
 def refused(model: str, problems: Iterable[Mapping[str, Any]], facts: Mapping[str, Any]) -> Refused:
-    """Return the registry's list of problems as Refused."""
-    return Refused(
-        model, [Problem(str(p.get("field", "")), str(p.get("problem", ""))) for p in problems], facts
-    )
+    """Return the registry's list of problems as Refused, with the names of the arguments of `publish`."""
+    found = [Problem(argument_of(str(p.get("field", ""))), str(p.get("problem", ""))) for p in problems]
+    listed = {"problems": [{"field": p.field, "problem": p.problem} for p in found]}
+    return Refused(model, found, {**facts, **listed})
 
 
 async def outcome(transport: Transport, message: TrainedMessage, seconds: float) -> Registered:

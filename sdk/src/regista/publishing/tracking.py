@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from regista import html
+from regista.errors import WrongValue
 from regista.files import hash_file, manifest, replace_file
 from regista.former_names import warn_of
 from regista.local_errors import reading, writing
@@ -119,12 +120,15 @@ class Run:
         """Record a metric, measured on the data of the last `test_data`. A second call replaces the value.
 
         `primary`: the metric decides about the size of a version bump. `definition`: only metrics with equal
-        definitions are compared. Raises Invalid for a value that is no finite number, and ValueError
+        definitions are compared. Raises Invalid for a value that is no finite number, and WrongValue
         without `test_data`.
         """
         if self._test is None:
-            msg = "name the data it was measured on first: run.test_data('holdout', X_test, y_test)"
-            raise ValueError(msg)
+            raise WrongValue(
+                "no_test_data",
+                f"the metric {name!r:.80} has no test data that it was measured on",
+                advice="Name them first: run.test_data('holdout', X_test, y_test).",
+            )
         metric: dict[str, Any] = {
             "name": name,
             "value": metric_value(name, value),

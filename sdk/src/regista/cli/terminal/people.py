@@ -52,7 +52,7 @@ def with_names(session: Session, text: str) -> str:
     """Return a service's text with the names of the people whose ids it has, where they can be read."""
     from regista.errors import RegistaError  # noqa: PLC0415
 
-    ids = set(_PERSON.findall(text))
+    ids = people_in(text)
     if not ids or session.json:
         return text
     try:
@@ -60,6 +60,16 @@ def with_names(session: Session, text: str) -> str:
             shown = naming(session, client, ids)
     except RegistaError:
         return text
+    return named(text, shown)
+
+
+def people_in(text: str) -> set[str]:
+    """Return the ids of people that a text has."""
+    return set(_PERSON.findall(text))
+
+
+def named(text: str, shown: Shown) -> str:
+    """Return a text with each person in it as they are shown."""
     return _PERSON.sub(lambda found: shown(found[0]), text)
 
 
