@@ -84,6 +84,8 @@ def test_pages_are_reached_by_the_keyboard_alone(site: Site, browser: Any) -> No
     page.keyboard.type("fraud.scoring@2")
     page.keyboard.press("Enter")
     page.wait_for_url("**/search?q=*")
+    page.get_by_role("heading", name="Search for “fraud.scoring@2”", exact=True).wait_for()
+    page.wait_for_load_state()
     page.keyboard.press("Escape")
     page.keyboard.press("?")
     page.get_by_role("dialog").wait_for()
