@@ -222,7 +222,7 @@ class Application:
         call.token = caller.token
         serving.served.subject = caller.actor.subject
         serving.served.key_id = key_id_of(caller.actor.method)
-        if not route.content_etag:
+        if not route.content_etag and route.method != "GET":
             call.if_match = _if_match(request, required=route.needs_if_match)
         if route.query is not None:
             call.query = parameters.parsed(route.query, request)

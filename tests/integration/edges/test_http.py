@@ -113,6 +113,12 @@ async def test_a_refused_request_is_a_problem_with_the_next_step(toy: Toy, engin
             assert ("retry-after" in answer.headers) == (status == 503)
 
 
+async def test_a_read_ignores_the_condition_of_a_change(toy: Toy, engineer: str) -> None:
+    async with toy.client(engineer) as client:
+        answer = await client.get("/v1/counters", headers={"if-match": "seven"})
+    assert answer.status_code == 200, answer.text
+
+
 async def test_every_wrong_field_is_named(toy: Toy, engineer: str) -> None:
     async with toy.client(engineer) as client:
         answer = await client.post("/v1/counters/a:count", json={"by": "many", "note": 3, "colour": "red"})
