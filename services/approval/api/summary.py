@@ -13,7 +13,7 @@ from services.approval import queries
 from services.approval.api.decisions import identity, people_for
 from services.approval.domain.comparison import comparable, measured
 from services.approval.domain.evidence import Evidence
-from services.approval.domain.independence import appointers, because_same, counts_as_one_of, same_as
+from services.approval.domain.independence import appointers, because_same, same_as
 from services.approval.domain.noted import Evaluation, Signature, SignatureField
 from shared.deciding.access import AccessState, permits
 from shared.deciding.appointments import issued_a_key
@@ -276,9 +276,8 @@ def _why_not(
         return because_same(state.subject, same, "made this version or requested its promotion")
     if not dependent and (found := appointers(state.subject, state_of, people, excluded)):
         return f"{found[0][0]}, who made or requested this version, {found[0][1]}"
-    for other in approvers:
-        if counts_as_one_of(state.subject, [other], people, state_of):
-            return f"has the name of {other}, or is linked with {other}, who has approved already"
+    if same := same_as(state.subject, approvers, people, state_of):
+        return because_same(state.subject, same, "has approved already")
     for other in () if dependent else approvers:
         if issued := issued_a_key(state.subject, other, state_of):
             return f"counts as one with {other}: {issued}"

@@ -61,11 +61,6 @@ def because_same(by: str, same: str, did: str) -> str:
     return did if same == by else f"has the name of {same}, or is linked with {same}, who {did}"
 
 
-def counts_as_one_of(by: str, others: Iterable[str], people: People, state_of: StateOf) -> bool:
-    """Return whether the person who has this identity is one of the others, by a link, a login or a name."""
-    return bool(same_as(by, others, people, state_of))
-
-
 def known_as(subject: str, people: People, state_of: StateOf) -> list[Person]:
     """Return the person as each identity and each login that the log links with this identity now."""
     identities = [person(people, one) for one in one_person(subject, state_of)]
@@ -126,7 +121,7 @@ def still_count(
     """
     found: dict[str, str] = {}
     for by, printed in approvals.items():
-        if counts_as_one_of(by, excluded, people, partial(identity, streams=streams)):
+        if same_as(by, excluded, people, partial(identity, streams=streams)):
             continue
         if not any(_is_same(by, other, name, people, streams) for other, name in found.items()):
             found[by] = printed

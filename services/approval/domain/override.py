@@ -33,8 +33,8 @@ from services.approval.domain.independence import (
     check_human,
     check_no_maker,
     check_not_appointed,
-    counts_as_one_of,
     identity,
+    same_as,
 )
 from services.approval.domain.noted import ImportName
 from services.approval.domain.promotion import review_of
@@ -154,7 +154,7 @@ def _check_adoption(adopts: Adoption | None, s: Situation, promotion: Promotion)
 def _is_maker(command: Override, s: Situation, a: Assessment, streams: Streams) -> bool:
     """Return whether the actor made the version. Raise RuleBroken unless the policy lets makers override."""
     makers = s.gate.version.makers if s.gate.version else ()
-    if not counts_as_one_of(command.by, makers, command.people, partial(identity, streams=streams)):
+    if not same_as(command.by, makers, command.people, partial(identity, streams=streams)):
         return False
     if not a.break_glass.by_maker:
         raise RuleBroken(
