@@ -68,8 +68,8 @@ async def unlink_identity(call: Call[None, UnlinkQuery]) -> None:
         own = await _own_identities(call)
         command = UnlinkIdentity(call.path["subject"], query.other, call.actor.subject, query.login, own)
         written = subjects_of(command)
-        linked = {one for subject in written for one in subjects_of_person(subject, state_of)}
-        reads = tuple(stream_of(one) for one in sorted(linked - set(written)))
+        person = set(subjects_of_person(command.subject, state_of))
+        reads = tuple(stream_of(one) for one in sorted(person - set(written)))
         return replace(submission(call, command, written, ADMIN, reason=query.reason), depends_on=reads)
 
     await routed(transactor(call), build)
