@@ -11,7 +11,7 @@ from services.registry.access.domain.identities import existing
 from shared.deciding.access import ACCESS, AccessState, stream_of
 from shared.deciding.decider import Misrouted, NotFound, RuleBroken, Streams, Unprocessable
 from shared.deciding.links import IdentityLinked, IdentityUnlinked, subject_of_login
-from shared.deciding.one_person import subjects_of_person
+from shared.deciding.one_person import MOST, subjects_of_person
 from shared.deciding.person import folded_name
 
 MOST_LINKS = 10
@@ -37,7 +37,7 @@ class LinkIdentity:
 
 @dataclass(frozen=True, slots=True)
 class UnlinkIdentity:
-    """Count the two as two people again. `own`: all identities of the actor, of every kind."""
+    """Count the two as two people again. `own`: all identities and logins of the actor, of every kind."""
 
     subject: str
     other: str
@@ -131,6 +131,13 @@ def _check_unlink(
         raise NotFound(
             "unknown_link",
             f"{command.subject} is not linked with {command.other!r:.120}: see the identity's links.",
+            subject=command.subject,
+        )
+    if len(command.own) >= MOST:
+        raise RuleBroken(
+            "not_independent",
+            f"{MOST} identities and logins or more are linked with you, and no more are looked at: ask "
+            "another admin.",
             subject=command.subject,
         )
     if {command.by, *command.own} & _person_of(command.subject, streams):
