@@ -11,6 +11,7 @@ from services.approval.domain import outcomes, review
 from services.approval.domain.assessment import Assessment, Situation, assess_promotion, situation
 from services.approval.domain.facts import Promotion, shown
 from services.approval.domain.independence import (
+    MADE,
     check_distinct,
     check_human,
     check_no_maker,
@@ -82,8 +83,7 @@ def approve(command: Approve, streams: Streams) -> Mapping[str, Sequence[Any]]:
     s = situation(command.model_id, command.number, streams)
     state, promotion = _open_review(command.promotion_id, s, streams)
     machine_because = check_human(command.by, streams, "approve", state.machines)
-    did = "made this version or requested its promotion"
-    check_no_maker(command.by, command.people, state.excluded, streams, did)
+    check_no_maker(command.by, command.people, state.excluded, streams, MADE)
     _check_role(command.role, state)
     if command.by in state.approvals:
         return _again(command, state)

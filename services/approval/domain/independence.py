@@ -15,6 +15,9 @@ from shared.deciding.decider import Misrouted, RuleBroken, Streams
 from shared.deciding.one_person import MOST, StateOf, logins, one_person, subjects_of_person
 from shared.deciding.person import Person
 
+MADE = "made this version or requested its promotion"
+OVERRODE = "overrode, made or requested this promotion"
+"""What those did who may not approve, and those who may not review an override."""
 People = Mapping[str, Person]
 """All by which people are recognised, by the subject or name that the log has for them."""
 

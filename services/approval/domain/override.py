@@ -30,6 +30,7 @@ from services.approval.domain.gate_events import (
     OverrideWithdrawn,
 )
 from services.approval.domain.independence import (
+    OVERRODE,
     check_human,
     check_no_maker,
     check_not_appointed,
@@ -258,8 +259,7 @@ def _check_reviewer(command: ReviewOverride, state: ReviewState, streams: Stream
         )
     check_human(command.by, streams, "review an override")
     involved = (*state.excluded, *state.overridden_by)
-    did = "overrode, made or requested this promotion"
-    check_no_maker(command.by, command.people, involved, streams, did)
+    check_no_maker(command.by, command.people, involved, streams, OVERRODE)
     check_not_appointed(command.by, command.people, involved, streams)
 
 
