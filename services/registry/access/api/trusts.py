@@ -7,12 +7,7 @@ from typing import Any
 
 from services.registry.access.api.calls import submit
 from services.registry.access.domain.issuers import check_issuer_url
-from services.registry.access.domain.trusts import (
-    AddTrust,
-    RemoveTrust,
-    same_trust,
-    unknown_trust,
-)
+from services.registry.access.domain.trusts import AddTrust, RemoveTrust, same_trust, unknown_trust
 from services.registry.access.trust_shapes import NewTrust, RemoveTrustQuery, TrustAnswer, Trusts
 from services.registry.parts import Parts
 from shared.deciding.access import AccessState
