@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.console.view import View
-
-ANYWHERE = ""
-"""A role in any namespace is enough."""
+from services.console.view import OF_TIMELINES, SOMEWHERE, View
 
 
 @dataclass(frozen=True, slots=True)
 class Area:
     """An entry of the navigation. `key` opens it after g.
 
-    `roles` are those of which a person needs one, in the namespace `where`; none: everybody may open it.
+    `roles` are those of which a person needs one, in the namespace `where` or SOMEWHERE; none: everybody may
+    open it.
     """
 
     name: str
     href: str
     key: str
     roles: tuple[str, ...] = ()
-    where: str = ANYWHERE
+    where: str = SOMEWHERE
 
 
 EVERY_ROLE = ("admin", "approver", "auditor", "engineer", "override", "publisher")
@@ -32,7 +30,7 @@ AREAS = (
         Area("Reviews", "/reviews", "r", EVERY_ROLE),
         Area("Rollouts", "/rollouts", "o", EVERY_ROLE),
         Area("Data sets", "/data-sets", "d", EVERY_ROLE),
-        Area("History", "/history", "t", ("auditor", "engineer", "publisher")),
+        Area("History", "/history", "t", OF_TIMELINES),
         Area("Cleanup", "/cleanup", "c", EVERY_ROLE),
     ),
     (
@@ -49,7 +47,4 @@ def areas(view: View) -> list[list[Area]]:
 
 
 def _is_open(area: Area, view: View) -> bool:
-    if not area.roles:
-        return True
-    wheres = [area.where] if area.where else {held["namespace"] for held in view.session.caller["roles"]}
-    return any(view.may(role, where) for role in area.roles for where in wheres)
+    return not area.roles or view.may_as_one_of(area.roles, area.where)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import uuid
 from datetime import UTC, datetime
 from pathlib import Path
@@ -115,6 +116,12 @@ def with_code(text: Any) -> Markup:
     )
 
 
+def with_name(text: str, subject: str, name: str) -> str:
+    """Return a text with the name in place of the subject where it stands alone: no word has it as a part."""
+    alone = rf"(?<![\w:.@-]){re.escape(subject)}(?!\.?[\w:@-])"
+    return re.sub(alone, lambda _: name or subject, text)
+
+
 def initials(name: str) -> str:
     """Return up to two initials of a name."""
     found = [part[0] for part in name.replace(":", " ").replace("-", " ").split() if part[0].isalnum()]
@@ -202,6 +209,7 @@ def environment(packages: dict[str, str]) -> jinja2.Environment:
         "plain": plain,
         "pretty": pretty,
         "with_code": with_code,
+        "with_name": with_name,
         "sentence": sentence,
         "initials": initials,
         "from_seconds": from_seconds,

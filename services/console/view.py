@@ -25,6 +25,8 @@ NAMES_FOR = 60.0
 """Seconds for which a name is not looked up again. An erased name disappears from pages after that."""
 SOMEWHERE = "somewhere"
 """In place of a namespace: in any of them."""
+OF_TIMELINES = ("auditor", "engineer", "publisher")
+"""The roles with which a person reads the timelines of models: a publisher those of own versions."""
 TYPED = ("reason", "comment", "conditions", "text")
 """The fields of forms that people write in."""
 MOST_NAMES = 100
@@ -111,9 +113,10 @@ class View:
         held = self.roles(namespace)
         return role in held or ("admin" in held and role not in OWN_ROLE_ONLY)
 
-    def may_somewhere(self, role: str) -> bool:
-        """Return whether the person probably may do what needs the role in any namespace."""
-        return any(self.may(role, held["namespace"]) for held in self.session.caller["roles"])
+    def may_as_one_of(self, roles: Iterable[str], where: str) -> bool:
+        """Return whether the person probably may do what needs one of the roles there, or SOMEWHERE."""
+        held = {one["namespace"] for one in self.session.caller["roles"]}
+        return any(self.may(role, one) for role in roles for one in (held if where == SOMEWHERE else {where}))
 
     async def names(self, subjects: Iterable[Any]) -> Mapping[str, str | None]:
         """Return the names of people by subject: None for an erased one, nothing for one without a name."""
@@ -167,22 +170,21 @@ class Page:
     """A page at a path, written as in Starlette.
 
     `then` shows it as of the moment `as_of` of the view. It states why where no service can state it: the
-    text follows “This page shows only what is so now”. `audited` is the namespace in
-    which a person must be an auditor to see it then, or SOMEWHERE; "" where others may, too.
+    text follows “This page shows only what is so now”. `audited` is the namespace, or SOMEWHERE, in which a
+    person must have a role of `auditors` to see it then; "" where everybody may who sees it now.
     """
 
     path: str
     show: Show
     then: Show | str = ""
     audited: str = ""
+    auditors: tuple[str, ...] = ("auditor",)
 
     def has_past(self, view: View) -> bool:
         """Return whether the person can probably see the page as it was. The service decides again."""
         if isinstance(self.then, str):
             return False
-        if self.audited == SOMEWHERE:
-            return view.may_somewhere("auditor")
-        return not self.audited or view.may("auditor", self.audited)
+        return not self.audited or view.may_as_one_of(self.auditors, self.audited)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
+from regista.errors import Forbidden
+from tests.integration.sdk.conftest import until
 from tests.ui.addresses import FIXED, THEN, addresses
 from tests.ui.conftest import Site
 
@@ -129,6 +131,14 @@ def test_a_part_that_a_role_does_not_cover_names_the_role_that_is_missing(site: 
     assert page.status_code == 200
     assert "Bob Example needs the role" in page.text
     assert "auditor" in page.text
+
+
+def test_what_a_rule_denied_is_listed_with_who_tried_it(site: Site, ann: httpx.Client) -> None:
+    with site.client("bob") as bob, pytest.raises(Forbidden):
+        bob.promote("fraud.scoring@2", reason="it is better")
+    page = until(lambda: "role_missing" in (found := ann.get("/history?what=attempts")).text and found)
+    assert page.status_code == 200
+    assert "Bob Example" in page.text.split("<main")[1]
 
 
 def test_a_proof_is_downloaded_with_its_log_checkpoint(site: Site, ann: httpx.Client) -> None:

@@ -70,8 +70,7 @@ def people_of(items: list[Json]) -> list[str]:
         found.append(((item.get("after_review") or {}).get("by") or {}).get("subject", ""))
         if promotion.get("requested"):
             found.append(promotion["requested"]["by"]["subject"])
-        if isinstance(item.get("subject"), str):
-            found.append(item["subject"])
+        found.append(str((item.get("data") or {}).get("subject") or ""))
     return found
 
 

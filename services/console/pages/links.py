@@ -17,6 +17,8 @@ async def show_links(view: View) -> Shown:
     """Show all links to admins and auditors, and to everyone their own."""
     page = {"page_size": PAGE_SIZE, "page_token": view.query("page")}
     found: Part[Any] = await part(view.calls.get("registry", "/access/links", **page))
+    if found.error and found.error.status != 403:
+        raise found.error
     links = found.value["items"] if found.value else await _own(view)
     me, admin = view.session.subject, view.may(ADMIN, EVERYWHERE)
     content = {"links": links, "all": found.value is not None, "admin": admin, "me": me}
@@ -30,9 +32,8 @@ async def show_links(view: View) -> Shown:
 async def _own(view: View) -> list[dict[str, Any]]:
     """Return the links of the person, who may not read those of others."""
     me = view.session.subject
-    found: Part[Any] = await part(view.calls.get("registry", f"/access/identities/{segment(me)}"))
-    own = (found.value or {}).get("links") or ()
-    return [{"subject": me, "reason": "", **one} for one in own]
+    found = await view.calls.get("registry", f"/access/identities/{segment(me)}")
+    return [{"subject": me, "reason": "", **one} for one in found["links"]]
 
 
 async def link(view: View) -> Done:

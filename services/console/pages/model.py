@@ -9,6 +9,7 @@ from typing import Any
 
 from services.console.calls import Part, model_path, part, segment
 from services.console.charts import Chart, Point, chart
+from services.console.pages.then.policies import policies_report
 from services.console.rendering import url
 from services.console.view import Page, Shown, View
 
@@ -188,12 +189,7 @@ async def show_rules(view: View) -> Shown:
             part(view.calls.get("approval", "/policies", page_size=200)),
             part(view.calls.get("cleanup", f"/retention/{segment(name)}", page_size=1)),
         )
-        matching = [
-            p
-            for p in (policies.value or {"items": []})["items"]
-            if p["active"] and applies(p["policy"], model)
-        ]
-        matching.sort(key=lambda p: -int(p["policy"].get("priority") or 0))
+        matching = [p for p in applying(policies, model) if p["active"]]
         return (
             {"policies": policies, "matching": matching, "retention": retention},
             [p["published_by"] for p in matching],
@@ -205,13 +201,8 @@ async def show_rules(view: View) -> Shown:
 
 async def show_rules_then(view: View) -> Shown:
     async def fill(view: View, model: Json) -> tuple[dict[str, Any], list[Any], str]:
-        policies = await part(view.calls.get("audit", "/reports/policies", at=view.as_of, page_size=100))
-        in_force = [
-            p | {"published_by": p["published_by"]["subject"]}
-            for p in (policies.value or {"items": []})["items"]
-            if applies(p["policy"], model)
-        ]
-        in_force.sort(key=lambda p: -int(p["policy"].get("priority") or 0))
+        policies = await part(policies_report(view))
+        in_force = [{**p, "published_by": p["published_by"]["subject"]} for p in applying(policies, model)]
         content = {"policies": policies, "matching": in_force, "retention": Part(None)}
         cli = f"regista audit policy --at {view.as_of}"
         return content, [p["published_by"] for p in in_force], cli
@@ -222,6 +213,12 @@ async def show_rules_then(view: View) -> Shown:
 def _until(view: View) -> str:
     """Return the option of the command line for the moment of the page."""
     return f" --until {view.as_of}" if view.as_of else ""
+
+
+def applying(policies: Part[Any], model: Json) -> list[Json]:
+    """Return the policies that may select the model, the strongest first."""
+    found = [p for p in (policies.value or {"items": []})["items"] if applies(p["policy"], model)]
+    return sorted(found, key=lambda p: -int(p["policy"].get("priority") or 0))
 
 
 def applies(policy: Json, model: Json) -> bool:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any
 
 from services.console import slider
-from services.console.calls import Part, model_path, part
-from services.console.pages.model import applies
+from services.console.calls import model_path, part
+from services.console.pages.model import applying
+from services.console.pages.then.policies import policies_report
+from services.console.pages.then.rights import rights_report
 from services.console.pages.then.serving import people_of, raise_early, serving_report
 from services.console.view import Page, Shown, View
 
-Json = Mapping[str, Any]
 AREA, PAGE_SIZE = "History", 100
 
 
@@ -25,7 +24,7 @@ async def show_moment(view: View) -> Shown:
 
 async def _of_everything(view: View) -> Shown:
     serving, rights, policies = await asyncio.gather(
-        part(serving_report(view, PAGE_SIZE)), part(_rights(view)), part(_policies(view))
+        part(serving_report(view)), part(rights_report(view)), part(policies_report(view))
     )
     raise_early(serving, rights, policies)
     served = (serving.value or {"items": []})["items"]
@@ -43,31 +42,17 @@ async def _of_model(view: View, name: str) -> Shown:
     versions, rollouts, rights, policies = await asyncio.gather(
         part(view.calls.get("registry", model_path(name, "versions"), **more)),
         part(view.calls.get("registry", model_path(name, "rollouts"), as_of=view.as_of)),
-        part(_rights(view, namespace=model["namespace"])),
-        part(_policies(view)),
+        part(rights_report(view, namespace=model["namespace"])),
+        part(policies_report(view)),
     )
     content = {"model": model["model"], "versions": versions, "rollouts": rollouts, "rights": rights}
-    content |= {"policies": policies, "in_force": _applying(policies, model)}
+    content |= {"policies": policies, "in_force": applying(policies, model)}
     content["token"] = versions.value["next_page_token"] if versions.value else ""
     people = [i["subject"] for i in (rights.value or {"items": []})["items"]]
     people += [r["changed_by"] for r in (rollouts.value or {"items": []})["items"]]
     at = f" --at {view.as_of}" if view.as_of else ""
     cli = f"regista models show {name}{at}"
     return Shown("as_of.html", f"{name} as of a moment", AREA, content, cli, "", await view.names(people))
-
-
-def _rights(view: View, **more: Any) -> Any:
-    return view.calls.get("audit", "/reports/rights", at=view.as_of, page_size=PAGE_SIZE, **more)
-
-
-def _policies(view: View) -> Any:
-    return view.calls.get("audit", "/reports/policies", at=view.as_of, page_size=PAGE_SIZE)
-
-
-def _applying(policies: Part[Any], model: Json) -> list[Json]:
-    """Return the policies that may select the model, the strongest first."""
-    found = [p for p in (policies.value or {"items": []})["items"] if applies(p["policy"], model)]
-    return sorted(found, key=lambda p: -int(p["policy"].get("priority") or 0))
 
 
 PAGES = (Page("/history/as-of", show_moment, show_moment),)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
 from services.console.calls import part, segment
 from services.console.pages.then import decisions
 from services.console.rendering import url
-from services.console.view import Act, Done, Page, Shown, View
+from services.console.view import OF_TIMELINES, SOMEWHERE, Act, Done, Page, Shown, View
 
 Json = Mapping[str, Any]
 KINDS: Mapping[str, str] = {
@@ -36,7 +37,6 @@ async def show_review(view: View) -> Shown:
     content = {
         "review": review,
         "summary": summary,
-        "policy": await _policy(view, review["policy"]),
         "mine": mine,
         "why_not": _why_not(review, mine, view.session.caller["name"] or subject),
         "metrics": changes.pop("metrics", []),
@@ -52,17 +52,12 @@ async def show_review(view: View) -> Shown:
         *review["approvers"],
         *(e["by"] for e in review["entries"]),
     ]
+    policy, names = await asyncio.gather(_policy(view, review["policy"]), view.names(people))
     title = f"Review of {review['model']} #{review['number']} for {review['environment']}"
     live = f"review:{review_id} model:{review['model_id']}"
-    return Shown(
-        "review.html",
-        title,
-        "Reviews",
-        content,
-        f"regista reviews show {review_id}",
-        live,
-        await view.names(people),
-    )
+    content["policy"] = policy
+    cli = f"regista reviews show {review_id}"
+    return Shown("review.html", title, "Reviews", content, cli, live, names)
 
 
 async def _policy(view: View, named: Json) -> Json | None:
@@ -137,7 +132,9 @@ async def review_override(view: View) -> Done:
     return Done(page, "You closed the after-review.")
 
 
-REVIEW = Page("/reviews/{review}", show_review, decisions.show_review)
+REVIEW = Page(
+    "/reviews/{review}", show_review, decisions.show_review, audited=SOMEWHERE, auditors=OF_TIMELINES
+)
 PAGES = (REVIEW,)
 ACTS = (
     Act("/reviews/{review}/approve", approve, REVIEW),

@@ -1,4 +1,4 @@
-"""Which areas a person finds in the navigation."""
+"""Which areas a person finds in the navigation, and which past of a page."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 from starlette.requests import Request
 
 from services.console.areas import EVERY_ROLE, areas
+from services.console.pages.review import REVIEW
 from services.console.sessions import Session
 from services.console.view import View
 from shared.deciding.access import ROLES
@@ -15,12 +16,15 @@ from shared.deciding.access import ROLES
 from .console_at import CALLER, at
 
 
-def names(*roles: tuple[str, str]) -> set[str]:
+def view_of(*roles: tuple[str, str]) -> View:
     console, _ = at(lambda _: pytest.fail("nothing is requested"))
     caller: Any = CALLER | {"roles": [{"role": role, "namespace": where} for role, where in roles]}
     scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
-    view = View(Request(scope), Session("rg_key", caller), console.calls())
-    return {area.name for group in areas(view) for area in group}
+    return View(Request(scope), Session("rg_key", caller), console.calls())
+
+
+def names(*roles: tuple[str, str]) -> set[str]:
+    return {area.name for group in areas(view_of(*roles)) for area in group}
 
 
 ALL = names(("admin", "*"))
@@ -38,6 +42,14 @@ ALL = names(("admin", "*"))
 )
 def test_a_person_finds_only_areas_that_open(roles: list[tuple[str, str]], hidden: set[str]) -> None:
     assert ALL - names(*roles) == hidden
+
+
+@pytest.mark.parametrize(
+    ("role", "offered"),
+    [("auditor", True), ("engineer", True), ("publisher", True), ("admin", True), ("approver", False)],
+)
+def test_the_past_of_a_review_is_offered_to_who_reads_the_timeline(role: str, *, offered: bool) -> None:
+    assert REVIEW.has_past(view_of((role, "fraud"))) is offered
 
 
 def test_any_role_is_one_of_those_that_there_are() -> None:

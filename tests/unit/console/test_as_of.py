@@ -89,6 +89,22 @@ async def test_a_wrong_moment_is_answered_before_any_service_is_asked() -> None:
         assert 'href="/models?q=a">Return to now' in page.text
 
 
+async def test_an_error_leads_to_the_list_of_the_same_moment() -> None:
+    problem = {
+        "code": "unknown_review",
+        "detail": "None.",
+        "status": 404,
+        "listed_at": "/v1/reviews?state=open",
+    }
+    console, browser = at(lambda _: httpx.Response(404, json=problem))
+    async with console.http, browser:
+        sign_in(console, browser)
+        then = (await browser.get(f"{URL}/reviews/r9?as_of={THEN}")).text
+        now = (await browser.get(f"{URL}/reviews/r9")).text
+    assert f'href="{same_moment("/reviews", THEN)}">See the list' in then
+    assert 'href="/reviews">See the list' in now
+
+
 @pytest.mark.parametrize("page", pages.PAGES, ids=lambda page: page.path)
 async def test_an_error_of_every_page_leads_back_from_the_moment(page: Page) -> None:
     def services(request: httpx.Request) -> httpx.Response:

@@ -6,6 +6,7 @@ import csv
 import io
 import zipfile
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
@@ -47,6 +48,21 @@ REVIEWED = {
     "caused_by": None,
     "leaf_index": 7,
     "data": {"justified": False, "comment": "there was no outage"},
+}
+ATTEMPTS = REVIEWED | {
+    "stream": "denied-approval-oscar",
+    "type": "AttemptsDenied",
+    "actor": {"subject": "service:approval", "method": "ed25519:k", "on_behalf_of": None},
+    "number": None,
+    "environment": None,
+    "data": {
+        "subject": "oscar",
+        "code": "not_independent",
+        "action": "POST /v1/reviews/{review}/approve",
+        "count": 3,
+        "last_at": AT,
+        "detail": "you made it",
+    },
 }
 REVIEW: dict[str, Any] = {
     "review_id": "r1",
@@ -131,6 +147,7 @@ def items(*found: Any) -> Mapping[str, Any]:
     return {"items": list(found), "next_page_token": ""}
 
 
+@asynccontextmanager
 async def browsing(found: Mapping[str, Any]) -> AsyncIterator[tuple[httpx.AsyncClient, Answers]]:
     answers = Answers(found)
     console, browser = at(answers)
@@ -140,9 +157,8 @@ async def browsing(found: Mapping[str, Any]) -> AsyncIterator[tuple[httpx.AsyncC
 
 
 async def read(path: str, found: Mapping[str, Any]) -> httpx.Response:
-    async for browser, _ in browsing(found):
+    async with browsing(found) as (browser, _):
         return await browser.get(f"{URL}{path}")
-    raise AssertionError
 
 
 def rows(answer: httpx.Response) -> list[dict[str, str]]:
@@ -160,7 +176,8 @@ async def test_a_review_shows_what_its_after_review_found(*, justified: bool, sh
 
 
 async def test_a_review_shows_the_rules_of_its_policy_at_that_revision() -> None:
-    async for browser, answers in browsing({"/v1/reviews/r1": REVIEW, "/v1/policies/strict": POLICY}):
+    found = {"/v1/reviews/r1": REVIEW, "/v1/policies/strict": POLICY}
+    async with browsing(found) as (browser, answers):
         page = (await browser.get(f"{URL}/reviews/r1")).text
         assert "metric threshold" in page
         assert "auc" in page
@@ -189,6 +206,18 @@ async def test_a_list_of_overrides_states_what_the_after_review_found_or_that_it
         "Ann Example",
         "there was no outage",
     ]
+
+
+async def test_denied_attempts_state_who_tried_what_and_how_often() -> None:
+    found = {"/v1/reports/attempts": items(ATTEMPTS)}
+    answer = await read("/history?what=attempts", found)
+    assert answer.status_code == 200
+    content = answer.text.split("<main")[1]
+    assert "Oscar Example" in content
+    assert "not_independent" in content
+    assert "3 times" in content
+    (row,) = rows(await read("/history/report.csv?what=attempts", found))
+    assert (row["by"], row["what"]) == ("Oscar Example", "not_independent")
 
 
 async def test_a_timeline_states_what_an_after_review_found_and_its_comment() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
@@ -39,6 +40,7 @@ class Registry:
         return httpx.Response(200, json={"items": [], "names": {}})
 
 
+@asynccontextmanager
 async def page_of(registry: Registry, roles: list[dict[str, str]]) -> AsyncIterator[tuple[Any, Session]]:
     console, browser = at(registry)
     session = Session("rg_key", CALLER | {"roles": roles})
@@ -49,7 +51,7 @@ async def page_of(registry: Registry, roles: list[dict[str, str]]) -> AsyncItera
 
 
 async def test_an_admin_sees_all_links_with_their_reasons_and_removes_those_of_others_only() -> None:
-    async for browser, _ in page_of(Registry(all_=True), ADMIN):
+    async with page_of(Registry(all_=True), ADMIN) as (browser, _):
         page = (await browser.get(f"{URL}/access/links")).text
         for reason in ("from before the sign-in", "at GitHub", "hers"):
             assert reason in page
@@ -59,7 +61,7 @@ async def test_an_admin_sees_all_links_with_their_reasons_and_removes_those_of_o
 
 
 async def test_who_is_no_admin_sees_own_links_and_what_role_others_need() -> None:
-    async for browser, _ in page_of(Registry(all_=False), []):
+    async with page_of(Registry(all_=False), []) as (browser, _):
         page = (await browser.get(f"{URL}/access/links")).text
         assert "You see your own links." in page
         assert "ann-old" in page
@@ -67,6 +69,22 @@ async def test_who_is_no_admin_sees_own_links_and_what_role_others_need() -> Non
         assert "Link another identity of your own" in page
         assert "Link two identities" not in page
         assert "you need the role admin" in page
+
+
+@pytest.mark.parametrize("path", ["/v1/access/links", "/v1/access/identities/person:ann"])
+async def test_links_that_cannot_be_read_are_not_stated_to_be_none(path: str) -> None:
+    class Unavailable(Registry):
+        def __call__(self, request: httpx.Request) -> httpx.Response:
+            if request.url.path == path:
+                return httpx.Response(
+                    503, json={"code": "unavailable", "detail": "Unavailable.", "status": 503}
+                )
+            return super().__call__(request)
+
+    async with page_of(Unavailable(all_=False), []) as (browser, _):
+        page = await browser.get(f"{URL}/access/links")
+    assert page.status_code == 503
+    assert "is linked" not in page.text
 
 
 @pytest.mark.parametrize(
@@ -99,7 +117,7 @@ async def test_a_form_sends_what_was_typed_with_its_reason(
     act: str, form: dict[str, str], method: str, path: str, sent: dict[str, Any]
 ) -> None:
     registry = Registry(all_=True)
-    async for browser, session in page_of(registry, ADMIN):
+    async with page_of(registry, ADMIN) as (browser, session):
         data = form | {"csrf": session.csrf, "act": act, "reason": "why"}
         answer = await browser.post(f"{URL}/access/links/{act}", data=data)
         assert (answer.status_code, answer.headers["location"]) == (303, "/access/links")
@@ -115,7 +133,7 @@ async def test_a_proof_is_not_given_back_when_it_is_refused() -> None:
             problem = {"code": "no_proof", "detail": "The proof is no valid key.", "status": 403}
             return super().__call__(request) if request.method == "GET" else httpx.Response(403, json=problem)
 
-    async for browser, session in page_of(Refusing(all_=True), ADMIN):
+    async with page_of(Refusing(all_=True), ADMIN) as (browser, session):
         form = {"csrf": session.csrf, "act": "link-own", "reason": "mine since March", "proof": "rg_secret_x"}
         page = await browser.post(f"{URL}/access/links/link-own", data=form)
         assert page.status_code == 403

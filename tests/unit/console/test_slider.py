@@ -110,10 +110,12 @@ async def test_the_form_of_a_slider_keeps_the_filters_and_shows_each_moment() ->
     assert "Nothing happened since." in form
 
 
-async def test_a_page_whose_moments_cannot_be_read_has_no_slider() -> None:
+@pytest.mark.parametrize("readable", [True, False])
+async def test_a_page_of_the_log_has_a_slider_for_who_may_read_its_moments(*, readable: bool) -> None:
     def services(request: httpx.Request) -> httpx.Response:
-        if request.url.path.endswith("/moments"):
-            return httpx.Response(403, json={"code": "role_missing", "detail": "No.", "status": 403})
+        if (request.url.host, request.url.path) == ("audit.example", "/v1/moments"):
+            refused = httpx.Response(403, json={"code": "role_missing", "detail": "No.", "status": 403})
+            return httpx.Response(200, json=FOUND) if readable else refused
         return httpx.Response(200, json={"items": [], "next_page_token": ""})
 
     console, browser = at(services)
@@ -121,4 +123,5 @@ async def test_a_page_whose_moments_cannot_be_read_has_no_slider() -> None:
         sign_in(console, browser)
         page = await browser.get(f"{URL}/history?as_of={THEN}")
     assert page.status_code == 200
-    assert 'type="range"' not in page.text
+    assert ("Moments of the log" in page.text) is readable
+    assert ('type="range"' in page.text) is readable

@@ -19,6 +19,7 @@ from services.console.rendering import (
     size,
     url,
     with_code,
+    with_name,
 )
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -52,6 +53,19 @@ def test_a_digest_is_shortened_in_the_middle() -> None:
     assert short("sha256:" + "a" * 60 + "beef") == "sha256:aaaaaaaa…beef"
     assert short("short") == "short"
     assert short("a3c2754f" + "0" * 32 + "-dirty") == "a3c2754f…0000-dirty"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("ann needs the role auditor.", "Ann Example needs the role auditor."),
+        ("this is not for ann.", "this is not for Ann Example."),
+        ("the channel of ann-old, ann.b and person:ann", "the channel of ann-old, ann.b and person:ann"),
+    ],
+)
+def test_a_name_stands_in_place_of_the_whole_subject_only(text: str, shown: str) -> None:
+    assert with_name(text, "ann", "Ann Example") == shown
+    assert with_name(text, "ann", "") == text
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from services.console.view import Shown, View
+
+PAGE_SIZE = 100
+
+
+def policies_report(view: View) -> Any:
+    """Request the policies that were in force."""
+    return view.calls.get("audit", "/reports/policies", at=view.as_of, page_size=PAGE_SIZE)
 
 
 async def show_policies(view: View) -> Shown:
-    found = await view.calls.get("audit", "/reports/policies", at=view.as_of, page_size=100)
+    found = await policies_report(view)
     names = await view.names(p["published_by"]["subject"] for p in found["items"])
     content = {"policies": found["items"]}
     cli = f"regista audit policy --at {view.as_of}"
