@@ -34,7 +34,6 @@ class Frame:
         return self._columns[name]
 
 
-@pytest.mark.slow
 @settings(deadline=None)  # the first example imports the readers
 @given(MATRIX)
 def test_memory_layout_and_byte_order_do_not_change_a_digest(data: np.ndarray) -> None:
