@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
-SHARED_SERVERS = {"approval", "artifact", "audit", "cleanup", "edges", "kernel", "registry"}
-"""Folders of tests/integration whose tests use the servers of the fixture `stack`."""
+WITHOUT_SERVERS = {"unit", "contract", "architecture"}
 
 
 class InGroups(LoadScopeScheduling):
@@ -21,17 +20,7 @@ class InGroups(LoadScopeScheduling):
 
 
 def group_of(nodeid: str) -> str:
-    """Return the group of a test: no two workers start the same servers.
-
-    All tests on the shared servers are one. So is each folder that starts an instance of its own, and each
-    file of tests without servers.
-    """
+    """Return the group of a test: its file, or its folder where tests start servers that they share."""
     file = nodeid.partition("::")[0]
     _, *folders = file.split("/")[:-1]
-    match folders:
-        case ["unit" | "contract" | "architecture", *_]:
-            return file
-        case ["integration", service] if service in SHARED_SERVERS:
-            return "the shared servers"
-        case _:
-            return "/".join(folders)
+    return file if folders[0] in WITHOUT_SERVERS else "/".join(folders)

@@ -31,7 +31,7 @@ from services.approval.shapes.reviews import (
     ReviewsQuery,
 )
 from shared.deciding.access import ANY_ROLE, permits
-from shared.deciding.decider import NotFound, RuleBroken, Stale
+from shared.deciding.decider import RuleBroken, Stale
 from shared.deciding.submission import Permission, Submission
 from shared.http.problems import Problem
 from shared.http.routes import Call, Reply, Route
@@ -55,11 +55,7 @@ async def get_review(call: Call[Any, Any]) -> Reply:
 async def _review(call: Call[Any, Any]) -> dict[str, Any]:
     row = await queries.review(call.app.pool, call.path["review_id"])
     if row is None or not call.may_read_model(row["model_id"], queries.namespace(row)):
-        raise NotFound(
-            "unknown_review",
-            "there is no such review: choose one of the list",
-            listed_at="/v1/reviews?state=open",
-        )
+        raise review.unknown_review()
     return row
 
 

@@ -13,7 +13,7 @@ from services.approval import queries
 from services.approval.api.decisions import identity, people_for
 from services.approval.domain.comparison import comparable, measured
 from services.approval.domain.evidence import Evidence
-from services.approval.domain.independence import appointers, because_same, counts_as_one_of, same_as
+from services.approval.domain.independence import MADE, OVERRODE, appointers, because_same, same_as
 from services.approval.domain.noted import Evaluation, Signature, SignatureField
 from shared.deciding.access import AccessState, permits
 from shared.deciding.appointments import issued_a_key
@@ -256,7 +256,7 @@ def _why_not_me(
     if me.kind != "person" and (after or me.subject not in _decoded(row["machines"], {})):
         return "only people decide"
     if after:
-        return _why_not(call, me, people, [*excluded, *overrode], [], dependent=False)
+        return _why_not(call, me, people, [*excluded, *overrode], [], did=OVERRODE, dependent=False)
     return _why_not(call, me, people, excluded, approvers, dependent=bool(row["dependent_because"]))
 
 
@@ -267,18 +267,18 @@ def _why_not(
     excluded: Sequence[str],
     approvers: Sequence[str],
     *,
+    did: str = MADE,
     dependent: bool,
 ) -> str:
     state_of = partial(identity, call)
     if state.subject in approvers:
         return "has approved already"
     if same := same_as(state.subject, excluded, people, state_of):
-        return because_same(state.subject, same, "made this version or requested its promotion")
+        return because_same(state.subject, same, did)
     if not dependent and (found := appointers(state.subject, state_of, people, excluded)):
         return f"{found[0][0]}, who made or requested this version, {found[0][1]}"
-    for other in approvers:
-        if counts_as_one_of(state.subject, [other], people, state_of):
-            return f"has the name of {other}, or is linked with {other}, who has approved already"
+    if same := same_as(state.subject, approvers, people, state_of):
+        return because_same(state.subject, same, "has approved already")
     for other in () if dependent else approvers:
         if issued := issued_a_key(state.subject, other, state_of):
             return f"counts as one with {other}: {issued}"

@@ -11,6 +11,7 @@ from services.approval.domain import outcomes, review
 from services.approval.domain.assessment import Assessment, Situation, assess_promotion, situation
 from services.approval.domain.facts import Promotion, shown
 from services.approval.domain.independence import (
+    MADE,
     check_distinct,
     check_human,
     check_no_maker,
@@ -19,9 +20,9 @@ from services.approval.domain.independence import (
 )
 from services.approval.domain.promotion import left_behind, review_of, settle
 from services.approval.domain.review import ReviewState
-from services.approval.domain.review_events import About, ReviewApproved, ReviewRejected
+from services.approval.domain.review_events import ReviewApproved, ReviewRejected
 from services.approval.domain.sign_in import Authentication, check_sign_in
-from shared.deciding.decider import NO_TIME, Joint, NotFound, RuleBroken, Stale, Streams, Unprocessable
+from shared.deciding.decider import NO_TIME, Joint, RuleBroken, Stale, Streams, Unprocessable
 from shared.deciding.person import Person
 
 
@@ -76,14 +77,13 @@ def approve(command: Approve, streams: Streams) -> Mapping[str, Sequence[Any]]:
     """Return the approval, and the grant when it was the last one needed.
 
     When what the review shows is no longer current, return what follows from that instead (lapsed, expired,
-    refreshed). A second approval of the same person adds its comment only. Earlier
-    approvers who do not count any more, as a link recorded since shows, are not among the approvers.
+    refreshed). A second approval of the same person adds its comment only. Earlier approvers who do not count
+    any more, as a link recorded since shows, are not among the approvers.
     """
     s = situation(command.model_id, command.number, streams)
     state, promotion = _open_review(command.promotion_id, s, streams)
     machine_because = check_human(command.by, streams, "approve", state.machines)
-    did = "made this version or requested its promotion"
-    check_no_maker(command.by, command.people, state.excluded, streams, did)
+    check_no_maker(command.by, command.people, state.excluded, streams, MADE)
     _check_role(command.role, state)
     if command.by in state.approvals:
         return _again(command, state)
@@ -163,7 +163,7 @@ def reject(command: Reject, streams: Streams) -> Mapping[str, Sequence[Any]]:
     _check_seen(command.expected, state)
     if not command.reason.strip():
         raise Unprocessable("reason_missing", "a rejection needs a reason; give one")
-    about = state.about or About(promotion.id, command.model_id, "", command.number)
+    about = review.existing(state)
     return {
         review.stream_of(promotion.id): [ReviewRejected(about, command.by, command.name, command.reason)],
         s.stream: [outcomes.denied(s, promotion, (f"rejected by {command.by}: {command.reason}",))],
@@ -189,12 +189,7 @@ def expire(command: Expire, streams: Streams) -> Mapping[str, Sequence[Any]]:
 def _open_review(promotion_id: str, s: Situation, streams: Streams) -> tuple[ReviewState, Promotion]:
     """Return the review and its promotion. Raises NotFound or RuleBroken unless both are open."""
     state = review_of(promotion_id, streams)
-    if state.about is None:
-        raise NotFound(
-            "unknown_review",
-            "there is no such review: choose one of the list",
-            listed_at="/v1/reviews?state=open",
-        )
+    review.existing(state)
     promotion = s.gate.promotions[promotion_id]
     if state.status != "open" or promotion.status != "open":
         found = (

@@ -15,6 +15,9 @@ from shared.deciding.decider import Misrouted, RuleBroken, Streams
 from shared.deciding.one_person import MOST, StateOf, logins, one_person, subjects_of_person
 from shared.deciding.person import Person
 
+MADE = "made this version or requested its promotion"
+OVERRODE = "overrode, made or requested this promotion"
+"""What those did who may not approve, and those who may not review an override."""
 People = Mapping[str, Person]
 """All by which people are recognised, by the subject or name that the log has for them."""
 
@@ -59,11 +62,6 @@ def same_as(by: str, others: Iterable[str], people: People, state_of: StateOf) -
 def because_same(by: str, same: str, did: str) -> str:
     """Return what a person did, or who it was that did it and is the same person."""
     return did if same == by else f"has the name of {same}, or is linked with {same}, who {did}"
-
-
-def counts_as_one_of(by: str, others: Iterable[str], people: People, state_of: StateOf) -> bool:
-    """Return whether the person who has this identity is one of the others, by a link, a login or a name."""
-    return bool(same_as(by, others, people, state_of))
 
 
 def known_as(subject: str, people: People, state_of: StateOf) -> list[Person]:
@@ -126,7 +124,7 @@ def still_count(
     """
     found: dict[str, str] = {}
     for by, printed in approvals.items():
-        if counts_as_one_of(by, excluded, people, partial(identity, streams=streams)):
+        if same_as(by, excluded, people, partial(identity, streams=streams)):
             continue
         if not any(_is_same(by, other, name, people, streams) for other, name in found.items()):
             found[by] = printed

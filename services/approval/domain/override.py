@@ -30,11 +30,12 @@ from services.approval.domain.gate_events import (
     OverrideWithdrawn,
 )
 from services.approval.domain.independence import (
+    OVERRODE,
     check_human,
     check_no_maker,
     check_not_appointed,
-    counts_as_one_of,
     identity,
+    same_as,
 )
 from services.approval.domain.noted import ImportName
 from services.approval.domain.promotion import review_of
@@ -154,7 +155,7 @@ def _check_adoption(adopts: Adoption | None, s: Situation, promotion: Promotion)
 def _is_maker(command: Override, s: Situation, a: Assessment, streams: Streams) -> bool:
     """Return whether the actor made the version. Raise RuleBroken unless the policy lets makers override."""
     makers = s.gate.version.makers if s.gate.version else ()
-    if not counts_as_one_of(command.by, makers, command.people, partial(identity, streams=streams)):
+    if not same_as(command.by, makers, command.people, partial(identity, streams=streams)):
         return False
     if not a.break_glass.by_maker:
         raise RuleBroken(
@@ -258,8 +259,7 @@ def _check_reviewer(command: ReviewOverride, state: ReviewState, streams: Stream
         )
     check_human(command.by, streams, "review an override")
     involved = (*state.excluded, *state.overridden_by)
-    did = "overrode, made or requested this promotion"
-    check_no_maker(command.by, command.people, involved, streams, did)
+    check_no_maker(command.by, command.people, involved, streams, OVERRODE)
     check_not_appointed(command.by, command.people, involved, streams)
 
 

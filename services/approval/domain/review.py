@@ -160,12 +160,17 @@ def _remind(now: datetime, state: ReviewState) -> Sequence[AfterReviewOverdue]:
 def existing(state: ReviewState) -> About:
     """Return what the review is about. Raises NotFound when there is no such review."""
     if state.about is None:
-        raise NotFound(
-            "unknown_review",
-            "there is no such review: choose one of the list",
-            listed_at="/v1/reviews?state=open",
-        )
+        raise unknown_review()
     return state.about
+
+
+def unknown_review() -> NotFound:
+    """Return the error about a review that does not exist, or that the caller may not read."""
+    return NotFound(
+        "unknown_review",
+        "there is no such review: choose one of the list",
+        listed_at="/v1/reviews?state=open",
+    )
 
 
 def repeated(state: ReviewState, by: str, text: str) -> list[ReviewCommented]:

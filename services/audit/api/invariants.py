@@ -15,7 +15,7 @@ AUDITOR = "auditor"
 
 
 async def get_invariants(call: Call[None, shapes.InvariantsQuery]) -> dict[str, Any]:
-    """Verify the leaves that are new since the last verification, and return what all verification found."""
+    """Return what all verification found; unless `verify` is false, verify the new leaves before."""
     call.require(AUDITOR, "")
     verifier = call.app.parts_as(Parts).verifier
     report = await (verifier.report if call.query.verify else verifier.verified)(call.app.pool)

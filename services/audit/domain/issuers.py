@@ -7,7 +7,8 @@ from datetime import datetime
 from itertools import takewhile
 from typing import Any
 
-from services.audit.domain.as_of import Event, reference
+from services.audit.domain.as_of import Event
+from services.audit.domain.rights import given
 
 SETTINGS = ("issuer", "audience", "client_id", "groups_claim")
 LISTS = ("scopes", "algorithms")
@@ -28,21 +29,15 @@ def issuer_then(key: str, events: Iterable[Event], at: datetime) -> dict[str, An
             case "IssuerTrusted":
                 settings = {name: data.get(name) for name in SETTINGS}
                 lists = {name: list(data.get(name) or ()) for name in LISTS}
-                found = {"key": key} | settings | lists | {"trusted": given(event), "ended": None}
+                found = {"key": key} | settings | lists | {"trusted": _decided(event), "ended": None}
             case "IssuerDistrusted" if found:
-                found["ended"] = given(event)
+                found["ended"] = _decided(event)
             case "GroupMapped":
-                groups.setdefault(tuple(mapped.values()), mapped | {"mapped": given(event)})
+                groups.setdefault(tuple(mapped.values()), mapped | {"mapped": _decided(event)})
             case "GroupUnmapped":
                 groups.pop(tuple(mapped.values()), None)
     return found and found | {"groups": list(groups.values())}
 
 
-def given(event: Event) -> dict[str, Any]:
-    """Return who decided something, when and why, and the event of it."""
-    return {
-        "by": event["actor"],
-        "at": event["recorded_at"],
-        "reason": event["reason"],
-        "event": reference(event),
-    }
+def _decided(event: Event) -> dict[str, Any]:
+    return given(event) | {"reason": event["reason"]}

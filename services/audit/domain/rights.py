@@ -35,17 +35,17 @@ def rights(
     sign_ins: dict[Any, dict[str, Any]] = {}
     happened = list(takewhile(lambda event: event["recorded_at"] <= at, events))
     for event in happened:
-        data, given = event["data"], _given(event)
+        data, made = event["data"], given(event)
         match event["type"]:
             case "IdentityCreated":
-                found = {"subject": data.get("subject"), "kind": data.get("kind"), "created": given}
+                found = {"subject": data.get("subject"), "kind": data.get("kind"), "created": made}
             case "IdentityDisabled":
-                disabled = disabled or given
+                disabled = disabled or made
             case "IdentityEnabled":
                 disabled = None
             case "RoleGranted":
                 role = {n: data.get(n) for n in ("role", "namespace")} | {"group": data.get("group") or ""}
-                roles.setdefault(_role(data), role | {"granted": given})
+                roles.setdefault(_role(data), role | {"granted": made})
             case "RoleRevoked":
                 roles.pop(_role(data), None)
             case "SignedIn":
@@ -55,7 +55,7 @@ def rights(
     held = [*roles.values(), *_through_groups(sign_ins, mapped or {})]
     keys = [] if disabled else _live_keys(happened, at)
     links = [
-        {"other": other, "login": login, "linked": _given(event)}
+        {"other": other, "login": login, "linked": given(event)}
         for (other, login), event in links_of(happened).items()
     ]
     more = {"keys": keys, "trusts": _trusts(happened), "links": links}
@@ -72,7 +72,7 @@ def _live_keys(happened: Iterable[Event], at: datetime) -> list[dict[str, Any]]:
             case "KeyIssued":
                 shown = {name: data.get(name) for name in ("key_id", "algorithm", "expires_at")}
                 issuer = data.get("issuer") or ""
-                keys[data.get("key_id")] = shown | {"issuer": issuer, "issued": _given(event)}
+                keys[data.get("key_id")] = shown | {"issuer": issuer, "issued": given(event)}
                 of_trust[data.get("key_id")] = (data.get("job") or {}).get("trust_id")
             case "KeyRevoked":
                 keys.pop(data.get("key_id"), None)
@@ -90,7 +90,7 @@ def _trusts(happened: Iterable[Event]) -> list[dict[str, Any]]:
             case "TrustAdded":
                 asked = {name: data.get(name) for name in ("trust_id", "issuer", "audience")}
                 lists = {name: list(data.get(name) or ()) for name in ("claims", "namespaces")}
-                trusts[data.get("trust_id")] = asked | lists | {"added": _given(event)}
+                trusts[data.get("trust_id")] = asked | lists | {"added": given(event)}
             case "TrustRemoved":
                 trusts.pop(data.get("trust_id"), None)
     return list(trusts.values())
@@ -114,7 +114,7 @@ def mapped_roles(events: Iterable[Event], at: datetime) -> Mapped:
                 trusted = False
             case "GroupMapped":
                 role = {name: data.get(name) for name in ("role", "namespace", "group", "by")}
-                mapped.setdefault(_role(data), role | {"granted": _given(event)})
+                mapped.setdefault(_role(data), role | {"granted": given(event)})
             case "GroupUnmapped":
                 mapped.pop(_role(data), None)
     return list(mapped.values()) if trusted else []
@@ -135,7 +135,8 @@ def _role(data: dict[str, Any]) -> tuple[Any, Any, Any]:
     return data.get("role"), data.get("namespace"), data.get("group") or ""
 
 
-def _given(event: Event) -> dict[str, Any]:
+def given(event: Event) -> dict[str, Any]:
+    """Return who decided something, and when, and the event of it."""
     return {"by": event["actor"], "at": event["recorded_at"], "event": reference(event)}
 
 

@@ -8,11 +8,11 @@ from typing import Any
 from services.registry import queries
 from services.registry.api.calls import model_of, small_number
 from services.registry.as_of import answers
-from services.registry.as_of.replay import MOST_EVENTS, Then, TooLong, document_of, then
+from services.registry.as_of.replay import MOST_EVENTS, Row, Then, TooLong, document_of, then
 from services.registry.domain.model.state import LATEST
 from services.registry.queries import DocumentEvent
 from services.registry.shapes.search import ModelQuery, VersionsOfModelQuery
-from services.registry.tables import ALIASES, ROLLOUTS, VERSIONS
+from services.registry.tables import ALIASES, ROLLOUTS
 from shared.deciding.decider import NotFound, Unprocessable
 from shared.http.moments import end
 from shared.http.routes import Call, page_token
@@ -87,23 +87,18 @@ async def versions_then(
 async def version_then(call: Call[Any, Any], as_of: datetime | date) -> tuple[dict[str, Any], DocumentEvent]:
     """Return the version in the path as it was, and the event that held its metadata."""
     found = await model_then(call, as_of)
-    number = number_then(found, call.path["version"])
-    row = answers.version_row(found, number) or {}
+    row = answers.version_row(found, named_then(found, call.path["version"]))
     return row, await document_of(call.app, row)
 
 
-def number_then(found: Then, reference: str) -> int:
-    """Return the number of the version that a reference named then. Raise NotFound where it named none."""
+def named_then(found: Then, reference: str) -> Row:
+    """Return the row of the version that a reference named then. Raise NotFound where it named none."""
     number = _number(found, reference)
-    if number is None or not any(row["number"] == number for row in found.rows(VERSIONS)):
-        raise _unknown(found, reference)
-    return number
-
-
-def _unknown(found: Then, reference: str) -> NotFound:
+    if number is not None and (row := found.version(number)):
+        return row
     newest = next(iter(found.versions()), {"number": 0})["number"]
     had = f"The newest version then was {newest}." if newest else "The model had no version then."
-    return NotFound("unknown_version", f"{reference!r:.80} named no version then. {had}")
+    raise NotFound("unknown_version", f"{reference!r:.80} named no version then. {had}")
 
 
 def _number(found: Then, reference: str) -> int | None:

@@ -93,15 +93,13 @@ def primary_metric(measured: Iterable[Row]) -> dict[str, Any] | None:
     return {name: of_name[0][name] for name in METRIC}
 
 
-def version_row(then: Then, number: int) -> dict[str, Any] | None:
-    """Return a version with everything around it as the query of versions does; None where there was none.
+def version_row(then: Then, row: Row) -> dict[str, Any]:
+    """Return a version, of which this is the row, with everything around it as the query of versions does.
 
     Whether versions of other models that it was made from were withdrawn, `withdrawn_ancestors`, is not in
     this model's events: None.
     """
-    row = next((row for row in then.rows(VERSIONS) if row["number"] == number), None)
-    if row is None:
-        return None
+    number = row["number"]
     return {
         **row,
         "corrected": encode(row["corrected"]) if row["corrected"] else None,

@@ -13,7 +13,7 @@ from datetime import datetime
 import asyncpg
 import msgspec
 
-from services.registry.as_of.queries import NEWEST, SOME
+from services.registry.as_of.queries import NEWEST, NEXT, SOME
 from services.registry.domain.model.state import stream_of
 from shared.deciding.events import Actor
 
@@ -63,7 +63,10 @@ async def life(pool: asyncpg.Pool, model_id: str, at: datetime) -> Life:
     if newest > EVERY:
         last = await _last(pool, stream, whole, at)
         around = range(max(1, last - AROUND), min(newest, last + AROUND) + 1)
-        known |= {moment.revision: moment for moment in await _read(pool, stream, around)}
+        # all of them may be notes
+        beyond = await pool.fetch(NEXT, stream, around.start, around.stop - 1, NOTE)
+        wanted = [*around, *(row["revision"] for row in beyond)]
+        known |= {moment.revision: moment for moment in await _read(pool, stream, wanted)}
     ordered = meaningful(known[revision] for revision in sorted(known))
     earlier = [moment for moment in ordered if moment.recorded_at < at]
     later = [moment for moment in ordered if moment.recorded_at > at]

@@ -20,3 +20,12 @@ SELECT e.bytes FROM unnest($2::bigint[]) AS wanted(revision) CROSS JOIN LATERAL 
     WHERE l.service = 'registry' AND l.stream = $1 AND l.revision = wanted.revision LIMIT 1
 ) AS e ORDER BY e.revision
 """
+
+# The last event before a revision, and the first behind another one, that are of another type.
+NEXT = """
+(SELECT e.revision FROM log.events_registry e WHERE e.service = 'registry' AND e.stream = $1
+    AND e.revision < $2 AND e.type <> $4 ORDER BY e.revision DESC LIMIT 1)
+UNION ALL
+(SELECT e.revision FROM log.events_registry e WHERE e.service = 'registry' AND e.stream = $1
+    AND e.revision > $3 AND e.type <> $4 ORDER BY e.revision LIMIT 1)
+"""

@@ -5,7 +5,7 @@ The projections are those that write the tables, so the rows then and now follow
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -49,14 +49,6 @@ class Then:
     merged: Merged
     revision: int = 0
 
-    @classmethod
-    def after(cls, model_id: str, events: Iterable[Recorded]) -> Then:
-        """Return the rows after the events, which are in their order."""
-        found = cls(model_id, Merged())
-        for recorded in events:
-            found.add(recorded)
-        return found
-
     def add(self, recorded: Recorded) -> None:
         """Add the rows of the next event."""
         self.merged.add(project(recorded))
@@ -64,13 +56,18 @@ class Then:
 
     def rows(self, table: Table) -> list[Row]:
         """Return the rows of a table, each with all its columns."""
-        nothing = {column.name: None for column in table.columns}
+        nothing = dict.fromkeys(table.columns.keys())
         return [nothing | row for row in self.merged.puts[table].values()]
 
     @property
     def model(self) -> Row:
         """The row of the model itself."""
         return self.rows(MODELS)[0]
+
+    def version(self, number: int) -> Row | None:
+        """Return the row of a version, None where there was none."""
+        row = self.merged.puts[VERSIONS].get((self.model_id, number))
+        return row and dict.fromkeys(VERSIONS.columns.keys()) | row
 
     def versions(self) -> list[Row]:
         """Return the rows of its versions, the newest first."""
@@ -80,17 +77,19 @@ class Then:
 async def then(app: App, model_id: str, at: datetime, most: int = MOST_EVENTS) -> Then:
     """Return the rows of a model as they were at a moment.
 
-    Raises NotFound for a moment before its registration, and TooLong when it had more than `most` events.
+    Raises NotFound for a moment before its registration, and TooLong, before it reads them, when it had more
+    than `most` events. Their times ascend.
     """
-    found = Then(model_id, Merged())
+    found, stream = Then(model_id, Merged()), stream_of(model_id)
+    for row in await app.list_rows(STREAM, stream, most, 1):
+        if EVENTS.recorded("registry", row["bytes"]).recorded_at <= at:
+            raise TooLong(most)
     revision = 0
-    while page := await app.list_rows(STREAM, stream_of(model_id), revision, PAGE):
+    while page := await app.list_rows(STREAM, stream, revision, PAGE):
         for row in page:
             recorded = EVENTS.recorded("registry", row["bytes"])
             if recorded.recorded_at > at:
                 return _registered(found, at, recorded)
-            if recorded.revision > most:
-                raise TooLong(most)
             found.add(recorded)
         revision = page[-1]["revision"]
     return _registered(found, at)

@@ -8,6 +8,7 @@ from typing import get_args, get_origin
 import pytest
 from pydantic import BaseModel
 
+from shared.deciding.access import RoleGranted
 from shared.http.dispatch import Table
 from shared.log.denied_attempts import DeniedAttempts
 
@@ -301,6 +302,10 @@ async def test_an_override_grants_and_needs_an_after_review(desk, people, reques
     assert [
         r["review_id"] for r in (await call(desk, "ann", "GET", "/reviews?state=overridden")).json()["items"]
     ] == ["p1"]
+    await desk.identities.write("oscar", RoleGranted("oscar", "approver", "team"))
+    await desk.app.access.catch_up()
+    owed = (await call(desk, "oscar", "GET", "/reviews?state=overridden")).json()["items"]
+    assert [one["why_not"] for one in owed] == ["overrode, made or requested this promotion"]
     done = await call(
         desk, "ann", "POST", "/reviews/p1:review-override", {"justified": True, "comment": "it was"}
     )

@@ -207,14 +207,18 @@ async def settled(registry: Registry, model_id: str) -> None:
         await asyncio.sleep(0.05)
 
 
-async def test_a_moment_behind_which_a_model_had_too_many_events_is_refused(registry: Registry) -> None:
+async def test_a_moment_behind_which_a_model_had_too_many_events_is_refused_without_reading_them(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
     app = App("registry", Settings())
     app.pool, model_id = registry.pool, await registry.filled("short.one", 2)
     now = datetime.now(UTC)
     events = await registry.pool.fetchval(EVENTS_OF, stream_of(model_id))
     assert len((await then(app, model_id, now, most=events)).versions()) == 2
+    _spy(monkeypatch, cost := Cost())
     with pytest.raises(Unprocessable, match=f"too_many_events: The model had more than {events - 1} events"):
         await then(app, model_id, now, most=events - 1)
+    assert cost.decoded == 1
     assert MOST_EVENTS == 20_000
 
 

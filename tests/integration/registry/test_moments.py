@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ import asyncpg
 import msgspec
 import pytest
 
-from services.registry.as_of.moments import AROUND, EVERY, MOST_SHOWN, life
+from services.registry.as_of.moments import AROUND, EVERY, MOST_SHOWN, life, spread
 from shared.deciding.events import Actor, Envelope, encode
 from shared.foundation.postgres import connect_pool
 from shared.log import eventlog
@@ -21,26 +22,27 @@ LONG = 5_001
 BEGIN = datetime(2026, 3, 1, tzinfo=UTC)
 
 
-def row(model_id: str, revision: int) -> eventlog.Row:
-    """One event a minute; every second one is a copy of another service's event."""
-    id_, type_ = uuid.uuid4(), "VersionRegistered" if revision % 2 else "Noted"
+def row(model_id: str, revision: int, *, note: bool) -> eventlog.Row:
+    """One event a minute; a note is a copy of another service's event."""
+    id_, type_ = uuid.uuid4(), "Noted" if note else "VersionRegistered"
     at, stream = BEGIN + timedelta(minutes=revision), f"model-{model_id}"
     data = msgspec.Raw(encode({"number": revision}))
     envelope = Envelope(id_, type_, 1, stream, revision, at, Actor("ann"), data)
     return eventlog.Row(stream, revision, id_, type_, 1, encode(envelope))
 
 
-async def written(database: Any, model_id: str, count: int) -> None:
+async def written(database: Any, model_id: str, count: int, is_note: Callable[[int], bool]) -> None:
     connection = await asyncpg.connect(database.url("registry"))
     for first in range(1, count + 1, 1_000):
-        rows = [row(model_id, n) for n in range(first, min(first + 1_000, count + 1))]
+        revisions = range(first, min(first + 1_000, count + 1))
+        rows = [row(model_id, n, note=is_note(n)) for n in revisions]
         await eventlog.append(connection, "registry", rows)
     await connection.close()
 
 
 async def test_a_long_life_is_read_by_few_look_ups_and_each_moment_has_its_neighbours(database: Any) -> None:
     model_id = str(uuid.uuid4())
-    await written(database, model_id, LONG)
+    await written(database, model_id, LONG, lambda revision: revision % 2 == 0)
     pool = await connect_pool(database.url("registry"), schemas=("registry", "access"), size=1)
     try:
         for asked in (1, 1_234, 3_001, LONG):
@@ -60,7 +62,17 @@ async def test_a_long_life_is_read_by_few_look_ups_and_each_moment_has_its_neigh
 
 def _wanted(values: Any) -> int:
     """Return the number of events that a statement looks up."""
-    return len(values[1]) if len(values) > 1 else 1
+    return len(values[1]) if len(values) == 2 else 1
+
+
+async def test_a_moment_has_its_neighbours_when_there_are_only_notes_around_it(database: Any) -> None:
+    model_id, newest = str(uuid.uuid4()), 2 * EVERY + 1
+    (before, *_, after) = sorted({*range(200, 600)} - {*spread(newest)})
+    assert after - before > 2 * AROUND
+    await written(database, model_id, newest, lambda revision: revision not in {1, before, after, newest})
+    async with await connect_pool(database.url("registry"), schemas=("registry", "access"), size=1) as pool:
+        found = await life(pool, model_id, BEGIN + timedelta(minutes=400))
+    assert [one and one.revision for one in (found.before, found.after)] == [before, after]
 
 
 async def test_who_may_read_a_model_sees_its_moments_and_no_one_else_does(

@@ -28,7 +28,6 @@ from shared.deciding.trusts import Claim, TrustAdded
 from tests.unit.approval.conftest import World
 from tests.unit.audit.raw_log import faults
 
-"""What the law reached is counted in one process."""
 REQUESTER, CREATOR, STARTER, PUBLISHER = "rosa", "carl", "bea", "pipeline"
 """rosa requests; carl made the version in a job that bea started, who is a login; pipeline published it."""
 MADE = {CREATOR, STARTER, PUBLISHER}
@@ -156,6 +155,7 @@ def happen(world: World, step: Step) -> None:
 
 
 REACHED: Counter[str] = Counter()
+"""What the law reached, counted in one process."""
 LOGIN = Step("link", "u-1", "octocat")
 SHARED = (LOGIN, Step("link", "u-2", "OctoCat"))
 

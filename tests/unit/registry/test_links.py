@@ -164,6 +164,13 @@ def test_who_shares_a_login_with_one_of_the_two_does_not_unlink():
         events_of(replace(UNLINK, by="u-2"), states)
 
 
+def test_who_has_as_many_identities_as_are_looked_at_does_not_unlink():
+    """One of the two may be among those that were not looked at."""
+    own = frozenset(f"mine-{n}" for n in range(MOST))
+    with pytest.raises(RuleBroken, match="not_independent: 500 identities and logins or more"):
+        events_of(replace(UNLINK, own=own), after(LINK))
+
+
 def test_a_link_that_came_after_the_look_up_is_looked_up_again():
     states = after(LINK, LinkIdentity("ann", "u-2", "root"))
     streams = Streams({stream_of(one): states[one] for one in ("u-1", "ann")})

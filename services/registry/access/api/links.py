@@ -15,7 +15,7 @@ from services.registry.api.calls import other_identities
 from shared.deciding.access import NO_ROLE, stream_of
 from shared.deciding.acting import key_of
 from shared.deciding.decider import Forbidden
-from shared.deciding.one_person import one_person, subjects_of_person
+from shared.deciding.one_person import subjects_of_person
 from shared.deciding.person import folded_name
 from shared.deciding.submission import Permission, Submission
 from shared.http.routes import Call, PageQuery, Reply, Route
@@ -65,21 +65,21 @@ async def unlink_identity(call: Call[None, UnlinkQuery]) -> None:
     state_of = call.app.access.identities.state_of
 
     async def build() -> Submission:
-        own = await _own_identities(call)
+        own = await _own_subjects(call)
         command = UnlinkIdentity(call.path["subject"], query.other, call.actor.subject, query.login, own)
         written = subjects_of(command)
-        linked = {one for subject in written for one in subjects_of_person(subject, state_of)}
-        reads = tuple(stream_of(one) for one in sorted(linked - set(written)))
+        person = set(subjects_of_person(command.subject, state_of))
+        reads = tuple(stream_of(one) for one in sorted(person - set(written)))
         return replace(submission(call, command, written, ADMIN, reason=query.reason), depends_on=reads)
 
     await routed(transactor(call), build)
 
 
-async def _own_identities(call: Call[Any, Any]) -> frozenset[str]:
-    """Return all identities of the caller, publishers too, at any distance."""
+async def _own_subjects(call: Call[Any, Any]) -> frozenset[str]:
+    """Return all identities of the caller, publishers too, and their logins, at any distance."""
     own = {call.actor.subject, *await other_identities(call)}
     state_of = call.app.access.identities.state_of
-    return frozenset(linked for one in own for linked in one_person(one, state_of))
+    return frozenset(linked for one in own for linked in subjects_of_person(one, state_of))
 
 
 async def _proved(call: Call[NewLink], proof: str) -> str:

@@ -7,13 +7,7 @@ from typing import Any
 
 from services.registry.access.api.calls import submit
 from services.registry.access.domain.issuers import check_issuer_url
-from services.registry.access.domain.trusts import (
-    AddTrust,
-    RemoveTrust,
-    existing_trust,
-    same_trust,
-    unknown_trust,
-)
+from services.registry.access.domain.trusts import AddTrust, RemoveTrust, same_trust, unknown_trust
 from services.registry.access.trust_shapes import NewTrust, RemoveTrustQuery, TrustAnswer, Trusts
 from services.registry.parts import Parts
 from shared.deciding.access import AccessState
@@ -84,7 +78,6 @@ async def remove_trust(call: Call[None, RemoveTrustQuery]) -> None:
     state = next((one for one in publishers if trust_id in one.trusts), None)
     if state is None:
         raise unknown_trust(trust_id)
-    existing_trust(state, trust_id)
     command = RemoveTrust(state.subject, trust_id, call.actor.subject)
     await submit(call, command, reason=call.query.reason)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from services.registry.access.domain.identities import existing
 from shared.deciding.access import ACCESS, AccessState, stream_of
 from shared.deciding.decider import Misrouted, NotFound, RuleBroken, Streams, Unprocessable
 from shared.deciding.links import IdentityLinked, IdentityUnlinked, subject_of_login
-from shared.deciding.one_person import subjects_of_person
+from shared.deciding.one_person import MOST, subjects_of_person
 from shared.deciding.person import folded_name
 
 MOST_LINKS = 10
@@ -37,7 +37,7 @@ class LinkIdentity:
 
 @dataclass(frozen=True, slots=True)
 class UnlinkIdentity:
-    """Count the two as two people again. `own`: all identities of the actor, of every kind."""
+    """Count the two as two people again. `own`: all identities and logins of the actor, of every kind."""
 
     subject: str
     other: str
@@ -101,10 +101,11 @@ def _check_link(
             f"{', '.join(command.called)} is an identity, and jobs name it as one: link it as an identity.",
         )
     for subject, state in states.items():
-        if not (command.login and subject != command.subject):
+        is_login = command.login and subject != command.subject
+        if not is_login:
             _check_linkable(subject, state)
         if not held[subject] and _count(state) >= MOST_LINKS:
-            named = f"The login {command.other!r}" if subject == subject_of_login(command.other) else subject
+            named = f"The login {command.other!r}" if is_login else subject
             raise RuleBroken(
                 "too_many_links", f"{named} has {MOST_LINKS} links: remove one that is not used any more."
             )
@@ -132,7 +133,14 @@ def _check_unlink(
             f"{command.subject} is not linked with {command.other!r:.120}: see the identity's links.",
             subject=command.subject,
         )
-    if {command.by, *command.own} & set(person_of(subjects_of(command), streams)):
+    if len(command.own) >= MOST:
+        raise RuleBroken(
+            "not_independent",
+            f"{MOST} identities and logins or more are linked with you, and no more are looked at: ask "
+            "another admin.",
+            subject=command.subject,
+        )
+    if {command.by, *command.own} & _person_of(command.subject, streams):
         raise RuleBroken(
             "own_identity",
             "You count as one of them: you are linked with one, have the name of one, or one of you issued a "
@@ -142,12 +150,12 @@ def _check_unlink(
         )
 
 
-def person_of(subjects: Iterable[str], streams: Streams) -> set[str]:
-    """Return all subjects that are linked with these. Raise Misrouted when one was not looked up."""
+def _person_of(subject: str, streams: Streams) -> set[str]:
+    """Return the subject and all linked with it. Raise Misrouted when one was not looked up."""
 
     def state_of(subject: str) -> AccessState:
         if stream_of(subject) not in streams.states:
             raise Misrouted("links_unknown", f"{subject} was linked in the meantime; repeat the request.")
         return streams.state(ACCESS, stream_of(subject))
 
-    return {one for subject in subjects for one in subjects_of_person(subject, state_of)}
+    return set(subjects_of_person(subject, state_of))
