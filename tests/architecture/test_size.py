@@ -13,7 +13,6 @@ SOURCES = sorted(
 )
 LINES_OF_A_FILE, LINES_OF_A_FUNCTION = 350, 50
 LONGER_FILES = {
-    "sdk/src/regista/publishing/tracking.py": "one run: what it captures, saves and shows",
     "sdk/src/regista/shapes/approval.py": "written by tools.contracts",
     "sdk/src/regista/shapes/audit.py": "written by tools.contracts",
     "sdk/src/regista/shapes/registry.py": "written by tools.contracts",

@@ -243,9 +243,10 @@ _LISTED_BY = {
 
 def _list_of(facts: Mapping[str, Any]) -> str:
     """Return what lists the names that exist, "" where the service names no list."""
-    path = str(facts.get("listed_at") or "")
+    if not (path := str(facts.get("listed_at") or "")):
+        return ""
     command = _LISTED_BY.get(path.partition("?")[0])
-    return f"`{command}` lists what there is." if command else f"GET {path} lists what there is." * bool(path)
+    return f"{f'`{command}`' if command else f'GET {path}'} lists what there is."
 
 
 def from_problem(status: int, problem: Mapping[str, Any]) -> RegistaError:

@@ -25,7 +25,6 @@ def test_a_service_logs_its_reason_as_one_critical_line(tmp_path: Path) -> None:
     assert end_reason(log) == "cannot start: OSError: no"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("output", "reason"),
     [

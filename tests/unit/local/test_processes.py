@@ -49,7 +49,6 @@ def test_a_process_that_ended_but_was_not_waited_for_is_not_alive(tmp_path: Path
     assert child.popen.wait() == 0
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(
     sys.platform != "linux",
     reason="other systems have no parent-death signal; there `regista down` ends what is left",

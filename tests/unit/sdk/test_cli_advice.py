@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -271,6 +273,7 @@ FIELDS = [
             ["no version", "too many"],
             "Correct the entries:\n  - no version\n  - too many\nThen repeat.\n",
         ),
+        ("Something else is wrong.", [{"message": "x"}, ""], "Something else is wrong.\n"),
         ("Something else is wrong.", ["no version"], "Something else is wrong.\n  - no version\n"),
     ],
 )
@@ -281,15 +284,20 @@ def test_a_refusal_names_each_of_its_problems_once(
     assert run("reviews", "show", "r1").stderr == f"invalid_body: {shown}"
 
 
-def test_a_wait_without_a_terminal_is_named_in_one_line(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_wait_without_a_terminal_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Shown(io.StringIO):
+        def write(self, text: str) -> int:
+            written = super().write(text)
+            if "\n" in text:
+                shown.set()
+            return written
+
+    shown, stderr = threading.Event(), Shown()
     monkeypatch.setattr("regista.cli.terminal.session.SILENT", 0.0)
-    turn = threading.Event()
+    monkeypatch.setattr(sys, "stderr", stderr)
     with Session("").waiting("waiting for churn@3 to be validated", 60):
-        while not (text := capsys.readouterr().err):
-            turn.wait(0.001)
-    assert text == "waiting for churn@3 to be validated, for up to 60 s\n"
+        assert shown.wait(60)
+    assert stderr.getvalue() == "waiting for churn@3 to be validated, for up to 60 s\n"
 
 
 def test_a_rollout_that_changed_is_answered_with_the_champion_to_decide_on(

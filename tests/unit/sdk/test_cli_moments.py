@@ -6,6 +6,8 @@ from typing import Any
 
 from starlette.responses import JSONResponse
 
+from regista.client.sync_client import Client
+
 from .conftest import Answers
 from .test_cli_audit import WHO, named, page
 
@@ -35,6 +37,16 @@ def test_models_are_listed_as_of_a_moment_page_by_page(run: Any, answers: Answer
         ("2026-03-01", None),
         ("2026-03-01", "t"),
     ]
+
+
+def test_of_the_models_of_a_moment_no_more_are_asked_for_than_are_wanted(
+    client: Client, answers: Answers
+) -> None:
+    answers.fixed["GET", "/v1/models"] = JSONResponse(
+        {"items": [MODEL], "too_long": [], "next_page_token": "t"}
+    )
+    assert client.models_at("2026-03-01", 2)["items"] == [MODEL, MODEL]
+    assert [one.query["page_size"] for one in answers.of("GET", "/v1/models")] == ["2", "1"]
 
 
 def test_a_list_of_a_moment_is_not_filtered(run: Any, answers: Answers) -> None:

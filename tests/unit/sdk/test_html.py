@@ -127,7 +127,6 @@ def _is_safe(shown: str, text: str) -> None:
     assert visible in read.text
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_stays_text(text: str) -> None:
     for shown in _everything(text).values():
@@ -136,6 +135,7 @@ def test_hostile_text_stays_text(text: str) -> None:
 
 @settings(deadline=None)
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40))
+@pytest.mark.slow
 def test_nothing_foreign_becomes_markup(text: str) -> None:
     for shown in _everything(text).values():
         _is_safe(shown, text)

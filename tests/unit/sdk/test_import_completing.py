@@ -175,8 +175,18 @@ def test_a_source_elsewhere_is_named_and_not_read(run: Any, answers: Answers) ->
     assert (line["completed"], "s3://other/x" in line["skipped"]["1"]) == ({}, True)
 
 
+def test_a_draft_gets_the_files_of_the_run_in_its_source_whatever_run_it_states(
+    run: Any, answers: Answers
+) -> None:
+    drafts(run, registered_by_client(answers, run_id="another"))
+    assert {seen.query["run_id"] for seen in answers.of("GET", f"{API}/runs/get")} == {"r"}
+
+
 def test_drafts_outside_of_the_namespace_and_the_patterns_are_left(run: Any, answers: Answers) -> None:
-    registered_by_client(answers)
+    line = json.loads(bytes(registered_by_client(answers).fixed["GET", "/v1/versions:search"].body))
+    line["items"] += [line["items"][0] | {"model": name} for name in ("churn", "crmx.churn")]
+    answers.fixed["GET", "/v1/versions:search"] = JSONResponse(line)
+    assert [one["model"] for one in drafts(run, answers)] == ["crm.churn"]
     assert drafts(run, answers, "--models", "fraud*") == []
     assert len(drafts(run, answers, "--models", "chu*")) == 1
 

@@ -50,7 +50,6 @@ def test_a_tensor_without_a_name_is_given_by_position() -> None:
     assert (schema["inputs_by"], schema["inputs"][0]["type"]) == ("position", "float32[?,4]")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spec", "read"),
     [

@@ -67,7 +67,6 @@ def test_a_growing_file_is_refused_by_publish(answers: Answers, profile: Profile
     assert refused.value.code == "file_changed"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", [b"model-\xff.bin", b"\xc3\x28"])
 def test_a_name_that_is_no_utf8_is_refused_with_its_bytes(
     answers: Answers, profile: Profile, tmp_path: Path, name: bytes

@@ -73,6 +73,7 @@ def test_a_load_shows_a_bar_on_a_terminal_unless_it_is_turned_off(
     assert seen or shown == b""
 
 
+@pytest.mark.slow
 def test_a_cached_model_shows_nothing(stored: Answers, tmp_path: Path) -> None:
     environment = _environment(stored, tmp_path)
     _on_a_terminal(LOAD.format(""), environment)

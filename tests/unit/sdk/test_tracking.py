@@ -15,10 +15,10 @@ from hypothesis.extra import numpy as arrays
 
 import regista
 from regista.errors import Invalid
+from regista.publishing.code_identity import code_identity
 from regista.publishing.data_digest import data_digest
 from regista.publishing.publication import document
 from regista.publishing.schema import addressed_by, dtype_of, schema_of
-from regista.publishing.tracking import code_identity
 
 MATRIX = arrays.arrays(np.float64, (3, 4), elements=st.floats(-1e6, 1e6))
 
@@ -34,7 +34,6 @@ class Frame:
         return self._columns[name]
 
 
-@pytest.mark.slow
 @settings(deadline=None)  # the first example imports the readers
 @given(MATRIX)
 def test_memory_layout_and_byte_order_do_not_change_a_digest(data: np.ndarray) -> None:

@@ -78,7 +78,6 @@ def test_a_program_that_waits_for_nothing_reports_each_refusal_at_its_end(answer
     assert all("call wait()" in line for line in printed)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "more",
     [

@@ -58,6 +58,7 @@ def test_a_missing_key_file_is_named(tmp_path: Path) -> None:
     assert str(missing) in error
 
 
+@pytest.mark.slow
 def test_a_port_that_is_taken_is_named_with_the_setting(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]

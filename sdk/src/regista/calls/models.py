@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote
 
-from regista.calls.requests import Requests, at, given, summary, tag_conditions
+from regista.calls.requests import PAGE, Requests, at, given, summary, tag_conditions
 from regista.choices import Kind, Tier
 from regista.shapes.registry import AliasAnswer, ModelAnswer, Models
 
@@ -43,14 +43,15 @@ class ModelCalls(Requests):
         too_long: list[str] = []
         token = ""
         while limit is None or len(items) < limit:
-            more = given(as_of=at_time, page_token=token or None)
+            size = PAGE if limit is None else min(PAGE, limit - len(items))
+            more = given(as_of=at_time, page_size=size, page_token=token or None)
             page = await self._get(Models, "registry", "/models", **more)
             items += page["items"]
             too_long += page["too_long"]
             token = page["next_page_token"]
             if not token:
                 break
-        return {"items": items[:limit], "too_long": too_long, "next_page_token": token}
+        return {"items": items, "too_long": too_long, "next_page_token": token}
 
     async def model(self, model: str, at_time: str | None = None) -> ModelAnswer:
         """Return one model, by name or id, with its `revision`; with a time, or a day, as it was then."""

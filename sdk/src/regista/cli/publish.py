@@ -81,11 +81,7 @@ def publish(
     """Upload an artifact (a file or a folder) and register a version (publish ModelTrained)."""
     if until and (facts["draft"] or not wait):
         raise click.UsageError("--until waits for a complete version: leave --draft and --no-wait out")
-    facts |= {
-        "tags": pairs(facts["tags"], "tag") or None,
-        "via": facts["via"] or "",
-        "compare_with": facts["compare_with"],
-    } | _metadata(metadata)
+    facts |= {"tags": pairs(facts["tags"], "tag") or None, "via": facts["via"] or ""} | _metadata(metadata)
     with session.client(lasting=True) as client:
         with session.progress("uploading") as progress:
             published = client.publish(model, artifact, progress=progress, **facts)

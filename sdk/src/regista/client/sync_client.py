@@ -77,8 +77,8 @@ def _close_at_exit() -> None:
     """Report usage and close every client, without errors, log lines or delays of the exit."""
     quiet = logging.root.manager.disable
     logging.disable()
-    unclosed = [one.asynchronous for one in {*_default, *_clients} if not one.asynchronous.closed]
-    if unclosed and (_default or LOOP.is_started):
+    unclosed = [one.asynchronous for one in _clients if not one.asynchronous.closed]
+    if unclosed and LOOP.is_started:  # else no call was made, and there is nothing to report
         with contextlib.suppress(Exception):
             LOOP.finish(_finish(unclosed), END_SECONDS)
     logging.disable(quiet)

@@ -216,32 +216,43 @@ class Transport:
         try:
             with reported(where, limit, failures, waits.silent, slow=bool(seconds)):
                 async with asyncio.timeout(limit):
-                    while True:
-                        began = time.monotonic()
-                        try:
-                            got = await send()
-                        except httpx.TransportError as e:
-                            if untrusted := certificate_error(e):
-                                raise not_trusted(where, untrusted) from e
-                            reason = ": ".join(filter(None, (type(e).__name__, str(e))))
-                            detail = f"{where} did not answer ({reason})"
-                            await failures.wait(Unavailable("unreachable", detail), began)
-                            continue
-                        if got.is_success:
-                            return got
-                        await got.aread()
-                        error = _error(got)
-                        if error.code == SIGN_IN_NEEDED and self.credentials.of_a_person and not signed_in:
-                            signed_in = True
-                            await self._sign_in()
-                            continue
-                        if got.status_code not in BUSY and not (error.code == SIGN_IN_NEEDED and signed_in):
-                            raise error
-                        await failures.wait(error, began, got.headers.get("retry-after"))
+                    return await self._until_success(where, send, failures, signed_in=signed_in)
         except TimeoutError:
             raise failures.last or Unavailable(
                 "unreachable", f"{where} did not answer within {limit:g} s"
             ) from None
+
+    async def _until_success(
+        self,
+        where: str,
+        send: Callable[[], Awaitable[httpx.Response]],
+        failures: Failures,
+        *,
+        signed_in: bool,
+    ) -> httpx.Response:
+        """Send the request until it succeeds. Raises what does not pass, and what lasts for too long."""
+        while True:
+            began = time.monotonic()
+            try:
+                got = await send()
+            except httpx.TransportError as e:
+                if untrusted := certificate_error(e):
+                    raise not_trusted(where, untrusted) from e
+                reason = ": ".join(filter(None, (type(e).__name__, str(e))))
+                detail = f"{where} did not answer ({reason})"
+                await failures.wait(Unavailable("unreachable", detail), began)
+                continue
+            if got.is_success:
+                return got
+            await got.aread()
+            error = _error(got)
+            if error.code == SIGN_IN_NEEDED and self.credentials.of_a_person and not signed_in:
+                signed_in = True
+                await self._sign_in()
+                continue
+            if got.status_code not in BUSY and not (error.code == SIGN_IN_NEEDED and signed_in):
+                raise error
+            await failures.wait(error, began, got.headers.get("retry-after"))
 
     async def _sign_in(self) -> None:
         """Let the registry record the person and the groups of the token.

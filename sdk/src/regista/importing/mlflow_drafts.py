@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -11,10 +10,9 @@ from regista.errors import Forbidden, Invalid, NotFound
 from regista.importing.claims import data_of
 from regista.importing.mlflow_source import MlflowSource
 from regista.importing.parallel import each
-from regista.importing.plan import AT_ONCE, Choices, PlannedModel, PlannedVersion, missing_of
-from regista.importing.source import SourceModel, Stated
+from regista.importing.plan import AT_ONCE, Choices, PlannedModel, PlannedVersion
+from regista.importing.source import SourceModel
 from regista.progress import Report, begin
-from regista.wire.mandatory import ARTIFACT
 
 
 class DraftPlanner:
@@ -50,11 +48,8 @@ class DraftPlanner:
         return [model for model in planned if model.count]
 
     def _wanted(self, name: str) -> bool:
-        space, patterns = self._choices.namespace, self._choices.models
-        below = name.removeprefix(f"{space}.") if space else name
-        if space and below == name:
-            return False
-        return not patterns or any(fnmatch.fnmatchcase(below, pattern) for pattern in patterns)
+        above = f"{space}." if (space := self._choices.namespace) else ""
+        return name.startswith(above) and self._choices.includes(name.removeprefix(above))
 
     async def _draft(self, model: PlannedModel, line: Mapping[str, Any]) -> None:
         """Add a draft to the plan of its model, or the reason why it stays as it is."""
@@ -73,18 +68,10 @@ class DraftPlanner:
         except (Forbidden, Invalid, NotFound) as e:
             model.skipped[number] = e.detail
             return
-        self._fill(planned, stated)
+        data = data_of(stated, {}, {}, None)
+        data.pop("imported_from", None)  # the draft was registered here
+        planned.take(stated, data)
         if planned.adds:
             model.versions.append(planned)
         else:
             model.skipped[number] = stated.no_bytes_because or "its run states nothing that the draft lacks"
-
-    @staticmethod
-    def _fill(planned: PlannedVersion, stated: Stated) -> None:
-        if ARTIFACT in planned.lacks:
-            planned.source, planned.files = stated.reader, stated.files
-            planned.no_bytes_because = stated.no_bytes_because
-        planned.data = data_of(stated, {}, {}, None)
-        planned.data.pop("imported_from", None)  # the draft was registered here
-        planned.notes = stated.notes
-        planned.missing = missing_of(planned)

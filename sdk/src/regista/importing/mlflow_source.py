@@ -88,12 +88,11 @@ class MlflowSource:
         `external` is that of a version here: `uri`, `run_id`, `model_id`.
         """
         source = str(external["uri"])
-        run_id, _, path = (
-            source.removeprefix("runs:/").partition("/") if source.startswith("runs:/") else ("", "", "")
-        )
+        of_run = source.removeprefix("runs:/") if source.startswith("runs:/") else ""
+        run_id, _, path = of_run.partition("/")  # the run that has the files, whatever `run_id` states
         raw = {
             "source": source,
-            "run_id": external.get("run_id") or run_id,
+            "run_id": run_id or external.get("run_id"),
             "model_id": external.get("model_id"),
         }
         return await self._read(raw, source, (), path)

@@ -15,7 +15,7 @@ from regista.importing.claims import data_of
 from regista.importing.files import Files, SourceFile
 from regista.importing.names import colliding, names_here
 from regista.importing.parallel import each
-from regista.importing.source import Serving, Source, SourceModel, SourceVersion
+from regista.importing.source import Serving, Source, SourceModel, SourceVersion, Stated
 from regista.importing.texts import clean
 from regista.progress import Report, begin
 from regista.wire.mandatory import ARTIFACT, missing_fields
@@ -45,6 +45,14 @@ class PlannedVersion:
     completes: int = 0
     lacks: Sequence[str] = ()
     problem: str = ""
+
+    def take(self, stated: Stated, data: dict[str, Any]) -> None:
+        """Keep what the source states about it, and what it lacks with that. Files that are here stay."""
+        if not self.completes or ARTIFACT in self.lacks:
+            self.source, self.files = stated.reader, stated.files
+            self.no_bytes_because = stated.no_bytes_because
+        self.data, self.notes = data, stated.notes
+        self.missing = missing_of(self)
 
     @property
     def adds(self) -> bool:
@@ -131,6 +139,10 @@ class Choices:
     renamed: Mapping[str, str] = field(default_factory=dict)
     creators: Mapping[str, str] = field(default_factory=dict)
 
+    def includes(self, name: str) -> bool:
+        """Return whether a model is chosen, by its name without the namespace."""
+        return not self.models or any(fnmatch.fnmatchcase(name, pattern) for pattern in self.models)
+
 
 class Planner:
     """Reads the source and the registry, and changes neither."""
@@ -142,7 +154,7 @@ class Planner:
 
     async def plan(self, progress: Report | None = None) -> list[PlannedModel]:
         """Return a plan for each model, by name. Raises RegistaError when the source does not answer."""
-        found = [model async for model in self._source.models() if self._wanted(model.name)]
+        found = [model async for model in self._source.models() if self._choices.includes(model.name)]
         found.sort(key=lambda model: model.name)
         names = names_here([model.name for model in found], self._choices.namespace, self._choices.renamed)
         collisions = colliding(names)
@@ -156,10 +168,6 @@ class Planner:
 
         await each(planned, one, AT_ONCE)
         return planned
-
-    def _wanted(self, name: str) -> bool:
-        patterns = self._choices.models
-        return not patterns or any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
     async def _model(self, model: PlannedModel, collisions: Sequence[str]) -> None:
         try:
@@ -241,12 +249,8 @@ class Planner:
         if stated.skipped:
             return stated.skipped
         key = dict(zip(KEY, (*self._key(model), version.number), strict=True))
-        if not planned.completes or ARTIFACT in planned.lacks:
-            planned.source, planned.files = stated.reader, stated.files
-            planned.no_bytes_because = stated.no_bytes_because
-        planned.data = data_of(stated, key, self._choices.creators, model.model if is_first else None)
-        planned.notes = stated.notes
-        planned.missing = missing_of(planned)
+        described = model.model if is_first else None
+        planned.take(stated, data_of(stated, key, self._choices.creators, described))
         return ""
 
 

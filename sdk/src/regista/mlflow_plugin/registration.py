@@ -12,8 +12,8 @@ from regista.errors import RegistaError
 from regista.importing.mlflow_claims import Facts, metadata_of
 from regista.importing.mlmodel import read_mlmodel
 from regista.importing.mlmodel_files import MOST_REQUIREMENTS, REQUIREMENTS, requirements_in
+from regista.publishing.code_identity import code_identity
 from regista.publishing.notebook import cells_run, code_of_present_cell
-from regista.publishing.tracking import code_identity
 from regista.wire.mlmodel import MOST_BYTES, NAME
 
 Json = Mapping[str, Any]

@@ -157,8 +157,9 @@ def _schema(schema: Mapping[str, Any] | None, former: Mapping[str, Any] | None) 
 def _compared(compare_with: int | str | None, former: int | str | None) -> int | str | None:
     """Return the version to compare with, which was given by its name or by its former name `base`."""
     if former is None:
-        is_number = isinstance(compare_with, str) and compare_with.isdecimal()
-        return int(compare_with) if compare_with is not None and is_number else compare_with
+        if isinstance(compare_with, str) and compare_with.isdecimal():
+            return int(compare_with)
+        return compare_with
     if compare_with is not None:
         detail = "`base` is the former name of `compare_with`"
         raise Invalid("two_comparisons", detail, advice="Pass `compare_with` only.")

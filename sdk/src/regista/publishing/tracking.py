@@ -5,9 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import json
-import os
 import platform
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -18,16 +16,15 @@ from typing import Any, Self
 
 from regista import html
 from regista.errors import WrongValue
-from regista.files import hash_file, manifest, replace_file
+from regista.files import replace_file
 from regista.former_names import warn_of
-from regista.local_errors import reading, writing
+from regista.local_errors import writing
 from regista.own_imports import canonical, modules_of_training, own_distributions
+from regista.publishing.code_identity import code_identity
 from regista.publishing.data_digest import columns_of, dataset_digest
 from regista.publishing.json_values import check_exact, json_value, metric_value, object_of
 from regista.publishing.notebook import cells_run, code_of_present_cell
 from regista.publishing.schema import addressed_by, schema_of
-from regista.urls import without_credentials
-from regista.wire.digests import FileEntry, digest
 
 FRAMEWORKS = ("torch", "tensorflow", "jax", "xgboost", "lightgbm", "catboost", "sklearn")
 _MODULE_NAMES = {"sklearn": "scikit-learn"}
@@ -266,68 +263,6 @@ def _run(
         framework=framework,
         notebook=notebook,
     )
-
-
-def code_identity(paths: Sequence[Path], cells: Sequence[str] = ()) -> dict[str, str] | None:
-    """Return `{digest, revision, repository}` as far as known.
-
-    The digest covers the declared files, or the cells of a notebook, only: the revision of a monorepo changes
-    every night.
-    """
-    files: list[FileEntry] = []
-    for path, name in _named(paths).items():
-        found = sorted(path.rglob("*.py")) if path.is_dir() else [path]
-        for file in found:
-            with reading(str(file)):
-                checksum, size = hash_file(file)
-            files.append(
-                FileEntry(
-                    (name / file.relative_to(path)).as_posix() if path.is_dir() else name.as_posix(),
-                    size,
-                    checksum,
-                )
-            )
-    identity: dict[str, str] = {}
-    if files:
-        identity["digest"] = manifest(files).digest
-    elif cells:
-        identity["digest"] = digest({"cells": list(cells)})
-    return (identity | _git(paths[0].parent if paths else Path())) or None
-
-
-def _named(paths: Sequence[Path]) -> dict[Path, Path]:
-    """Return the name of each path in the digest.
-
-    It is the file name; where two are equal, the path from the common folder.
-    """
-    once = list({path.resolve(): path for path in paths}.values())
-    if len({path.name for path in once}) == len(once):
-        return {path: Path(path.name) for path in once}
-    top = os.path.commonpath([path.resolve().parent for path in once])
-    return {path: path.resolve().relative_to(top) for path in once}
-
-
-def _git(folder: Path) -> dict[str, str]:
-    revision = _git_output(folder, "rev-parse", "HEAD")
-    if not revision:
-        return {}
-    dirty = "-dirty" if _git_output(folder, "status", "--porcelain", "--untracked-files=no") else ""
-    origin = without_credentials(_git_output(folder, "config", "--get", "remote.origin.url"))
-    return {"revision": revision + dirty} | ({"repository": origin} if origin else {})
-
-
-def _git_output(folder: Path, *arguments: str) -> str:
-    try:
-        done = subprocess.run(  # noqa: S603
-            ["git", "-C", str(folder), *arguments],  # noqa: S607
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def framework_of(name: str = "") -> dict[str, str] | None:

@@ -14,7 +14,7 @@ Found = Iterator[tuple[str, str]]
 
 def of_metrics(metrics: Sequence[tuple[Hashable, bool]]) -> Found:
     """Check metrics, each with what makes two of them comparable, and whether it is primary."""
-    if len(metrics) > 1 and len({key for key, _ in metrics}) < len(metrics):
+    if len({key for key, _ in metrics}) < len(metrics):
         yield "training.metrics", "the same metric on the same data is given twice: give it once"
     if sum(primary for _, primary in metrics) > 1:
         yield "training.metrics", "more than one metric is primary: mark one"
@@ -25,8 +25,8 @@ def of_schema(
 ) -> Found:
     """Check inputs (name and type), names of outputs, and the columns of inputs that are arrays."""
     types = dict(inputs)
-    for part, names in (("inputs", types.keys()), ("outputs", set(outputs))):
-        if len(names) < len(inputs if part == "inputs" else outputs):
+    for part, names in (("inputs", [name for name, _ in inputs]), ("outputs", outputs)):
+        if len(set(names)) < len(names):
             yield f"signature.{part}", "a name is given twice: names are unique"
     for name, named in columns.items():
         yield from _of_columns(name, types.get(name), named)

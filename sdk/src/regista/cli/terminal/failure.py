@@ -19,7 +19,7 @@ def print_error(error: Any, *, as_json: bool) -> None:
         say(json.dumps(problem, default=str), err=True)
         return
     say(f"{error.code}: ", fg="red", bold=True, err=True, nl=False)
-    before, problems, after = _once(str(error.detail), [*map(_shown, _problems(error.facts))])
+    before, problems, after = _once(str(error.detail), _problems(error.facts))
     say(before, err=True)
     for one in problems:
         say(f"  - {one}", err=True)
@@ -29,8 +29,8 @@ def print_error(error: Any, *, as_json: bool) -> None:
         say(f"  → {advice}", dim=True, err=True)
 
 
-def _problems(facts: Mapping[str, Any]) -> Sequence[Any]:
-    return facts.get("problems") or facts.get("errors") or ()
+def _problems(facts: Mapping[str, Any]) -> list[str]:
+    return [shown for one in facts.get("problems") or facts.get("errors") or () if (shown := _shown(one))]
 
 
 def _shown(problem: Any) -> str:
